@@ -1,0 +1,68 @@
+# Every target makes .venv by itself. Written for GNU make 3.81 and newer (macOS has 3.81), and for folders with spaces in
+# their names: every path is relative, and a tool is called by `python -m`, since a script's first line can't hold a space.
+
+PROFILE ?= demo
+SEED ?= 0
+LESSON ?=
+EXPERIMENT ?= spine
+SEEDS ?= 5
+PYTHON ?= python3
+
+VENV = .venv/bin/python
+READY = .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce test lab tables figures bench moved
+
+help: ## explain the targets
+	@echo "usage: make TARGET [NAME=VALUE ...]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "for example: make reproduce PROFILE=gpu SEED=1 LESSON=06"
+
+reproduce: $(READY) ## run the lessons headless, print what they find, keep it in build/ (PROFILE= SEED= LESSON=)
+	@$(VENV) -m metabin.course run --profile "$(PROFILE)" --seed "$(SEED)" --lesson "$(LESSON)"
+
+test: $(READY) ## check the style and run all tests, the lessons among them
+	@$(VENV) -m ruff check .
+	@$(VENV) -m ruff format --check .
+	@$(VENV) -m pytest
+
+lab: $(READY) ## open the lessons in JupyterLab
+	@$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks
+
+tables: $(READY) ## train and test for an experiment's table, results in figures/results/ (EXPERIMENT= SEEDS=)
+	@$(VENV) -m metabin.experiments tables --experiment "$(EXPERIMENT)" --seeds "$(SEEDS)"
+
+figures: $(READY) ## draw the figures again from figures/results/
+	@$(VENV) -m metabin.experiments figures
+
+bench: $(READY) ## measure the layer's speed and memory beside batch normalization's
+	@$(VENV) -m metabin.bench
+
+# The package is installed by its path, so a folder that was moved or copied is set up again.
+ifneq ("$(shell cat $(READY) 2>/dev/null)","$(shell pwd -P)")
+$(READY): moved
+endif
+
+# An install that was killed leaves .venv/installing behind: then, or when its Python doesn't run, .venv is made anew.
+$(READY): pyproject.toml
+	@ready() { "$$@" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
+	if uv --version >/dev/null 2>&1; then uv=uv; \
+	elif $(PYTHON) -m uv --version >/dev/null 2>&1; then uv="$(PYTHON) -m uv"; fi; \
+	rm -f $(READY); \
+	if test -e .venv/installing || ! ready $(VENV); then \
+		rm -rf .venv; \
+		for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11 ''; do ready $$python && break; done; \
+		if test -n "$$uv"; then $$uv venv --quiet --python "$${python:->=3.11}" .venv || exit 1; \
+		elif test -n "$$python"; then $$python -m venv .venv || { rm -rf .venv; exit 1; }; \
+		else echo "Python 3.11 or newer is needed: install it, or say where it is by make PYTHON=..." >&2; exit 1; fi; \
+	fi; \
+	echo "installing into .venv (some minutes the first time)"; \
+	touch .venv/installing; \
+	if test -n "$$uv"; then $$uv pip install --quiet --python $(VENV) -e '.[all]'; \
+	else $(VENV) -m ensurepip >/dev/null 2>&1; $(VENV) -m pip install --quiet -e '.[all]'; fi; \
+	failed=$$?; rm -f .venv/installing; test $$failed = 0 || exit 1; \
+	error=$$($(VENV) -c 'import torch, torchvision' 2>&1) || { \
+		echo "torch and torchvision in .venv do not fit together: $$(echo "$$error" | tail -n 1)" >&2; \
+		echo "remove .venv, install uv, which takes both from one place (pip install uv), and try again" >&2; exit 1; }; \
+	pwd -P > $(READY)
