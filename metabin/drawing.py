@@ -1,0 +1,153 @@
+"""Paints shapes that are given by distances on a whole batch of pictures at a time, softened over one pixel.
+
+Lengths are metres in the plane through the person that faces the camera: x to the right, y up from the ground.
+Sizes: B images in a batch, H x W pixels, h x w pixels of the box that a shape covers.
+Arrays are float32 and every step works element by element, so the bytes do not depend on the thread count.
+"""
+
+from copy import copy
+from functools import cache
+
+import numpy as np
+
+
+def column(values: np.ndarray | float) -> np.ndarray:
+    """Numbers per image (…, B) as (…, B, 1, 1), to go with pixels."""
+    return np.asarray(values, np.float32)[..., None, None]
+
+
+def fade(x: np.ndarray) -> np.ndarray:
+    """0 below 0, 1 above 1, straight between."""
+    return np.minimum(np.maximum(x, np.float32(0)), np.float32(1))
+
+
+def mix(a: np.ndarray, b: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+    return a + (b - a) * share
+
+
+def fraction(x: np.ndarray) -> np.ndarray:
+    return x - np.floor(x)
+
+
+def stripes(t: np.ndarray, period, width, pixel) -> np.ndarray:
+    """1 on lines of this width round every multiple of the period, softened over ``pixel``; all in metres."""
+    distance = np.abs(fraction(t / period + 0.5) - 0.5) * period
+    return fade(0.5 + (0.5 * width - distance) / pixel)
+
+
+@cache
+def noise_tile(smooth: int) -> np.ndarray:
+    """A 256 x 256 tile of noise in 0 … 1 that repeats without a seam; its grains are about ``smooth`` cells wide."""
+    tile = np.random.Generator(np.random.PCG64(smooth)).standard_normal((256, 256)).astype(np.float32)
+    for axis in (0, 1):
+        for _ in range(2):  # two running means: near enough to a bell
+            tile = sum(np.roll(tile, k, axis) for k in range(smooth))
+    ranks = np.empty(tile.size, np.float32)
+    ranks[np.argsort(tile, axis=None, kind="stable")] = np.linspace(0, 1, tile.size, dtype=np.float32)
+    return ranks.reshape(256, 256)
+
+
+def noise(u: np.ndarray, v: np.ndarray, smooth: int = 8) -> np.ndarray:
+    """Noise in 0 … 1 at coordinates counted in cells of the tile."""
+    return noise_tile(smooth)[v.astype(np.int32) & 255, u.astype(np.int32) & 255]
+
+
+class Canvas:
+    """B pictures that share a size, ``pixels`` (3, B, H, W), and where each one's box lies in metres."""
+
+    def __init__(self, pixels: np.ndarray, left: np.ndarray, top: np.ndarray, pixel: np.ndarray, light: np.ndarray):
+        _, _, height, width = pixels.shape
+        self.pixels, self.rows = pixels, np.arange(pixels.shape[1])
+        self.pixel = column(pixel)  # (B, 1, 1) metres
+        self.x = column(left) + (np.arange(width, dtype=np.float32) + 0.5) * self.pixel  # (B, 1, W)
+        self.y = column(top) - (np.arange(height, dtype=np.float32)[:, None] + 0.5) * self.pixel  # (B, H, 1)
+        self.light = column(light)  # (B, 1, 1) -1: from the left … 1: from the right
+
+    def only(self, rows: np.ndarray) -> "Canvas":
+        """The same pictures, of which only these are painted on."""
+        part = copy(self)
+        for name in ("rows", "pixel", "x", "y", "light"):
+            setattr(part, name, getattr(self, name)[rows])
+        return part
+
+    def box(self, left, right, bottom, top) -> tuple[slice, slice]:
+        """Rows and columns of pixels that hold [left, right] x [bottom, top] (B,) in every image."""
+        edge = self.pixel[:, 0, 0] * 1.5
+        x, y = self.x[:, 0], self.y[:, :, 0]
+        columns = np.flatnonzero(((x >= (left - edge)[:, None]) & (x <= (right + edge)[:, None])).any(0))
+        rows = np.flatnonzero(((y >= (bottom - edge)[:, None]) & (y <= (top + edge)[:, None])).any(0))
+        if len(columns) == 0 or len(rows) == 0:
+            return slice(0, 0), slice(0, 0)
+        return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+    def inside(self, distance: np.ndarray) -> np.ndarray:
+        """How much of each pixel lies inside a shape, from its signed distance in metres."""
+        return fade(0.5 - distance / self.pixel)
+
+    def shade(self, across: np.ndarray) -> np.ndarray:
+        """Brightness of a round surface; ``across`` runs from -1 at its left edge to 1 at its right one."""
+        across = np.minimum(np.maximum(across, np.float32(-1)), np.float32(1))
+        return 0.45 + 0.53 * np.sqrt(1 - across * across) + (0.22 * self.light) * across
+
+    def paint(self, box: tuple[slice, slice], alpha: np.ndarray, colour: np.ndarray) -> None:
+        """Lay ``colour`` (3, B, 1 or h, 1 or w) over the box, as opaque as ``alpha`` (B, h, w)."""
+        rows = slice(None) if len(self.rows) == self.pixels.shape[1] else self.rows
+        where = (slice(None), rows, *box)
+        under = self.pixels[where]
+        self.pixels[where] = under + alpha * (colour - under)
+
+    def capsule(self, start, end, radii, flat=False):
+        """A rounded limb between two points, each (x, y) (B,), thick at its ends as ``radii`` say.
+
+        ``flat`` cuts its far end straight. Returns its box, alpha (B, h, w), how far along (0 … 1) and across (-1 … 1).
+        """
+        (x0, y0), (x1, y1) = start, end
+        widest = np.maximum(*radii)
+        low, high = np.minimum(y0, y1) - widest, np.maximum(y0, y1) + widest
+        box = self.box(np.minimum(x0, x1) - widest, np.maximum(x0, x1) + widest, low, high)
+        x, y = self.x[:, :, box[1]] - column(x0), self.y[:, box[0]] - column(y0)
+        dx, dy = column(x1 - x0), column(y1 - y0)
+        square = np.maximum(dx * dx + dy * dy, np.float32(1e-6))
+        past = (x * dx + y * dy) / square  # (B, h, w)
+        along = fade(past)
+        radius = mix(column(radii[0]), column(radii[1]), along)
+        off_x, off_y = x - along * dx, y - along * dy
+        alpha = self.inside(np.sqrt(off_x * off_x + off_y * off_y) - radius)
+        if flat:
+            alpha = alpha * self.inside((past - 1) * np.sqrt(square))
+        return box, alpha, along, off_x / radius
+
+    def limb(self, start, end, radii, colour, flat=False) -> None:
+        """A capsule of one colour (3, B), shaded."""
+        box, alpha, _, across = self.capsule(start, end, radii, flat)
+        self.paint(box, alpha, column(colour) * self.shade(across))
+
+    def oval(self, centre, radii):
+        """An ellipse: its box, alpha (B, h, w), and coordinates (B, 1, w), (B, h, 1) that are -1 … 1 inside."""
+        (x, y), (a, b) = centre, radii
+        box = self.box(x - a, x + a, y - b, y + b)
+        u, v = (self.x[:, :, box[1]] - column(x)) / column(a), (self.y[:, box[0]] - column(y)) / column(b)
+        return box, self.inside((np.sqrt(u * u + v * v) - 1) * column(np.minimum(a, b))), u, v
+
+    def ellipse(self, centre, radii, colour) -> None:
+        """An ellipse of one colour (3, B), shaded."""
+        box, alpha, u, _ = self.oval(centre, radii)
+        self.paint(box, alpha, column(colour) * self.shade(u))
+
+    def body(self, x, levels, widths):
+        """An upright body round ``x`` (B,): its half ``widths`` (K, B) at the falling heights ``levels`` (K, B).
+
+        Returns its box, alpha (B, h, w), how far across (-1 … 1), and how far below its top in metres (B, h, 1).
+        """
+        levels, widths = np.stack(levels), np.stack(widths)
+        widest = widths.max(0)
+        box = self.box(x - widest, x + widest, levels[-1], levels[0])
+        y = self.y[:, box[0]]  # (B, h, 1)
+        width = column(widths[0]) + 0 * y
+        for upper, lower, wide, next_wide in zip(levels, levels[1:], widths, widths[1:], strict=False):
+            share = fade((column(upper) - y) / np.maximum(column(upper - lower), np.float32(1e-3)))
+            width = width + share * column(next_wide - wide)
+        across = self.x[:, :, box[1]] - column(x)
+        ends = self.inside(y - column(levels[0])) * self.inside(column(levels[-1]) - y)
+        alpha = self.inside(np.abs(across) - width) * ends
+        return box, alpha, across / np.maximum(width, np.float32(1e-3)), column(levels[0]) - y

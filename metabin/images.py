@@ -1,0 +1,126 @@
+"""A set of person images held in one uint8 tensor, with who, where and which domain."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """N images of people: ``images`` (N, 3, H, W) uint8 RGB and, per image, identity, camera and domain (N,) int64.
+
+    ``names[d]`` is the name of domain d. Camera numbers count within a domain.
+    Raises ValueError or TypeError when shapes or types disagree.
+    """
+
+    images: Tensor
+    pids: Tensor
+    camids: Tensor
+    domains: Tensor
+    names: tuple[str, ...]
+
+    def __post_init__(self):
+        if self.images.ndim != 4 or self.images.shape[1] != 3 or self.images.dtype != torch.uint8:
+            found = f"{tuple(self.images.shape)} {self.images.dtype}"
+            raise ValueError(f"images must be (N, 3, H, W) uint8, got {found}")
+        for name in ("pids", "camids", "domains"):
+            label = getattr(self, name)
+            if label.shape != self.images.shape[:1] or label.dtype != torch.int64:
+                found = f"{tuple(label.shape)} {label.dtype}"
+                raise ValueError(f"{name} must be ({len(self.images)},) int64, one per image, got {found}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Tensor | slice) -> Self:
+        """The images that a LongTensor, a bool mask or a slice names; domain numbers and names stay as they are."""
+        if not isinstance(index, Tensor | slice) or (isinstance(index, Tensor) and index.ndim != 1):
+            raise TypeError(f"index an ImageSet with a 1-d tensor, a bool mask or a slice, not {index!r}")
+        return self._map(lambda tensor: tensor[index])
+
+    def __repr__(self) -> str:
+        height, width = self.images.shape[-2:]
+        domains = f"{self.num_domains} domain{'s'[: self.num_domains != 1]}"
+        return f"{type(self).__name__}({len(self)} images {height}x{width}, {self.num_ids} ids, {domains})"
+
+    @property
+    def num_ids(self) -> int:
+        return len(self.pids.unique())
+
+    @property
+    def num_domains(self) -> int:
+        return len(self.domains.unique())
+
+    def to(self, device: torch.device | str) -> Self:
+        return self._map(lambda tensor: tensor.to(device))
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, **{name: function(tensor) for name, tensor in self.tensors().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every field that has one row per image, by name (a subclass may have more than the four of this class)."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "names"}
+
+    def save(self, path: Path | str) -> None:
+        """Write a safetensors file; it appears under its name only when it is whole."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        try:
+            tensors = {name: tensor.contiguous() for name, tensor in self.tensors().items()}
+            save_file(tensors, temporary, metadata={"names": json.dumps(self.names)})
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a file that ``save`` wrote. Raises ValueError when it is another file or holds another kind of set."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                names = json.loads((file.metadata() or {}).get("names", "null"))
+        except SafetensorError as error:
+            raise ValueError(f"{path} is not a whole safetensors file ({error}); delete it and make it again") from None
+        expected = {f.name for f in fields(cls)} - {"names"}
+        if names is None or set(tensors) != expected:
+            raise ValueError(
+                f"{path} does not hold a {cls.__name__}: expected {sorted(expected)}, got {sorted(tensors)}"
+            )
+        return cls(**tensors, names=tuple(names))
+
+
+def concat_sets(sets: Sequence[ImageSet]) -> ImageSet:
+    """One set out of several whose people and domains have nothing to do with each other: numbers are made disjoint.
+
+    Raises ValueError for no sets, sets of different kinds or image sizes, and for distractors (pid < 0).
+    """
+    if not sets:
+        raise ValueError("concat_sets needs at least one set")
+    if len({(type(s), s.images.shape[1:]) for s in sets}) > 1:
+        kinds = ", ".join(map(repr, sets))
+        raise ValueError(f"only sets of one kind and image size can be joined, got {kinds}")
+    shifted, next_pid, next_domain = [], 0, 0
+    for s in sets:
+        if len(s) and s.pids.min() < 0:
+            raise ValueError("a set with distractors (pid < 0) cannot be joined; leave them out: s[s.pids >= 0]")
+        shifted.append(replace(s, pids=s.pids + next_pid, domains=s.domains + next_domain))
+        next_pid += int(s.pids.max()) + 1 if len(s) else 0
+        next_domain += len(s.names)
+    tensors = {name: torch.cat([s.tensors()[name] for s in shifted]) for name in shifted[0].tensors()}
+    return type(sets[0])(**tensors, names=tuple(name for s in sets for name in s.names))
+
+
+def relabel(s: ImageSet) -> ImageSet:
+    """The same set with identities numbered 0 … num_ids - 1, in the order of the old numbers."""
+    return replace(s, pids=s.pids.unique(return_inverse=True)[1])

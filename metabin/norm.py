@@ -1,0 +1,180 @@
+"""Batch-instance normalization: the layer of Eq. 1, at about batch normalization's price.
+
+Sizes: N images, C channels, H x W positions. Batch normalization (BN) takes mean and variance over (N, H, W), instance
+normalization (IN) over (H, W). Given them, both branches are affine in x, and so is their mix: value + scale * (x - mean)
+with one value and one scale per image and channel. The batch statistics follow from the instance statistics, and every
+gradient from the sums of dy and of dy * (x - mean) per image and channel: no other large tensor is made or kept.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from metabin.norm_kernels import gradient_sums, instance_moments, scale_about, scale_about_backward
+
+
+class BatchInstanceNorm2d(nn.BatchNorm2d):
+    """y = rho * BN(x) + (1 - rho) * IN(x), each branch with its own affine pair (Eq. 1, Section 3.2).
+
+    x is (N, C, H, W). rho is (C,), starts at 1 (pure BN), and is clamped to [0, 1] straight through: its gradient is as if
+    there were no clamp. `weight, bias` are gamma_B, beta_B; `in_weight, in_bias` are gamma_I, beta_I. The running statistics
+    are BatchNorm2d's: in eval mode they serve the BN branch, while the IN branch always looks at the image itself.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1):
+        super().__init__(num_features, eps, momentum)
+        self.in_weight = nn.Parameter(torch.ones(num_features))
+        self.in_bias = nn.Parameter(torch.zeros(num_features))
+        self.rho = nn.Parameter(torch.ones(num_features))
+
+    @classmethod
+    def from_batch_norm(cls, bn: nn.BatchNorm2d) -> "BatchInstanceNorm2d":
+        """The same function as `bn` (rho = 1), with its affine pair and statistics; the IN branch starts at (1, 0)."""
+        if bn.weight is None or bn.running_mean is None:
+            raise ValueError("from_batch_norm needs a BatchNorm2d with affine=True and track_running_stats=True")
+        layer = cls(bn.num_features, bn.eps, bn.momentum).to(bn.weight)
+        layer.load_state_dict(layer.state_dict() | bn.state_dict())
+        return layer.train(bn.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
+        if not x.is_contiguous(memory_format=torch.channels_last):
+            x = x.contiguous()
+        affine = self.rho, self.weight, self.bias, self.in_weight, self.in_bias
+        given = (None, None) if self.training else (self.running_mean, self.running_var)
+        y, means, variances = _Fused.apply(x, *affine, *given, self.eps)
+        if self.training and self.track_running_stats:
+            self._update_running_stats(*batch_moments(means, variances), count=x.numel() // x.shape[1])
+        return y
+
+    @torch.no_grad()
+    def _update_running_stats(self, mean: Tensor, var: Tensor, count: int) -> None:
+        mean, var = mean.flatten(), var.flatten()  # (C,)
+        self.num_batches_tracked.add_(1)
+        share = 1 / self.num_batches_tracked.to(mean.dtype) if self.momentum is None else self.momentum
+        self.running_mean.copy_(self.running_mean + share * (mean - self.running_mean))
+        self.running_var.copy_(self.running_var + share * (var * (count / (count - 1)) - self.running_var))
+
+    def _check(self, x: Tensor) -> None:
+        if not x.is_floating_point():
+            raise TypeError(f"expected floating-point input, got {x.dtype}: convert the images to float first")
+        if x.dim() != 4 or x.shape[1] != self.num_features:
+            raise ValueError(f"expected input of shape (N, {self.num_features}, H, W), got {tuple(x.shape)}")
+        if x.shape[2] * x.shape[3] < 2:
+            raise ValueError(
+                f"instance normalization needs maps larger than 1 x 1, got {tuple(x.shape)}: use larger images"
+            )
+        if self.training and x.shape[0] < 2:
+            raise ValueError(
+                f"train mode needs at least two images, got {tuple(x.shape)}: use a larger batch or eval()"
+            )
+
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+        if f"{prefix}weight" in state_dict and f"{prefix}rho" not in state_dict:  # with strict=False as well
+            error_msgs.append(
+                f"{prefix}rho is missing: these are the values of a BatchNorm2d. Load them into the model while its layers "
+                "are BatchNorm2d and convert it then."
+            )
+
+
+def balancing_parameters(model: nn.Module) -> dict[str, Tensor]:
+    """theta_rho: the balancing parameters of a model, each (C,), under their names in `named_parameters()`."""
+    return {name: parameter for name, parameter in model.named_parameters() if name.rpartition(".")[2] == "rho"}
+
+
+@contextmanager
+def frozen_running_stats(model: nn.Module) -> Iterator[nn.Module]:
+    """Inside, train mode normalizes by batch statistics, but the running statistics of all BN and BIN layers are held."""
+    layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    tracked = [layer.track_running_stats for layer in layers]
+    try:
+        for layer in layers:
+            layer.track_running_stats = False
+        yield model
+    finally:
+        for layer, track in zip(layers, tracked, strict=True):
+            layer.track_running_stats = track
+
+
+def batch_moments(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of a batch, (C, 1, 1), from those of its images, (N, C, 1, 1): law of total variance."""
+    mean = means.mean(0)
+    return mean, (variances + (means - mean).square()).mean(0)
+
+
+def mix_of_two(x, rho, weight, bias, in_weight, in_bias, mean, var, eps: float) -> Tensor:
+    """Eq. 1 in its plainest form: two calls and their mix. The batch's own statistics are used if mean, var (C,) are None."""
+    rho = (rho + (rho.clamp(0, 1) - rho).detach()).view(-1, 1, 1)  # (C, 1, 1), clamped straight through
+    batch = F.batch_norm(x, mean, var, weight, bias, training=mean is None, eps=eps)
+    instance = F.instance_norm(x, weight=in_weight, bias=in_bias, eps=eps)
+    return rho * batch + (1 - rho) * instance  # (N, C, H, W)
+
+
+class _Fused(torch.autograd.Function):
+    """mix_of_two in one multiply-add; returns the instance statistics as well."""
+
+    @staticmethod
+    def forward(x, rho, weight, bias, in_weight, in_bias, mean, var, eps):
+        means, variances, room = instance_moments(x)  # (N, C, 1, 1), (N, C, 1, 1), (N, C, H, W)
+        rho, weight, bias, in_weight, in_bias = _columns(means, rho.clamp(0, 1), weight, bias, in_weight, in_bias)
+        mean, var = batch_moments(means, variances) if mean is None else _columns(means, mean, var)  # (C, 1, 1)
+        scale_b = rho * weight * (var + eps).rsqrt()  # (C, 1, 1)
+        scale_i = (1 - rho) * in_weight * (variances + eps).rsqrt()  # (N, C, 1, 1)
+        value = scale_b * (means - mean) + (rho * bias + (1 - rho) * in_bias)  # (N, C, 1, 1)
+        return scale_about(x, means, scale_b + scale_i, value, room), means, variances
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        *tensors, ctx.eps = inputs
+        _, means, variances = output
+        ctx.mark_non_differentiable(means, variances)
+        ctx.save_for_backward(*tensors, means, variances)
+
+    @staticmethod
+    def backward(ctx, dy, _means, _variances):
+        *inputs, means, variances = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph=True: second derivatives are left to autograd
+            return _differentiate_mix(inputs, ctx, dy)
+        x, rho, weight, bias, in_weight, in_bias, mean, var = inputs
+        own = mean is None  # the batch's own statistics: x has a gradient through them
+        rho, weight, bias, in_weight, in_bias = _columns(means, rho.clamp(0, 1), weight, bias, in_weight, in_bias)
+        mean, var = batch_moments(means, variances) if own else _columns(means, mean, var)  # (C, 1, 1)
+        inv_b, inv_i = (var + ctx.eps).rsqrt(), (variances + ctx.eps).rsqrt()  # 1 / std: (C, 1, 1), (N, C, 1, 1)
+
+        dy = dy.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
+        sums, dots = gradient_sums(dy, x, means)  # of dy, of dy * (x - means): (N, C, 1, 1)
+        dots_b = inv_b * (dots + (means - mean) * sums)  # of dy * x_hat_B: (N, C, 1, 1)
+        dots_i = inv_i * dots  # of dy * x_hat_I: (N, C, 1, 1)
+        total, total_b, total_i = sums.sum(0), dots_b.sum(0), dots_i.sum(0)  # (C, 1, 1)
+        d_rho = weight * total_b + bias * total - in_weight * total_i - in_bias * total
+        d_affine = rho * total_b, rho * total, (1 - rho) * total_i, (1 - rho) * total  # (C, 1, 1) each
+
+        dx = None
+        if ctx.needs_input_grad[0]:
+            scale_b, scale_i = rho * weight * inv_b, (1 - rho) * in_weight * inv_i
+            share_b, share_i = scale_b / (x.numel() // x.shape[1]), scale_i / (x.shape[2] * x.shape[3])
+            slope, level = share_i * inv_i * dots_i, share_i * sums  # (N, C, 1, 1)
+            if own:
+                pull = share_b * inv_b * total_b  # (C, 1, 1)
+                slope, level = slope + pull, level + share_b * total + pull * (means - mean)
+            dx = scale_about_backward(dy, x, means, scale_b + scale_i, slope, level)  # (N, C, H, W)
+        return dx, *(d.flatten() for d in (d_rho, *d_affine)), None, None, None
+
+
+def _differentiate_mix(inputs, ctx, dy):
+    wanted = [tensor for tensor, needed in zip(inputs, ctx.needs_input_grad, strict=False) if needed]
+    found = iter(torch.autograd.grad(mix_of_two(*inputs, ctx.eps), wanted, dy, create_graph=True))
+    return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
+
+
+def _columns(like: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+    return tuple(tensor.to(like.dtype).view(-1, 1, 1) for tensor in tensors)  # (C, 1, 1) each

@@ -1,0 +1,44 @@
+"""What several test files share: tiny sets of random people and a short configuration."""
+
+import pytest
+import torch
+from hypothesis import settings
+
+from metabin.images import ImageSet
+from metabin.train import Config, demo
+
+settings.register_profile("metabin", deadline=None, derandomize=True)  # no test times anything; every run is the same
+settings.load_profile("metabin")
+
+
+def make_people(
+    num_domains: int = 4, ids: int = 8, images: int = 4, size: tuple[int, int] = (32, 16), seed: int = 0
+) -> ImageSet:
+    """People who differ in coarse colour patterns, on domains that differ in a colour cast, with noise on every image.
+
+    Two cameras; identities and domains are numbered from 0. 32 x 16 is the least that StreetNet's stride of 8 leaves
+    enough of for instance normalization.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    pids = torch.arange(num_domains * ids).repeat_interleave(images)  # (N,)
+    domains = pids // ids  # (N,)
+    patterns = torch.rand(num_domains * ids, 3, 4, 2, generator=draw)
+    clothes = torch.nn.functional.interpolate(patterns, size=size)  # (ids, 3, H, W)
+    casts = torch.rand(num_domains, 3, 1, 1, generator=draw) * 0.5 + 0.5
+    noise = torch.randn(len(pids), 3, *size, generator=draw) * 0.05
+    pictures = (clothes[pids] * casts[domains] + noise).clamp(0, 1)  # (N, 3, H, W)
+    camids = torch.arange(len(pids)) % 2
+    names = tuple(f"street {d}" for d in range(num_domains))
+    return ImageSet((pictures * 255).to(torch.uint8), pids, camids, domains, names)
+
+
+@pytest.fixture(scope="session")
+def people() -> ImageSet:
+    """4 domains x 8 ids x 4 images of 32 x 16."""
+    return make_people()
+
+
+@pytest.fixture(scope="session")
+def quick() -> Config:
+    """MetaBIN on batches of 2 ids x 2 images a domain, for a few iterations."""
+    return demo(ids_per_domain=2, images_per_id=2, iterations=6, crop_pad=1)

@@ -1,0 +1,395 @@
+"""The runner: what it refuses before running, and what comes out of lessons that end well and badly."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import tiny_notebooks as tiny
+from bs4 import BeautifulSoup
+
+from metabin import course
+from metabin.pages import to_mathml
+from metabin.parameters import Text, declared_parameters
+
+# ---- parameters ----------------------------------------------------------------------------------------------------
+
+DECLARED = """profile: str = "demo"  # "demo" or "gpu"
+seed: int = 0
+lr: float = 0.1  # per step
+verbose: bool = False
+name: str = "x"
+limit: int | None = None
+steps: list[int] = [1, 2]"""
+
+
+@pytest.fixture(scope="module")
+def declared():
+    return declared_parameters(tiny.notebook(tiny.code(DECLARED, "parameters")))
+
+
+@pytest.mark.parametrize(
+    "name, given, value",
+    [
+        ("lr", Text("1e-4"), 1e-4),  # on the command line it is a number
+        ("lr", Text("3"), 3.0),
+        ("lr", 3, 3.0),
+        ("seed", Text("7"), 7),
+        ("verbose", Text("true"), True),
+        ("name", Text("7"), "7"),
+        ("profile", Text("gpu"), "gpu"),
+        ("limit", Text("None"), None),
+        ("limit", None, None),
+        ("limit", Text("5"), 5),
+        ("steps", Text("[3, 4]"), [3, 4]),
+    ],
+)
+def test_a_value_is_read_as_the_type_that_the_lesson_declares(declared, name, given, value):
+    read = declared[name].read(given)
+    assert read == value and type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    "name, given, message",
+    [
+        ("lr", "1e-4", "lr takes a float, not the text '1e-4' (YAML reads a number without a point"),
+        ("lr", "5E3", "lr takes a float, not the text '5E3' (YAML reads"),
+        ("lr", Text("fast"), "lr takes a float, not the text 'fast'"),
+        ("lr", True, "lr takes a float, not True"),
+        ("seed", Text("1.5"), "seed takes an int, not the text '1.5'"),
+        ("seed", 1.5, "seed takes an int, not 1.5"),
+        ("seed", True, "seed takes an int, not True"),
+        ("seed", None, "seed takes an int, not None"),
+        ("verbose", Text("maybe"), "verbose takes a bool, not the text 'maybe'"),
+        ("name", 7, "name takes a str, not 7"),
+        ("profile", Text("gpuu"), "profile takes 'demo' or 'gpu', not 'gpuu'; did you mean 'gpu'?"),
+        ("steps", Text("3"), "steps takes a list, not 3"),
+    ],
+)
+def test_a_wrong_value_gets_one_message_with_name_and_type(declared, name, given, message):
+    with pytest.raises(ValueError) as caught:
+        declared[name].read(given)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        ("seed = 0", "not of the form `name: type = value`: seed = 0"),
+        ("seed: int", "not of the form `name: type = value`: seed: int"),
+        ("seed: int = f()", "not of the form `name: type = value`: seed: int = f()"),
+        ("seed: Tensor = 0", "a type that the runner can't check: seed: Tensor = 0"),
+        ("seed: int = 0.5", "seed takes an int, not 0.5"),
+        ('profile: str = "demo"  # "gpu"', "profile takes 'gpu', not 'demo'"),
+    ],
+)
+def test_a_parameters_cell_that_cannot_be_checked_is_refused(source, message):
+    with pytest.raises(ValueError) as caught:
+        declared_parameters(tiny.notebook(tiny.code(source, "parameters")))
+    assert str(caught.value) == message
+
+
+def test_a_notebook_has_one_parameters_cell():
+    with pytest.raises(ValueError, match="0 have it"):
+        declared_parameters(tiny.notebook(tiny.code("seed: int = 0")))
+
+
+@pytest.fixture
+def two_lessons(tmp_path):
+    one = tiny.write(tmp_path, "01_one.ipynb", tiny.notebook(tiny.code("seed: int = 0", "parameters")))
+    two = tiny.write(tmp_path, "02_two.ipynb", tiny.notebook(tiny.code("iterations: int = 9", "parameters")))
+    return [one, two]
+
+
+def test_a_value_goes_to_the_lessons_that_declare_it(two_lessons):
+    one, two = two_lessons
+    assert course.plan(two_lessons, {"seed": 3}, {"iterations": 5}) == {one: {"seed": 3}, two: {"iterations": 5}}
+
+
+def test_a_misspelt_name_is_refused_with_what_was_probably_meant(two_lessons):
+    with pytest.raises(ValueError) as caught:
+        course.plan(two_lessons, {"seed": 3}, {"itertions": 5})
+    assert str(caught.value) == (
+        "01_one to 02_two: no parameter 'itertions'; did you mean 'iterations'? (there are seed, iterations)"
+    )
+
+
+def test_a_wrong_value_names_the_lesson(two_lessons):
+    with pytest.raises(ValueError, match="^02_two: iterations takes an int, not the text 'many'$"):
+        course.plan(two_lessons, {}, {"iterations": Text("many")})
+
+
+def test_lessons_are_chosen_by_the_beginnings_of_their_names(two_lessons):
+    folder = two_lessons[0].parent
+    assert course.find_lessons(folder) == two_lessons
+    assert course.find_lessons(folder, "02") == two_lessons[1:]
+    assert course.find_lessons(folder, "02, 01_o") == two_lessons
+    with pytest.raises(ValueError, match="no lesson begins with '7'; there are 01_one, 02_two"):
+        course.find_lessons(folder, "01,7")
+    with pytest.raises(ValueError, match="no lesson"):
+        course.find_lessons(folder / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "line, seconds",
+    [
+        ("**Time.** about 40 s", 40),
+        ("**Time.** about 1.5 min on two cores", 90),
+        ("Text before.\n\n**Time.** about 3 min\n\nText behind.", 180),
+        ("**Time.** 40 s", None),
+        ("**Time.** about 40 sheep", None),
+        ("In **Time.** about 40 s", None),
+    ],
+)
+def test_the_header_states_the_time_in_one_form(line, seconds):
+    assert course.promised_seconds(tiny.notebook(tiny.text("# 01 A"), tiny.text(line))) == seconds
+
+
+# ---- the command line ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(two_lessons, monkeypatch, tmp_path):
+    """The command line in a repository with two lessons that aren't run: what would be run is returned."""
+    two_lessons[0].parent.joinpath("notebooks").mkdir()
+    for lesson in two_lessons:
+        lesson.rename(tmp_path / "notebooks" / lesson.name)
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    runs = {}
+
+    def run_lesson(lesson, values, build, line):
+        runs[lesson.stem] = values
+        return course.Outcome(lesson.stem, "", values)
+
+    monkeypatch.setattr(course, "run_lesson", run_lesson)
+    return lambda *words: (course.main(["run", *words]), runs)
+
+
+def test_the_command_line_reads_pairs_and_files(command, tmp_path):
+    (tmp_path / "p.yaml").write_text("iterations: 4\n")
+    assert command("--seed", "3", "-f", str(tmp_path / "p.yaml")) == (
+        0, {"01_one": {"seed": 3}, "02_two": {"iterations": 4}}
+    )  # fmt: skip
+    assert command("-p", "iterations=6", "-f", str(tmp_path / "p.yaml"), "--lesson", "02")[1]["02_two"] == {
+        "iterations": 6
+    }
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["-p", "iterations"], "-p takes NAME=VALUE, not 'iterations'"),
+        (["-p", "iteration=5"], "did you mean 'iterations'?"),
+        (["--seed", "x"], "01_one: seed takes an int, not the text 'x'"),
+        (["--lesson", "9"], "no lesson begins with '9'"),
+        (["-f", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_is_said_before_anything_runs(command, capsys, words, message):
+    code, runs = command(*words)
+    told = capsys.readouterr()
+    assert code == 2 and runs == {} and told.out == ""
+    assert message in told.err and told.err.count("\n") == 1
+
+
+def test_a_package_that_is_not_installed_is_named(command, capsys, monkeypatch):
+    find = course.importlib.util.find_spec
+    monkeypatch.setattr(course.importlib.util, "find_spec", lambda name: None if name == "ipykernel" else find(name))
+    code, runs = command()
+    told = capsys.readouterr().err
+    assert code == 2 and runs == {} and told.startswith("ipykernel not installed in") and "pip install -e" in told
+
+
+def test_a_run_stopped_by_hand_says_so(command, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(course, "run_lesson", stop)
+    assert command()[0] == 130 and capsys.readouterr().err == "\nstopped\n"
+
+
+# ---- real runs: one for all, since a kernel takes seconds to start -------------------------------------------------
+
+MAKES_MUCH = """import os, sys, tqdm
+import metabin.lesson
+for _ in tqdm.tqdm(range(100)):
+    pass
+memory = bytearray(150_000_000)
+memory[::4096] = b"x" * len(memory[::4096])
+record("python", sys.executable)
+record("cwd", os.getcwd())
+record("package", metabin.lesson.__file__)
+record("lr", lr)
+record("curve", [0.5] * 10)"""
+
+
+def lessons():
+    good = tiny.good_lesson()
+    good.cells.insert(5, tiny.code(MAKES_MUCH))
+    good.cells[6].source = 'cases = {"one": (1,)}'
+    good.cells.insert(7, tiny.code("from metabin.lesson import is_live, show\nassert not is_live()\nshow(is_live)"))
+    start = [tiny.text("# A"), tiny.text("Nothing."), tiny.code("seed: int = 0", "parameters")]
+    wrong = tiny.code("# a comment\nx = seed\nprint(1 / x)")
+    return {
+        "01_good.ipynb": good,
+        "02_fails.ipynb": tiny.notebook(*start, tiny.text("Why?"), wrong, tiny.code("print('not reached')")),
+        "03_dies.ipynb": tiny.notebook(*start, tiny.code("import os\nos._exit(3)")),
+        "04_leaves.ipynb": tiny.notebook(*start, tiny.code("raise SystemExit(0)")),
+        "05_twice.ipynb": tiny.notebook(
+            *start, tiny.code("from metabin.lesson import record\nrecord('a', 1)"), tiny.code("record('a', 2)")
+        ),
+    }
+
+
+class Ran:
+    """What one run of all of them left behind."""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("a folder with spaces")
+    for name, content in lessons().items():
+        tiny.write(folder / "notebooks", name, content)
+    other = folder / "jupyter" / "kernels" / "python3"  # somebody's kernel of another Python, by the usual name
+    other.mkdir(parents=True)
+    (other / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "x", "language": "python"}')
+    (folder / "build" / "results").mkdir(parents=True)
+    (folder / "build" / "results" / "02_fails.json").write_text("from an earlier run")
+    before = {path.name: path.read_bytes() for path in (folder / "notebooks").iterdir()}
+    script = (  # in a process of its own, that is as small as the real one
+        "import sys; from pathlib import Path; from metabin import course; folder = Path(sys.argv[1]);"
+        "planned = course.plan(course.find_lessons(folder / 'notebooks'), {'seed': 0, 'profile': 'demo'}, {'lr': 0.25});"
+        "sys.exit(course.run(planned, folder / 'build'))"
+    )
+    environment = course.os.environ | {"JUPYTER_PATH": str(folder / "jupyter"), "JUPYTER_PREFER_ENV_PATH": "0"}
+    done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, env=environment)
+    ran = Ran()
+    ran.folder, ran.build, ran.code, ran.told, ran.errors = (
+        folder,
+        folder / "build",
+        done.returncode,
+        done.stdout,
+        done.stderr,
+    )
+    ran.unchanged = before == {path.name: path.read_bytes() for path in (folder / "notebooks").iterdir()}
+    ran.manifest = json.loads((ran.build / "manifest.json").read_text())
+    ran.lessons = {entry["lesson"]: entry for entry in ran.manifest["lessons"]}
+    return ran
+
+
+def test_every_lesson_gets_its_turn_and_a_failure_is_the_exit_code(ran):
+    assert ran.code == 1, ran.errors
+    assert re.findall(r"^\[(\d)/5\] (\w+) … ", ran.told, re.MULTILINE) == [
+        ("1", "01_good"), ("2", "02_fails"), ("3", "03_dies"), ("4", "04_leaves"), ("5", "05_twice")
+    ]  # fmt: skip
+    assert ran.told.rstrip().splitlines()[-1] == (
+        "1 of 5 lessons ran; 02_fails failed; 03_dies failed; 04_leaves failed; 05_twice failed"
+    )
+
+
+def test_a_failing_cell_is_named_by_lesson_number_first_line_and_error(ran):
+    assert "02_fails … FAILED" in ran.told
+    assert "      cell 4 (“# a comment”): ZeroDivisionError: division by zero\n" in ran.told
+    assert not (ran.build / "results" / "02_fails.json").exists(), "the result of an earlier run"
+    page = (ran.build / "html" / "02_fails.html").read_text()
+    assert "ZeroDivisionError" in page
+
+
+def test_a_kernel_that_dies_and_a_lesson_that_ends_early_are_failures(ran):
+    assert "died" in ran.lessons["03_dies"]["error"].lower()
+    assert (ran.build / "html" / "03_dies.html").exists()
+    assert ran.lessons["04_leaves"]["error"] == "ended before its last cell"
+    assert ran.lessons["05_twice"]["error"] == "'a' is recorded twice"
+
+
+def test_a_lesson_runs_in_this_python_with_this_package_in_its_own_folder(ran):
+    recorded = json.loads((ran.build / "results" / "01_good.json").read_text())["recorded"]
+    assert recorded["python"] == sys.executable
+    assert recorded["cwd"] == str(ran.folder / "notebooks")
+    assert recorded["package"] == course.repo_root().joinpath("metabin", "lesson.py").as_posix()
+
+
+def test_recorded_numbers_and_parameters_are_kept_and_told(ran):
+    kept = json.loads((ran.build / "results" / "01_good.json").read_text())
+    assert kept["parameters"] == {"profile": "demo", "seed": 0, "lr": 0.25}
+    assert kept["recorded"]["lr"] == 0.25 and kept["recorded"]["curve"] == [0.5] * 10
+    assert re.search(r"^01_good +lr +0\.25$", ran.told, re.MULTILINE)
+    assert re.search(r"^01_good +curve +10 values$", ran.told, re.MULTILINE)
+
+
+def test_seconds_and_peak_memory_are_measured_in_the_kernel(ran):
+    good = ran.lessons["01_good"]
+    assert good["peak_bytes"] > 200_000_000  # 150 MB of them written by the lesson, the rest is Python and IPython
+    assert good["peak_bytes"] < 500_000_000  # not the runner's, not torch
+    assert good["seconds"] > 0
+    assert ran.lessons["02_fails"]["peak_bytes"] is None
+
+
+def test_a_lesson_that_takes_twice_its_time_is_noted(ran):
+    outcome = course.Outcome("01_a", "", {"profile": "demo"}, seconds=81)
+    assert "slow: more than twice the 40 s in its header" in course.told(outcome, 40)
+    assert "slow" not in course.told(outcome, 41) + course.told(outcome, None)
+    outcome.parameters["profile"] = "gpu"  # the header speaks of the demo profile
+    assert "slow" not in course.told(outcome, 40)
+
+
+def test_the_lessons_themselves_are_left_as_they_were(ran):
+    assert ran.unchanged
+
+
+def test_exercises_can_be_read_in_the_executed_copy_but_were_not_run(ran):
+    executed = nbformat.read(ran.build / "notebooks" / "01_good.ipynb", as_version=4)
+    nbformat.validate(executed)
+    [stub] = [cell for cell in executed.cells if "exercise" in cell.metadata.get("tags", [])]
+    [solved] = [cell for cell in executed.cells if "solution" in cell.metadata.get("tags", [])]
+    assert stub.cell_type == "markdown" and tiny.STUB in stub.source
+    assert solved.outputs[0].text == "✓ right\n"
+    assert not any("getrusage" in cell.source for cell in executed.cells)
+
+
+def test_progress_bars_do_not_flood(ran):
+    executed = nbformat.read(ran.build / "notebooks" / "01_good.ipynb", as_version=4)
+    assert not [
+        output for cell in executed.cells for output in cell.get("outputs", []) if output.get("name") == "stderr"
+    ]
+    assert "%|" not in ran.told + ran.errors
+
+
+def test_the_manifest_says_how_the_numbers_came_about(ran):
+    content = (ran.folder / "notebooks" / "01_good.ipynb").read_bytes()
+    assert ran.lessons["01_good"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert ran.lessons["01_good"]["parameters"]["seed"] == 0
+    assert {"commit", "dirty", "python", "versions", "platform", "cpus", "started"} <= set(ran.manifest)
+    assert {"torch", "papermill", "metabin"} <= set(ran.manifest["versions"])
+
+
+def test_a_page_needs_nothing_from_the_web(ran):
+    page = BeautifulSoup((ran.build / "html" / "01_good.html").read_text(), "html.parser")
+    assert not page(["script", "iframe", "object", "embed"])
+    assert not [link for link in page("link") if link.get("href")]
+    sources = [tag.get(name) for tag in page(True) for name in ("src", "srcset", "poster") if tag.get(name)]
+    assert len(sources) == 2 and all(source.startswith("data:image/png;base64,") for source in sources)
+    for style in page("style"):
+        assert not re.search(r"@import|url\(\s*['\"]?(?!data:|#)", style.string)
+
+
+def test_a_page_keeps_alt_texts_draws_formulas_and_leads_to_the_next_page(ran):
+    page = BeautifulSoup((ran.build / "html" / "01_good.html").read_text(), "html.parser")
+    assert [image["alt"] for image in page("img")] == ["A grey pixel", "A pixel again"]
+    assert [formula["display"] for formula in page("math")] == ["inline", "block"]
+    assert "$" not in page.find("main").get_text()
+    assert page.find("a", string="next lesson")["href"] == "02_next.html"
+    assert "def is_live()" in page.get_text()
+
+
+def test_a_picture_is_carried_by_the_executed_copy(ran):
+    executed = nbformat.read(ran.build / "notebooks" / "01_good.ipynb", as_version=4)
+    assert "(attachment:teaser.png)" in executed.cells[0].source
+    assert course.base64.b64decode(executed.cells[0].attachments["teaser.png"]["image/png"]) == tiny.PNG
+
+
+def test_an_aligned_formula_becomes_a_table():
+    assert to_mathml(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "block").count("<mtr>") == 2

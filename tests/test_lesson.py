@@ -1,0 +1,293 @@
+"""What notebooks use: shown source, figures with alt text, records and checked answers, without a notebook around them."""
+
+import json
+import re
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from metabin import lesson, plotting
+from metabin.lesson import CheckFailed, brief, check, figure, record, show, widget_with_twin
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """The output bundles that a notebook would get."""
+    bundles = []
+    monkeypatch.setattr(lesson, "_publish", bundles.append)
+    return bundles
+
+
+@pytest.fixture
+def live(monkeypatch):
+    monkeypatch.setattr(lesson, "is_live", lambda: True)
+
+
+# ---- show ----------------------------------------------------------------------------------------------------------
+
+
+def test_show_gives_the_real_source_with_its_file_and_line(published):
+    show(plotting.use_style)
+    lines = (lesson.repo_root() / "metabin" / "plotting.py").read_text().splitlines()
+    place, first = published[0]["text/plain"].split("\n")[:2]
+    line = int(re.fullmatch(r"# metabin/plotting\.py, line (\d+)", place)[1])
+    assert first == lines[line - 1] == "def use_style() -> None:"
+    assert "matplotlib.style.use(STYLE)" in published[0]["text/markdown"]
+
+
+def test_show_takes_a_class_and_looks_through_a_decorator(published):
+    show(plotting.Look)
+    show(torch.no_grad()(brief))
+    assert "@dataclass(frozen=True)\nclass Look:" in published[0]["text/plain"]
+    assert "def brief(value)" in published[1]["text/plain"]
+
+
+def test_show_says_where_a_function_of_another_package_comes_from(published):
+    show(torch.nn.functional.relu)
+    assert published[0]["text/plain"].startswith("# torch.nn.functional, line ")
+
+
+def test_show_takes_the_margin_off_a_method(published):
+    show(CheckFailed._render_traceback_)
+    assert "\ndef _render_traceback_(self) -> list[str]:\n    return" in published[0]["text/plain"]
+
+
+def test_show_keeps_a_source_with_a_code_fence_in_one_block(published):
+    def fenced():
+        """Like this: ```python x```."""
+
+    show(fenced)
+    markdown = published[0]["text/markdown"]
+    fence = re.search(r"^(`+)python$", markdown, re.MULTILINE)[1]
+    assert len(fence) > 3 and markdown.count(fence) == 2
+
+
+@pytest.mark.parametrize("thing", [3, len, "metabin.norm"])
+def test_show_says_what_it_takes(thing):
+    with pytest.raises(TypeError, match="a function or a class"):
+        show(thing)
+
+
+def test_outside_a_notebook_the_plain_text_is_printed(capsys):
+    show(brief)
+    record("rank1", 0.51234)
+    printed = capsys.readouterr().out
+    assert printed.startswith("# metabin/lesson.py, line ") and printed.endswith("rank1 = 0.5123\n")
+
+
+# ---- figure --------------------------------------------------------------------------------------------------------
+
+
+def test_a_figure_carries_its_alt_text_and_its_picture(published):
+    fig = Figure(figsize=(4, 2))
+    fig.subplots().plot([0, 1])
+    figure(fig, alt='A line that rises, "fast" & < 2')
+    html = published[0]["text/html"]
+    assert html.count("A line that rises, &quot;fast&quot; &amp; &lt; 2") == 2  # for the figure and for the image
+    assert 'role="img"' in html and "width:384px" in html and "data:image/png;base64," in html
+    assert published[0]["text/plain"] == '[figure: A line that rises, "fast" & < 2]'
+
+
+def test_a_figure_without_alt_text_is_refused():
+    with pytest.raises(ValueError, match="alt text"):
+        figure(Figure(), alt=" ")
+
+
+def test_the_same_drawing_gives_the_same_bytes(tmp_path):
+    def draw(path):
+        with matplotlib.style.context(plotting.STYLE):
+            fig = Figure()
+            fig.subplots().plot([0, 1, 3], marker="o")
+        return plotting.save(fig, path).read_bytes()
+
+    assert draw(tmp_path / "a.svg") == draw(tmp_path / "b.svg")
+    assert draw(tmp_path / "a.pdf") == draw(tmp_path / "b.pdf")
+
+
+# ---- record --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value, kept",
+    [
+        (0.5, 0.5),
+        (torch.tensor(0.5), 0.5),
+        (torch.arange(3), [0, 1, 2]),
+        (np.float64(0.25), 0.25),
+        (np.eye(2), [[1.0, 0.0], [0.0, 1.0]]),
+        ({"bn": 0.1}, {"bn": 0.1}),
+        ("yes", "yes"),
+        (True, True),
+    ],
+)
+def test_numbers_arrays_and_tensors_are_recorded_as_plain_values(published, value, kept):
+    record("it", value)
+    assert json.loads(json.dumps(published[0][lesson.RECORD])) == {"name": "it", "value": kept}
+
+
+@pytest.mark.parametrize("value", [float("nan"), torch.tensor([1.0, float("inf")]), object()])
+def test_what_json_cannot_hold_is_refused_by_name(value):
+    with pytest.raises(ValueError, match=r"record\('loss'\)"):
+        record("loss", value)
+
+
+def test_a_long_array_is_shown_by_its_length():
+    assert brief([0.0] * 10) == "10 values" and brief(0.123456) == "0.1235" and brief([1, 2]) == "[1, 2]"
+
+
+# ---- check ---------------------------------------------------------------------------------------------------------
+
+CASES = {"one positive": (torch.tensor([1.0, 2.0]),), "a negative one": (torch.tensor([-1.0, 3.0]),)}
+RIGHT = {"hint": "what happens below zero?"}
+
+
+def test_a_right_answer_is_said(capsys):
+    check(lambda x: x.clamp(min=0), torch.relu, CASES, **RIGHT)
+    assert capsys.readouterr().out == "✓ right in 2 cases\n"
+
+
+def test_a_wrong_answer_names_the_case_and_the_hint_but_not_the_right_value():
+    with pytest.raises(CheckFailed) as caught:
+        check(lambda x: x.abs() * 1.5 - 0.5, lambda x: x * 1.5 - 0.5, CASES, **RIGHT)
+    assert str(caught.value) == (
+        "case “a negative one”: 1 of 2 values are off, by up to 3. Hint: what happens below zero?"
+    )
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (lambda x: x[:1], r"shape \(2,\) was expected, not \(1,\)"),
+        (lambda x: x / 0, "NaN or infinity"),
+        (lambda x: None, "there is no value"),
+        (lambda x: [1.0], r"shape \(2,\) was expected"),
+        (lambda x: "text", "another value was expected"),
+        (lambda x: 1 // 0, "raised ZeroDivisionError"),
+        (lambda: 3, "raised TypeError"),
+    ],
+)
+def test_every_kind_of_wrong_answer_is_described(answer, said):
+    with pytest.raises(CheckFailed, match=said):
+        check(answer, torch.relu, CASES)
+
+
+def test_an_error_in_the_answer_is_shown_with_its_line():
+    def divide(x):
+        return x / torch.zeros(3)  # two values by three
+
+    with pytest.raises(CheckFailed, match="(?s)case “one positive”: raised RuntimeError.*by three"):
+        check(divide, torch.relu, CASES)
+
+
+def test_an_answer_that_works_in_place_does_not_spoil_the_comparison():
+    check(lambda x: x.mul_(2), lambda x: 2 * x, {"once": (torch.ones(2),), "again": (torch.ones(2),)})
+
+
+def test_tuples_and_dicts_are_compared_part_by_part():
+    check(lambda: {"a": (1, [2.0])}, lambda: {"a": (1, [2.0])})
+    with pytest.raises(CheckFailed, match="at 'a': at 1: at 0: 3 is not right"):
+        check(lambda: {"a": (1, [3.0])}, lambda: {"a": (1, [2.0])})
+    with pytest.raises(CheckFailed, match="other keys"):
+        check(lambda: {"b": 1}, lambda: {"a": 1})
+    with pytest.raises(CheckFailed, match="a tuple of 2 was expected, not a tuple of 3"):
+        check(lambda: (1, 2, 3), lambda: (1, 2))
+
+
+def test_a_plain_value_is_checked_and_a_wrong_one_does_not_give_the_right_one_away():
+    check(0.5, 0.5)
+    check("BN", "BN")
+    with pytest.raises(CheckFailed) as caught:
+        check(0.7, 0.51234, hint="count the ties")
+    assert "0.7 is not right" in str(caught.value) and "0.5" not in str(caught.value)
+    with pytest.raises(CheckFailed) as caught:
+        check("IN", "BN")
+    assert "BN" not in str(caught.value)
+
+
+def test_the_tolerance_decides():
+    check(1.001, 1.0, tolerance=1e-2)
+    with pytest.raises(CheckFailed):
+        check(1.001, 1.0, tolerance=1e-4)
+
+
+def stub(x):
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("answer, reference", [(stub, torch.relu), (..., 3)])
+def test_an_exercise_not_begun_lets_run_all_go_on(live, capsys, answer, reference):
+    check(answer, reference, CASES)
+    assert capsys.readouterr().out.startswith("○ not written yet")
+
+
+@pytest.mark.parametrize("answer, reference", [(stub, torch.relu), (..., 3)])
+def test_headless_a_solution_that_is_not_there_is_a_failure(answer, reference):
+    with pytest.raises(CheckFailed, match="nothing is written here yet"):
+        check(answer, reference, CASES)
+
+
+# ---- widgets and looks ---------------------------------------------------------------------------------------------
+
+
+def test_headless_only_the_twin_is_drawn_and_the_widget_is_not_even_made():
+    drawn = []
+    widget_with_twin(lambda: drawn.append("widget"), lambda: drawn.append("twin"))
+    assert drawn == ["twin"]
+
+
+def test_with_somebody_there_the_widget_comes_before_its_twin(live, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(lesson, "display", drawn.append)
+    widget_with_twin(lambda: "widget", lambda: drawn.append("twin"))
+    assert drawn == ["widget", "twin"]
+
+
+def lightness(colour: str) -> float:
+    """CIE L* of a colour, what a greyscale print keeps of it."""
+    red, green, blue = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(colour)
+    )
+    y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return 116 * y ** (1 / 3) - 16 if y > 0.008856 else 903.3 * y
+
+
+def test_methods_can_be_told_apart_without_colour():
+    looks = list(plotting.METHODS.values())
+    assert {"bn", "in", "half", "bin", "metabin", "paper", "oracle"} <= set(plotting.METHODS)
+    for cue in ("name", "colour", "marker", "hatch"):
+        assert len({getattr(look, cue) for look in looks}) == len(looks), cue
+    grey = sorted(lightness(plotting.METHODS[name].colour) for name in ("bn", "in", "half", "bin", "metabin"))
+    assert min(np.diff(grey)) > 7
+
+
+# How red-, green- and blue-blind people see linear RGB (Machado et al. 2009, severity 1).
+BLIND = {
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+@pytest.mark.parametrize("kind", BLIND)
+def test_methods_can_be_told_apart_by_colour_blind_people(kind):
+    def lab(colour):
+        rgb = np.array(matplotlib.colors.to_rgb(colour))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        seen = np.clip(np.array(BLIND[kind]) @ linear, 0, 1)
+        to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+        x, y, z = np.cbrt(to_xyz @ seen / [0.9505, 1, 1.089])
+        return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+    colours = [lab(look.colour) for look in plotting.METHODS.values()]
+    apart = [np.linalg.norm(a - b) for i, a in enumerate(colours) for b in colours[:i]]
+    assert min(apart) > 12  # 2.3 is the least that is seen side by side
+
+
+def test_the_style_is_read_and_large_enough_to_project():
+    with matplotlib.style.context(plotting.STYLE):
+        assert matplotlib.rcParams["svg.hashsalt"] == "metabin"
+        assert matplotlib.rcParams["figure.constrained_layout.use"]
+        assert min(matplotlib.rcParams[f"{what}.labelsize"] for what in ("xtick", "ytick", "axes")) >= 12

@@ -1,0 +1,376 @@
+"""The configuration, a run's state and the loop of Algorithm 1."""
+
+import itertools
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+import torch
+from conftest import make_people
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import metabin.train
+from metabin.augment import normalize
+from metabin.checkpoint import load_model
+from metabin.datasets import write_market1501
+from metabin.images import ImageSet
+from metabin.norm import balancing_parameters
+from metabin.train import Config, Run, demo, join, learning_rate, main, train
+
+BASE = {"base/id", "base/triplet"}
+META = {"meta_train/scatter", "meta_train/shuffle", "meta_train/triplet", "meta_test/triplet"}
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    """A copy of every parameter and buffer."""
+    return {name: tensor.detach().clone() for name, tensor in run.model.state_dict().items()}
+
+
+def steps(run: Run, n: int) -> list:
+    return list(itertools.islice(train(run), n))
+
+
+def assert_equal(one: dict, other: dict):
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+def rho_values(run: Run) -> torch.Tensor:
+    return torch.cat([r.detach() for r in balancing_parameters(run.model).values()])
+
+
+# --- the configuration ---------------------------------------------------------------------------------------------
+
+
+def test_the_defaults_are_section_4_1():
+    config = Config()
+    assert (config.ids_per_domain * config.images_per_id, config.label_smoothing, config.margin) == (16, 0.1, 0.3)
+    assert (config.lr, config.momentum, config.weight_decay) == (0.01, 0.9, 5e-4)
+    assert (config.warmup * 100, config.milestones) == (10, (0.4, 0.7))  # epochs of 100
+    assert (config.inner_lr_low, config.inner_lr_high, config.outer_lr) == (0.001, 0.1, 0.1)
+    assert config.iterations * config.inner_cycle == pytest.approx(9245)  # five epochs
+    assert round(config.meta_train_share * 5) == 3
+
+
+def test_a_configuration_cannot_be_changed_only_replaced():
+    with pytest.raises(FrozenInstanceError):
+        demo().lr = 1.0
+    assert demo(lr=1.0) == replace(demo(), lr=1.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("norm", "batch"),
+        ("rho", "both"),
+        ("precision", "fp8"),
+        ("ids_per_domain", 0),
+        ("images_per_id", 1),  # no positives, no triplet loss: rho would stand still without a word
+        ("iterations", 0),
+        ("inner_cycle", 0.0),
+        ("lr", -0.1),
+        ("lr", "1e-4"),  # what YAML makes of it
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_name(field, value):
+    with pytest.raises((ValueError, TypeError), match=field):
+        demo(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    # 0.1x at the start, half-way to 1x at 5 of 100 epochs, 1x from 10 on, 0.1x from 40, 0.01x from 70
+    [
+        (0, 0.001),
+        (0.05, 0.0055),
+        (0.1, 0.01),
+        (0.3999, 0.01),
+        (0.4, 0.001),
+        (0.6999, 0.001),
+        (0.7, 1e-4),
+        (0.999, 1e-4),
+    ],
+)
+def test_the_papers_learning_rate_by_hand(progress, expected):
+    assert learning_rate(Config(), progress) == pytest.approx(expected)
+
+
+def test_without_a_warm_up_the_learning_rate_starts_at_the_top():
+    assert learning_rate(Config(warmup=0.0), 0.0) == 0.01
+
+
+def test_milestones_fall_on_the_iteration_that_they_name():
+    config = demo(iterations=400)
+    rates = [learning_rate(config, i / 400) for i in range(400)]
+    assert [i for i in range(41, 400) if rates[i] != rates[i - 1]] == [160, 280]
+
+
+# --- a run ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rho", ["meta", "joint"])
+@pytest.mark.parametrize("norm", ["bn", "in", "half", "bin"])
+def test_weights_decay_and_norms_and_rho_do_not(people, quick, norm, rho):
+    run = Run(replace(quick, norm=norm, rho=rho, weight_decay=0.1, joint_rho_scale=3.0), people)
+    name_of = {p: name for name, p in run.model.named_parameters()}
+    settings = {}  # parameter name -> (weight decay, scale of the step size)
+    for group in run.optimizer.param_groups:
+        for p in group["params"]:
+            assert name_of[p] not in settings
+            settings[name_of[p]] = group["weight_decay"], group.get("scale", 1.0)
+    expected = {}
+    for path, module in run.model.named_modules():
+        for name, _ in module.named_parameters(recurse=False):
+            decay = 0.1 if isinstance(module, nn.Conv2d | nn.Linear) else 0
+            expected[f"{path}.{name}"] = decay, 3.0 if name == "rho" else 1.0
+    left_out = {n for n in expected if n == "neck.bias" or (n.endswith(".rho") and rho == "meta")}
+    assert settings == {n: value for n, value in expected.items() if n not in left_out}
+
+
+def test_a_batch_is_one_mini_batch_per_domain_whose_images_belong_to_its_labels(quick):
+    people = make_people()
+    people.images.copy_(people.pids[:, None, None, None] * 7 + 10)  # every picture shows its identity as one grey
+    run = Run(quick, people)
+    batches = run.base_batches.draw()
+    assert [b.domains.unique().tolist() for b in batches] == [[0], [1], [2], [3]]
+    for batch in batches:
+        assert batch.images.shape == (4, 3, 32, 16) and batch.pids.bincount().max() == 2
+        grey = normalize((batch.pids * 7 + 10).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 30, 14))
+        torch.testing.assert_close(batch.images[:, :, 1:-1, 1:-1], grey)  # a shift of one pixel reaches no further
+        assert (batch.images[:, :, 0] < grey[:, :, 0, :1]).any()  # but brings in some black
+    joined = join(batches)
+    assert torch.equal(joined.pids, torch.cat([b.pids for b in batches])) and joined.images.shape[0] == 16
+
+
+def test_identities_that_are_not_numbered_from_zero_are_refused_with_the_way_out(people, quick):
+    with pytest.raises(ValueError, match="relabel"):
+        Run(quick, people[people.pids % 2 == 1])
+
+
+def test_a_single_domain_cannot_be_split_for_the_meta_step_but_can_train_jointly(quick):
+    alone = make_people(num_domains=1)
+    with pytest.raises(ValueError, match="each side needs at least one"):
+        Run(quick, alone)
+    (step,) = steps(Run(replace(quick, rho="joint"), alone), 1)
+    assert all(loss.isfinite() for loss in step.losses.values())
+
+
+def test_a_run_neither_reads_nor_moves_the_global_random_state(people, quick, monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    finals = []
+    for seed in (1, 2):
+        torch.default_generator.manual_seed(seed)
+        before = torch.get_rng_state()
+        run = Run(quick, people, "cpu")
+        steps(run, 1)
+        assert torch.equal(torch.get_rng_state(), before)
+        finals.append(weights(run))
+    assert_equal(*finals)
+    assert seeded == []  # no graphics card's either
+
+
+def test_a_run_does_not_change_the_images_it_is_given(quick):
+    people, untouched = make_people(), make_people()
+    steps(Run(quick, people), 1)
+    assert all(torch.equal(t, untouched.tensors()[name]) for name, t in people.tensors().items())
+
+
+# --- the loop ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rho", ["meta", "joint"])
+@pytest.mark.parametrize("norm", ["bn", "in", "half", "bin"])
+def test_every_norm_trains_in_every_mode_and_says_its_losses(people, quick, norm, rho):
+    run = Run(replace(quick, norm=norm, rho=rho), people)
+    start = rho_values(run) if norm == "bin" else None
+    for step in steps(run, 2):
+        assert set(step.losses) == (BASE | META if norm == "bin" and rho == "meta" else BASE)
+        for loss in step.losses.values():  # tensors, not floats: nobody waited for the device
+            assert isinstance(loss, torch.Tensor) and loss.shape == () and not loss.requires_grad and loss.isfinite()
+    if norm == "bin":
+        moved = rho_values(run)
+        assert not torch.equal(moved, start) and moved.min() >= 0 and moved.max() <= 1
+
+
+def test_the_losses_fall_on_people_who_are_easy_to_tell_apart(people, quick):
+    run = Run(replace(quick, iterations=30, warmup=0.0), people)
+    losses = torch.stack([step.losses["base/id"] + step.losses["base/triplet"] for step in train(run)])
+    assert losses[-5:].mean() < 0.8 * losses[:3].mean()
+
+
+def test_the_schedule_is_what_the_steps_tell_and_the_optimizer_gets(people, quick):
+    run = Run(replace(quick, rho="joint", joint_rho_scale=10.0), people)
+    seen = []
+    for step in train(run):
+        seen.append(step.iteration)
+        progress = (step.iteration - 1) / quick.iterations
+        assert step.lr == learning_rate(quick, progress)
+        assert step.inner_lr == metabin.train.cyclic_inner_lr(progress, 0.001, 0.1, 0.05)
+        assert [g["lr"] for g in run.optimizer.param_groups] == pytest.approx([step.lr, step.lr, 10 * step.lr])
+    assert seen == [1, 2, 3, 4, 5, 6] and list(train(run)) == []
+
+
+def test_the_meta_phases_split_the_domains_of_another_mini_batch(people, quick, monkeypatch):
+    seen = []
+    base, meta = metabin.train.base_step, metabin.train.meta_step
+    monkeypatch.setattr(metabin.train, "base_step", lambda m, o, *a: seen.append(a) or base(m, o, *a))
+    monkeypatch.setattr(metabin.train, "meta_step", lambda m, *a: seen.append(a) or meta(m, *a))
+    config, splits = replace(quick, meta_train_share=0.75, label_smoothing=0.2, margin=0.4, outer_lr=0.7), set()
+    for step in train(Run(replace(config, iterations=10), people)):
+        (batch, *base_settings), (meta_train, meta_test, *meta_settings) = seen[-2:]
+        assert batch.domains.bincount().tolist() == [4, 4, 4, 4]
+        in_train, in_test = (set(b.domains.tolist()) for b in (meta_train, meta_test))
+        assert len(in_train) == 3 and in_train | in_test == {0, 1, 2, 3} and not in_train & in_test
+        assert not torch.equal(join([meta_train, meta_test]).pids.sort()[0], batch.pids.sort()[0])
+        assert base_settings == [0.2, 0.4] and meta_settings == [step.inner_lr, 0.7, 0.4]
+        splits.add(tuple(in_train))
+    assert len(seen) == 20 and len(splits) > 2
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_bit_and_another_seed_others(people, quick):
+    one, same, other = (Run(replace(quick, seed=seed), people, "cpu") for seed in (0, 0, 1))
+    for run in (one, same, other):
+        steps(run, 3)
+    assert_equal(weights(one), weights(same))
+    streams = [
+        state for run in (one, other) for part in ("base_batches", "meta_batches") for state in run.state_dict()[part]
+    ]
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(streams, 2) if a.shape == b.shape)
+    changed = [name for name, w in weights(one).items() if not torch.equal(w, weights(other)[name])]
+    assert {name for name, p in one.model.named_parameters() if p.dim() > 1} <= set(changed)
+
+
+def test_with_the_same_seed_every_method_sees_the_same_base_batches(people, quick):
+    runs = [Run(replace(quick, norm=norm, rho=rho), people, "cpu") for norm, rho in (("bn", "joint"), ("bin", "meta"))]
+    for run in runs:
+        steps(run, 2)
+    plain, meta = (join(run.base_batches.draw()) for run in runs)
+    assert torch.equal(plain.images, meta.images) and torch.equal(plain.pids, meta.pids)
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_stands(people, quick):
+    straight, stopped = (Run(quick, people, "cpu") for _ in range(2))
+    steps(straight, 4)
+    assert [step.iteration for step in steps(stopped, 2) + steps(stopped, 2)] == [1, 2, 3, 4]
+    assert_equal(weights(stopped), weights(straight))
+
+
+def test_looking_at_the_model_between_steps_does_not_change_the_run(people, quick):
+    undisturbed, looked_at = (Run(quick, people, "cpu") for _ in range(2))
+    steps(undisturbed, 3)
+    for step in itertools.islice(train(looked_at), 3):
+        looked_at.model.eval()
+        looked_at.model.embed(normalize(people.images[:8]))
+        sum(loss.item() for loss in step.losses.values())
+    assert_equal(weights(looked_at), weights(undisturbed))
+
+
+def test_joint_training_moves_rho_with_its_own_step_size_and_keeps_it_in_range(people, quick):
+    moves = []
+    for scale in (0.0, 1.0, 1e4):
+        run = Run(replace(quick, rho="joint", joint_rho_scale=scale), people, "cpu")
+        steps(run, 1)
+        moves.append((1 - rho_values(run)).max().item())
+    none, small, large = moves
+    assert none == 0 and 0 < small < 0.1 and large == 1
+
+
+def test_in_half_precision_the_meta_step_sees_the_weights_that_the_base_step_made(people, quick, monkeypatch):
+    """Autocast caches the cast weights until its outermost context ends; a step in between makes them stale."""
+    config = replace(quick, precision="bf16", warmup=0.0, lr=1.0)
+    first = next(train(Run(config, people, "cpu"))).losses
+    base = metabin.train.base_step
+    monkeypatch.setattr(metabin.train, "base_step", lambda *a: (base(*a), torch.clear_autocast_cache())[0])
+    fresh = next(train(Run(config, people, "cpu"))).losses
+    assert_equal(first, fresh)
+
+
+def test_half_precision_follows_full_precision(people, quick):
+    full, half = (next(train(Run(replace(quick, precision=p), people))).losses for p in ("fp32", "bf16"))
+    for name in full:
+        assert half[name].dtype == torch.float32
+        assert half[name].item() == pytest.approx(full[name].item(), rel=0.1, abs=0.05)
+
+
+def test_domain_numbers_may_have_gaps(people, quick):
+    part = people[people.domains != 1]
+    part = ImageSet(part.images, part.pids.unique(return_inverse=True)[1], part.camids, part.domains, part.names)
+    assert [b.domains[0].item() for b in Run(quick, part).base_batches.draw()] == [0, 2, 3]
+    steps(Run(quick, part), 1)
+
+
+class HostReads(TorchDispatchMode):
+    """Notes every operation whose answer the host has to wait for; integers are the sampler's, which lives on the host."""
+
+    def __enter__(self):
+        self.seen = []
+        return super().__enter__()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        asks = name in ("_local_scalar_dense", "equal", "nonzero", "masked_select") and args[0].is_floating_point()
+        by_mask = name in ("index", "index_put_") and any(t is not None and t.dtype == torch.bool for t in args[1])
+        self.seen += [name] if asks or by_mask else []
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mode", [dict(norm="bn"), dict(rho="joint"), dict(), dict(precision="bf16")])
+def test_an_iteration_asks_for_no_value_until_the_caller_does(people, quick, mode):
+    run = Run(replace(quick, **mode), people)
+    with HostReads() as reads:
+        step = steps(run, 2)[-1]
+        assert reads.seen == []
+        assert step.losses["base/id"].item() > 0
+        assert reads.seen == ["_local_scalar_dense"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a device that one could wait for")
+def test_the_loop_never_waits_for_the_device(people, quick):
+    run = Run(quick, people)
+    steps(run, 1)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        steps(run, 2)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+# --- the command line ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(people, tmp_path) -> list[str]:
+    """The arguments of a run of two iterations on two folders whose people are not numbered in one piece."""
+    for domain in range(2):
+        odd = people[(people.domains == domain) & (people.pids % 2 == 1)]
+        write_market1501(odd, tmp_path / f"street {domain}")
+    roots = [str(tmp_path / f"street {domain}") for domain in range(2)]
+    size = "--size 32 16 --ids-per-domain 2 --images-per-id 2 --crop-pad 1 --iterations 2".split()
+    return ["--data-root", *roots, "--run-dir", str(tmp_path / "run"), *size]
+
+
+def test_the_command_line_trains_on_folders_and_leaves_weights_for_retrieval(command, people, tmp_path):
+    main([*command, "--milestones", "0.25", "0.5", "--norm", "half"])
+    model, notes = load_model(tmp_path / "run" / "model.safetensors")
+    assert notes["norm"] == "half"
+    assert model.embed(normalize(people.images[:4])).isfinite().all()
+
+
+def test_the_command_line_goes_on_where_it_stopped_and_refuses_another_configuration(command, capsys):
+    main(command)
+    main(command)
+    assert "resumed from step 2" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--lr", "0.3"])
+    assert "another configuration: lr" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--lr", "fast"], ["--norm", "batch"], ["--learning-rate", "1"], ["--outer-lr", "-1"]]
+)
+def test_the_command_line_refuses_what_no_configuration_has_in_one_line(command, capsys, wrong):
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, *wrong])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert wrong[0].lstrip("-").replace("-", "_") in last.replace("-", "_")
