@@ -1,0 +1,116 @@
+"""A trial: train on these streets, in this way, test on those. Trials are cached by content and run side by side."""
+
+import ast
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import joblib
+import torch
+from tqdm import tqdm
+
+from metabin.analysis import oracle_rho
+from metabin.evaluate import evaluate
+from metabin.images import ImageSet, relabel
+from metabin.norm import balancing_parameters
+from metabin.provenance import ROOT, write_json
+from metabin.streets import World, make_streets, query_gallery
+from metabin.train import Config, Run, train
+
+PACKAGE = Path(__file__).parent
+CACHE = ROOT / "build" / "cache"
+UNUSED = "trials experiments plotting lesson course parameters pages bench provenance checkpoint".split()  # by a trial
+METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on and where it is tested: streets of one world, by number."""
+
+    world: World
+    sources: tuple[int, ...] = (0, 1, 2, 3, 4)
+    targets: tuple[int, ...] = (5, 6, 7, 8, 9, 10)  # unseen; the sources themselves: their held-out people
+    train_ids: int = 120  # people per source domain
+    test_ids: int = 100  # people per target domain
+
+    def train_set(self) -> ImageSet:
+        return self._people(self.sources, range(self.train_ids), images=4)
+
+    def target_set(self) -> ImageSet:
+        """The people to be found: on unseen streets, or, where targets are sources, others than were trained on."""
+        first = self.train_ids if set(self.sources) & set(self.targets) else 0
+        return self._people(self.targets, range(first, first + self.test_ids), images=2)
+
+    def _people(self, domains: tuple[int, ...], wanted: range, images: int) -> ImageSet:
+        """The people with these numbers on each street: `make_streets` numbers them street after street."""
+        streets = make_streets(self.world, domains, wanted.stop, images_per_camera=images, cache=CACHE)
+        number = streets.pids % wanted.stop  # (N,)
+        return relabel(streets[number >= wanted.start])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run and its test."""
+
+    method: str
+    config: Config
+    task: Task
+    oracle: bool = False  # also fit rho on the targets: headroom, never a claim
+
+    def key(self) -> str:
+        """The content's hash: this declaration and every line of the package that is not drawing or prose."""
+        return hashlib.sha256((json.dumps(asdict(self)) + _code_version()).encode()).hexdigest()[:16]
+
+
+def _code_version() -> str:
+    sources = sorted(path for path in PACKAGE.glob("*.py") if path.stem not in UNUSED)
+    return hashlib.sha256("".join(ast.dump(ast.parse(p.read_text())) for p in sources).encode()).hexdigest()
+
+
+def run_trial(trial: Trial) -> dict:
+    """Train and test once: metrics per target domain and their means, as plain numbers."""
+    started = time.monotonic()
+    run = Run(trial.config, trial.task.train_set())
+    for _ in train(run):
+        pass
+    targets = trial.task.target_set()
+    result = {"train_seconds": time.monotonic() - started} | test(run.model, targets)
+    rho = balancing_parameters(run.model.extractor)
+    if rho:
+        result["rho_mean"] = torch.cat([r.detach() for r in rho.values()]).mean().item()
+    if rho and trial.oracle:
+        run.model.extractor.load_state_dict(oracle_rho(run.model, targets, seed=trial.config.seed), strict=False)
+        result["oracle"] = test(run.model, targets)
+    return result
+
+
+def test(model: torch.nn.Module, targets: ImageSet) -> dict:
+    """Retrieval on each target domain by itself, and the means over domains."""
+    found = {
+        targets.names[d]: evaluate(model, *query_gallery(targets[targets.domains == d]))
+        for d in targets.domains.unique()
+    }
+    domains = {name: {m: r.values(m).mean().item() for m in METRICS} for name, r in found.items()}
+    return {m: sum(d[m] for d in domains.values()) / len(domains) for m in METRICS} | {"domains": domains}
+
+
+def run_trials(trials: Iterable[Trial], jobs: int) -> list[dict]:
+    """Results in the trials' order: from the cache where they are known, else `jobs` at a time, one core each."""
+    trials = list(trials)
+    files = [CACHE.parent / "runs" / f"{trial.key()}.json" for trial in trials]
+    missing = {file: trial for file, trial in zip(files, trials, strict=True) if not file.exists()}
+    work = (joblib.delayed(_run_to_file)(trial, file) for file, trial in missing.items())
+    done = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(work)
+    for line in tqdm(done, total=len(missing), desc=f"{len(files) - len(missing)} known, {len(missing)} to run"):
+        tqdm.write(line)
+    return [json.loads(file.read_text()) for file in files]
+
+
+def _run_to_file(trial: Trial, file: Path) -> str:
+    torch.set_num_threads(1)
+    result = run_trial(trial)
+    write_json(file, result)
+    return f"{trial.method:8} seed {trial.config.seed:<5} Rank-1 {result['rank1']:.1%}  {result['train_seconds']:.0f} s"
