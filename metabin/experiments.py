@@ -105,19 +105,25 @@ def _paired(a: dict, b: dict) -> dict:
     return {k: list(paired_interval([x - y for x, y in zip(a[k], b[k], strict=True)])) for k in ("rank1", "mAP")}
 
 
-EXPERIMENTS = {"spine": spine}
-
-
 # ---- tables, figures, checkpoints --------------------------------------------------------------------------------
 
 
-def table(report: dict, setting: str) -> str:
-    """One setting of a report as a Markdown table: mean over seeds with its spread, in percent."""
+def spine_table(report: dict, setting: str) -> str:
+    """One setting of the spine as a Markdown table: mean over seeds ± standard deviation, in percent."""
     lines = ["| method | Rank-1 | mAP | mINP |", "| --- | --- | --- | --- |"]
     for method, row in report[setting]["methods"].items():
         cells = [f"{100 * mean(row[k]):.1f} ± {100 * stdev(row[k]):.1f}" for k in ("rank1", "mAP", "mINP")]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def spine_text(report: dict) -> str:
+    """Both settings of the spine, to be printed."""
+    return "\n\n".join(f"{name}\n{spine_table(report, name)}" for name in ("unseen_streets", "same_streets"))
+
+
+# what runs it (seeds, jobs -> report), what prints its report; `plotting.draw_<name>` draws it
+EXPERIMENTS = {"spine": (spine, spine_text)}
 
 
 def make_checkpoints(jobs: int, compare: bool) -> int:
@@ -169,6 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--compare", action="store_true", help="checkpoints: compare with the committed, change nothing"
     )
     options = parser.parse_args(arguments)
+    run, text = EXPERIMENTS[options.experiment]
     try:
         if options.what == "checkpoints":
             return make_checkpoints(options.jobs, options.compare)
@@ -176,19 +183,19 @@ def main(arguments: list[str] | None = None) -> int:
             if options.seeds < 2:
                 parser.error("--seeds: an interval needs at least 2")
             started = time.monotonic()
-            report = EXPERIMENTS[options.experiment](options.seeds, options.jobs)
+            report = run(options.seeds, options.jobs)
             made = {"command": f"python -m metabin.experiments {' '.join(arguments or sys.argv[1:])}"} | provenance()
             made["seconds"] = round(time.monotonic() - started)  # less when some trials were known already
             write_json(RESULTS / f"{options.experiment}.json", {"provenance": made} | report)
         report = read_results(options.experiment)
     except FileNotFoundError as error:
         parser.exit(2, f"{error}\n")
-    for setting in ("unseen_streets", "same_streets"):
-        print(f"\n{setting.replace('_', ' ')}\n{table(report, setting)}")
+    print(text(report))
     if options.what == "figures":
-        from metabin.plotting import draw_spine, save  # here: training needs no matplotlib
+        from metabin import plotting  # here: training needs no matplotlib
 
-        print(save(draw_spine(report), ROOT / "figures" / f"{options.experiment}.svg"))
+        draw = getattr(plotting, f"draw_{options.experiment}")
+        print(plotting.save(draw(report), ROOT / "figures" / f"{options.experiment}.svg"))
     return 0
 
 

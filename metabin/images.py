@@ -2,10 +2,10 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import torch
@@ -16,9 +16,9 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """N images of people: ``images`` (N, 3, H, W) uint8 RGB and, per image, identity, camera and domain (N,) int64.
+    """N images of people: `images` (N, 3, H, W) uint8 RGB and, per image, identity, camera and domain (N,) int64.
 
-    ``names[d]`` is the name of domain d. Camera numbers count within a domain.
+    `names[d]` is the name of domain d. Camera numbers count within a domain.
     Raises ValueError or TypeError when shapes or types disagree.
     """
 
@@ -49,8 +49,8 @@ class ImageSet:
 
     def __repr__(self) -> str:
         height, width = self.images.shape[-2:]
-        domains = f"{self.num_domains} domain{'s'[: self.num_domains != 1]}"
-        return f"{type(self).__name__}({len(self)} images {height}x{width}, {self.num_ids} ids, {domains})"
+        counts = f"{len(self)} images {height}x{width}, {self.num_ids} ids, {self.num_domains} domains"
+        return f"{type(self).__name__}({counts})"
 
     @property
     def num_ids(self) -> int:
@@ -74,18 +74,16 @@ class ImageSet:
         """Write a safetensors file; it appears under its name only when it is whole."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
-            tensors = {name: tensor.contiguous() for name, tensor in self.tensors().items()}
-            save_file(tensors, temporary, metadata={"names": json.dumps(self.names)})
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            whole = Path(folder) / path.name
+            # a copy of the labels, since two of them may share their memory, which the format refuses
+            tensors = {k: t.contiguous() if k == "images" else t.clone() for k, t in self.tensors().items()}
+            save_file(tensors, whole, metadata={"names": json.dumps(self.names)})
+            os.replace(whole, path)
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
-        """Read a file that ``save`` wrote. Raises ValueError when it is another file or holds another kind of set."""
+        """Read a file that `save` wrote. Raises ValueError when it is another file or holds another kind of set."""
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}

@@ -46,14 +46,13 @@ class BatchInstanceNorm2d(nn.BatchNorm2d):
             x = x.contiguous()
         affine = self.rho, self.weight, self.bias, self.in_weight, self.in_bias
         given = (None, None) if self.training else (self.running_mean, self.running_var)
-        y, means, variances = _Fused.apply(x, *affine, *given, self.eps)
+        y, mean, var, *_ = _Fused.apply(x, *affine, *given, self.eps)
         if self.training and self.track_running_stats:
-            self._update_running_stats(*batch_moments(means, variances), count=x.numel() // x.shape[1])
+            self._update_running_stats(mean.flatten(), var.flatten(), count=x.numel() // x.shape[1])
         return y
 
     @torch.no_grad()
     def _update_running_stats(self, mean: Tensor, var: Tensor, count: int) -> None:
-        mean, var = mean.flatten(), var.flatten()  # (C,)
         self.num_batches_tracked.add_(1)
         share = 1 / self.num_batches_tracked.to(mean.dtype) if self.momentum is None else self.momentum
         self.running_mean.copy_(self.running_mean + share * (mean - self.running_mean))
@@ -105,12 +104,6 @@ def frozen_running_stats(model: nn.Module) -> Iterator[nn.Module]:
             layer.track_running_stats = track
 
 
-def batch_moments(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of a batch, (C, 1, 1), from those of its images, (N, C, 1, 1): law of total variance."""
-    mean = means.mean(0)
-    return mean, (variances + (means - mean).square()).mean(0)
-
-
 def mix_of_two(x, rho, weight, bias, in_weight, in_bias, mean, var, eps: float) -> Tensor:
     """Eq. 1 in its plainest form: two calls and their mix. The batch's own statistics are used if mean, var (C,) are None."""
     rho = (rho + (rho.clamp(0, 1) - rho).detach()).view(-1, 1, 1)  # (C, 1, 1), clamped straight through
@@ -120,53 +113,60 @@ def mix_of_two(x, rho, weight, bias, in_weight, in_bias, mean, var, eps: float) 
 
 
 class _Fused(torch.autograd.Function):
-    """mix_of_two in one multiply-add; returns the instance statistics as well."""
+    """mix_of_two with one multiply-add; returns the statistics as well: mean and variance of the batch, then its images'."""
 
     @staticmethod
     def forward(x, rho, weight, bias, in_weight, in_bias, mean, var, eps):
-        means, variances, room = instance_moments(x)  # (N, C, 1, 1), (N, C, 1, 1), (N, C, H, W)
-        rho, weight, bias, in_weight, in_bias = _columns(means, rho.clamp(0, 1), weight, bias, in_weight, in_bias)
-        mean, var = batch_moments(means, variances) if mean is None else _columns(means, mean, var)  # (C, 1, 1)
+        centre, drift, variances, rest = instance_moments(x)  # (N, C, 1, 1), and (N, C, H, W) or None
+        rho, weight, bias, in_weight, in_bias = _columns(centre, rho.clamp(0, 1), weight, bias, in_weight, in_bias)
+        if mean is None:
+            offset = centre - centre[0] + drift  # from the first image's: differences lose nothing to a large mean
+            mean = offset.mean(0)  # (C, 1, 1)
+            offset, mean = offset - mean, mean + centre[0]
+            var = (variances + offset.square()).mean(0)  # (C, 1, 1), law of total variance
+        else:
+            mean, var = (given.clone() for given in _columns(centre, mean, var))  # (C, 1, 1)
+            offset = centre - mean + drift  # of each image's mean from the batch's or the given one, (N, C, 1, 1)
+        inv_i = (variances + eps).rsqrt()  # 1 / std, (N, C, 1, 1)
         scale_b = rho * weight * (var + eps).rsqrt()  # (C, 1, 1)
-        scale_i = (1 - rho) * in_weight * (variances + eps).rsqrt()  # (N, C, 1, 1)
-        value = scale_b * (means - mean) + (rho * bias + (1 - rho) * in_bias)  # (N, C, 1, 1)
-        return scale_about(x, means, scale_b + scale_i, value, room), means, variances
+        scale = scale_b + (1 - rho) * in_weight * inv_i  # (N, C, 1, 1)
+        value = scale_b * offset + (rho * bias + (1 - rho) * in_bias)  # (N, C, 1, 1), y where x is its mean
+        return scale_about(x, centre, rest, scale, value - scale * drift), mean, var, centre, drift, offset, inv_i
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         *tensors, ctx.eps = inputs
-        _, means, variances = output
-        ctx.mark_non_differentiable(means, variances)
-        ctx.save_for_backward(*tensors, means, variances)
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*tensors, *output[1:])
 
     @staticmethod
-    def backward(ctx, dy, _means, _variances):
-        *inputs, means, variances = ctx.saved_tensors
+    def backward(ctx, dy, *_):
+        *inputs, _, var, centre, drift, offset, inv_i = ctx.saved_tensors
         if torch.is_grad_enabled():  # create_graph=True: second derivatives are left to autograd
             return _differentiate_mix(inputs, ctx, dy)
-        x, rho, weight, bias, in_weight, in_bias, mean, var = inputs
-        own = mean is None  # the batch's own statistics: x has a gradient through them
-        rho, weight, bias, in_weight, in_bias = _columns(means, rho.clamp(0, 1), weight, bias, in_weight, in_bias)
-        mean, var = batch_moments(means, variances) if own else _columns(means, mean, var)  # (C, 1, 1)
-        inv_b, inv_i = (var + ctx.eps).rsqrt(), (variances + ctx.eps).rsqrt()  # 1 / std: (C, 1, 1), (N, C, 1, 1)
+        x, rho, weight, bias, in_weight, in_bias, given, _ = inputs
+        rho, weight, bias, in_weight, in_bias = _columns(centre, rho.clamp(0, 1), weight, bias, in_weight, in_bias)
+        inv_b = (var + ctx.eps).rsqrt()  # (C, 1, 1)
 
         dy = dy.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
-        sums, dots = gradient_sums(dy, x, means)  # of dy, of dy * (x - means): (N, C, 1, 1)
-        dots_b = inv_b * (dots + (means - mean) * sums)  # of dy * x_hat_B: (N, C, 1, 1)
+        sums, dots = gradient_sums(dy, x, centre)  # of dy, of dy * (x - centre): (N, C, 1, 1)
+        dots = dots - drift * sums  # of dy * (x - its mean): (N, C, 1, 1)
         dots_i = inv_i * dots  # of dy * x_hat_I: (N, C, 1, 1)
-        total, total_b, total_i = sums.sum(0), dots_b.sum(0), dots_i.sum(0)  # (C, 1, 1)
+        total, total_i = sums.sum(0), dots_i.sum(0)  # (C, 1, 1)
+        total_b = inv_b * (dots + offset * sums).sum(0)  # of dy * x_hat_B: (C, 1, 1)
         d_rho = weight * total_b + bias * total - in_weight * total_i - in_bias * total
         d_affine = rho * total_b, rho * total, (1 - rho) * total_i, (1 - rho) * total  # (C, 1, 1) each
 
         dx = None
-        if ctx.needs_input_grad[0]:
-            scale_b, scale_i = rho * weight * inv_b, (1 - rho) * in_weight * inv_i
-            share_b, share_i = scale_b / (x.numel() // x.shape[1]), scale_i / (x.shape[2] * x.shape[3])
+        if ctx.needs_input_grad[0]:  # dx = scale * dy + slope * (x - its mean) + level
+            scale_b, scale_i = rho * weight * inv_b, (1 - rho) * in_weight * inv_i  # (C, 1, 1), (N, C, 1, 1)
+            share_i = scale_i / -(x.shape[2] * x.shape[3])
             slope, level = share_i * inv_i * dots_i, share_i * sums  # (N, C, 1, 1)
-            if own:
+            if given is None:  # the batch's mean and variance come from x, too
+                share_b = scale_b / -(x.numel() // x.shape[1])
                 pull = share_b * inv_b * total_b  # (C, 1, 1)
-                slope, level = slope + pull, level + share_b * total + pull * (means - mean)
-            dx = scale_about_backward(dy, x, means, scale_b + scale_i, slope, level)  # (N, C, H, W)
+                slope, level = slope + pull, level + share_b * total + pull * offset
+            dx = scale_about_backward(dy, x, centre, scale_b + scale_i, slope, level - slope * drift)  # (N, C, H, W)
         return dx, *(d.flatten() for d in (d_rho, *d_affine)), None, None, None
 
 

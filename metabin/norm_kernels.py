@@ -1,62 +1,53 @@
 """The passes over whole feature maps that `norm.py` is made of: about as fast and as exact as batch normalization's own.
 
-Sizes: N images, C channels, H x W positions. Statistics and coefficients are (N, C, 1, 1) and never in half precision:
-float32 on a GPU, float64 on a CPU, where BN adds up in float64 as well. Nothing here looks at a value, so a GPU never
-waits for the host; and there are few operations, all of them large, because small ones suffer when cores are shared.
+Sizes: N images, C channels, H x W positions. Statistics and coefficients are (N, C, 1, 1), in float32 or wider whatever
+x is. Nothing here looks at a value, so a GPU never waits for the host; and there are few operations, all of them large,
+because many small ones suffer when cores are shared.
 """
 
 import torch
 from torch import Tensor
 
 
-def instance_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and biased variance of every image and channel of x, each (N, C, 1, 1), and room for a result like x.
+def instance_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Statistics of every image and channel of x: the mean in two parts, `centre` + `drift`, and the biased variance.
 
-    On a CPU, where `torch.var_mean` is slow, by the corrected two-pass algorithm (Chan, Golub and LeVeque 1983);
-    E[x^2] - E[x]^2 would fail where the mean dwarfs the spread.
+    Each is (N, C, 1, 1); x - centre (N, C, H, W) comes fourth, where it was needed. That is on a CPU: `torch.var_mean` is
+    slow there, so it has the corrected two-pass algorithm (Chan, Golub and LeVeque 1983), whose drift undoes the rounding
+    of the first mean. E[x^2] - E[x]^2 would fail where the mean dwarfs the spread.
     """
-    wide = x.to(_wide(x))
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
     if x.device.type != "cpu" or torch.compiler.is_compiling():
-        variances, means = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)
-        return means, variances, torch.empty_like(x)
-    rough = wide.mean((2, 3), keepdim=True)
-    rest = wide - rough  # (N, C, H, W)
-    error = rest.mean((2, 3), keepdim=True).double()
-    length = torch.linalg.vector_norm(rest, dim=(2, 3), keepdim=True).double()
-    variances = length.square() / (x.shape[2] * x.shape[3]) - error.square()
-    return rough + error, variances, rest if rest.dtype == x.dtype else torch.empty_like(x)
+        variance, centre = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)
+        return centre, torch.zeros_like(centre), variance, None
+    centre = wide.mean((2, 3), keepdim=True)
+    rest = wide - centre
+    drift = rest.mean((2, 3), keepdim=True)
+    square = torch.linalg.vector_norm(rest, dim=(2, 3), keepdim=True).square() / (x.shape[2] * x.shape[3])
+    return centre, drift, square - drift.square(), rest
 
 
-def gradient_sums(dy: Tensor, x: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums of dy and of dy * (x - means) over the positions of every image and channel, each (N, C, 1, 1)."""
-    rounded = means.to(_wide(x))
+def scale_about(x: Tensor, centre: Tensor, rest: Tensor | None, scale: Tensor, value: Tensor) -> Tensor:
+    """value + scale * (x - centre), in x's dtype and memory format, written over `rest` (x - centre) where there is one."""
+    if rest is None:
+        rest, value = x, value - scale * centre
+    room = torch.empty_like(x) if rest is x or rest.dtype != x.dtype else rest
+    return torch.addcmul(value, rest, scale, out=room)  # (N, C, H, W)
+
+
+def gradient_sums(dy: Tensor, x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of dy and of dy * (x - centre) over the positions of every image and channel, each (N, C, 1, 1)."""
     if x.is_contiguous():  # BN's own reduction takes them as N * C channels of a single image
         as_one = (1, -1, *x.shape[2:])
-        ones = torch.ones_like(rounded).flatten()
+        ones = torch.ones_like(centre).flatten()
         _, dots, sums = torch.ops.aten.native_batch_norm_backward(
-            dy.view(as_one), x.view(as_one), ones, None, None, rounded.flatten(), ones, True, 0.0, [False, True, True]
+            dy.view(as_one), x.view(as_one), ones, None, None, centre.flatten(), ones, True, 0.0, [False, True, True]
         )
-    else:
-        sums = dy.to(rounded.dtype).sum((2, 3))
-        dots = (x - rounded).mul_(dy).sum((2, 3))
-    sums, dots = sums.view_as(means).to(means.dtype), dots.view_as(means).to(means.dtype)
-    return sums, dots + (rounded - means) * sums
+        return sums.view_as(centre), dots.view_as(centre)
+    return dy.to(centre.dtype).sum((2, 3), keepdim=True), (x - centre).mul_(dy).sum((2, 3), keepdim=True)
 
 
-def scale_about(x: Tensor, means: Tensor, scale: Tensor, value: Tensor, room: Tensor) -> Tensor:
-    """value + scale * (x - means), written into `room`."""
-    scale = scale.to(_wide(x))  # rounded first: the shift is then right for the scale that is used
-    return torch.addcmul((value - scale * means).to(scale.dtype), x, scale, out=room)  # (N, C, H, W)
-
-
-def scale_about_backward(dy: Tensor, x: Tensor, means: Tensor, scale: Tensor, slope: Tensor, level: Tensor) -> Tensor:
-    """scale * dy - slope * (x - means) - level, in x's dtype and memory format."""
-    rounded = means.to(_wide(x))
-    level = level + slope * (rounded - means)
-    scale, slope, level = (coefficient.to(_wide(x)) for coefficient in (scale, -slope, -level))
-    dx = torch.sub(x, rounded, out=torch.empty_like(x))
+def scale_about_backward(dy: Tensor, x: Tensor, centre: Tensor, scale: Tensor, slope: Tensor, level: Tensor) -> Tensor:
+    """scale * dy + slope * (x - centre) + level, in x's dtype and memory format."""
+    dx = torch.sub(x, centre, out=torch.empty_like(x))
     return torch.addcmul(level, dx, slope, out=dx).addcmul_(dy, scale)  # (N, C, H, W)
-
-
-def _wide(x: Tensor) -> torch.dtype:
-    return torch.promote_types(x.dtype, torch.float32)

@@ -22,7 +22,7 @@ def read_market1501(
     parts: Sequence[str] = ("train", "query", "gallery"),
     name: str = "market1501",
 ) -> tuple[ImageSet, ...]:
-    """Read the parts that are asked for, in that order, at ``size`` = (H, W); one domain called ``name``.
+    """Read the parts that are asked for, in that order, at `size` = (H, W); one domain called `name`.
 
     Persons and cameras count from 1 in file names and from 0 here. Junk is left out; a distractor has pid -1, which no
     query has. Raises FileNotFoundError when a part's folder is missing, ValueError when it holds no such pictures.

@@ -5,8 +5,10 @@ Sizes: B images in a batch, H x W pixels, h x w pixels of the box that a shape c
 Arrays are float32 and every step works element by element, so the bytes do not depend on the thread count.
 """
 
+from collections.abc import Callable
 from copy import copy
 from functools import cache
+from typing import Self
 
 import numpy as np
 
@@ -30,14 +32,14 @@ def fraction(x: np.ndarray) -> np.ndarray:
 
 
 def stripes(t: np.ndarray, period, width, pixel) -> np.ndarray:
-    """1 on lines of this width round every multiple of the period, softened over ``pixel``; all in metres."""
+    """1 on lines of this width round every multiple of the period, softened over `pixel`; all in metres."""
     distance = np.abs(fraction(t / period + 0.5) - 0.5) * period
     return fade(0.5 + (0.5 * width - distance) / pixel)
 
 
 @cache
 def noise_tile(smooth: int) -> np.ndarray:
-    """A 256 x 256 tile of noise in 0 … 1 that repeats without a seam; its grains are about ``smooth`` cells wide."""
+    """A 256 x 256 tile of noise in 0 … 1 that repeats without a seam; its grains are about `smooth` cells wide."""
     tile = np.random.Generator(np.random.PCG64(smooth)).standard_normal((256, 256)).astype(np.float32)
     for axis in (0, 1):
         for _ in range(2):  # two running means: near enough to a bell
@@ -52,8 +54,28 @@ def noise(u: np.ndarray, v: np.ndarray, smooth: int = 8) -> np.ndarray:
     return noise_tile(smooth)[v.astype(np.int32) & 255, u.astype(np.int32) & 255]
 
 
+class Record:
+    """Arrays by name that all end in B, one entry per image: `record.name`."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        self.__dict__.update(arrays)
+
+    def only(self, rows: np.ndarray) -> Self:
+        """The same for these images alone; what nobody asks for is not copied."""
+        part = object.__new__(type(self))
+        part._whole, part._rows = self, rows
+        return part
+
+    def __getattr__(self, name: str) -> np.ndarray:  # what is not there yet: a part takes it from the whole
+        if name.startswith("_"):
+            raise AttributeError(name)
+        values = getattr(self._whole, name)[..., self._rows]
+        setattr(self, name, values)
+        return values
+
+
 class Canvas:
-    """B pictures that share a size, ``pixels`` (3, B, H, W), and where each one's box lies in metres."""
+    """B pictures that share a size, `pixels` (3, B, H, W), and where each one's box lies in metres."""
 
     def __init__(self, pixels: np.ndarray, left: np.ndarray, top: np.ndarray, pixel: np.ndarray, light: np.ndarray):
         _, _, height, width = pixels.shape
@@ -63,7 +85,7 @@ class Canvas:
         self.y = column(top) - (np.arange(height, dtype=np.float32)[:, None] + 0.5) * self.pixel  # (B, H, 1)
         self.light = column(light)  # (B, 1, 1) -1: from the left … 1: from the right
 
-    def only(self, rows: np.ndarray) -> "Canvas":
+    def only(self, rows: np.ndarray) -> Self:
         """The same pictures, of which only these are painted on."""
         part = copy(self)
         for name in ("rows", "pixel", "x", "y", "light"):
@@ -85,21 +107,21 @@ class Canvas:
         return fade(0.5 - distance / self.pixel)
 
     def shade(self, across: np.ndarray) -> np.ndarray:
-        """Brightness of a round surface; ``across`` runs from -1 at its left edge to 1 at its right one."""
+        """Brightness of a round surface; `across` runs from -1 at its left edge to 1 at its right one."""
         across = np.minimum(np.maximum(across, np.float32(-1)), np.float32(1))
         return 0.45 + 0.53 * np.sqrt(1 - across * across) + (0.22 * self.light) * across
 
     def paint(self, box: tuple[slice, slice], alpha: np.ndarray, colour: np.ndarray) -> None:
-        """Lay ``colour`` (3, B, 1 or h, 1 or w) over the box, as opaque as ``alpha`` (B, h, w)."""
+        """Lay `colour` (3, B, 1 or h, 1 or w) over the box, as opaque as `alpha` (B, h, w)."""
         rows = slice(None) if len(self.rows) == self.pixels.shape[1] else self.rows
         where = (slice(None), rows, *box)
         under = self.pixels[where]
         self.pixels[where] = under + alpha * (colour - under)
 
     def capsule(self, start, end, radii, flat=False):
-        """A rounded limb between two points, each (x, y) (B,), thick at its ends as ``radii`` say.
+        """A rounded limb between two points, each (x, y) (B,), thick at its ends as `radii` say.
 
-        ``flat`` cuts its far end straight. Returns its box, alpha (B, h, w), how far along (0 … 1) and across (-1 … 1).
+        `flat` cuts its far end straight. Returns its box, alpha (B, h, w), how far along (0 … 1) and across (-1 … 1).
         """
         (x0, y0), (x1, y1) = start, end
         widest = np.maximum(*radii)
@@ -135,7 +157,7 @@ class Canvas:
         self.paint(box, alpha, column(colour) * self.shade(u))
 
     def body(self, x, levels, widths):
-        """An upright body round ``x`` (B,): its half ``widths`` (K, B) at the falling heights ``levels`` (K, B).
+        """An upright body round `x` (B,): its half `widths` (K, B) at the falling heights `levels` (K, B).
 
         Returns its box, alpha (B, h, w), how far across (-1 … 1), and how far below its top in metres (B, h, 1).
         """
@@ -151,3 +173,10 @@ class Canvas:
         ends = self.inside(y - column(levels[0])) * self.inside(column(levels[-1]) - y)
         alpha = self.inside(np.abs(across) - width) * ends
         return box, alpha, across / np.maximum(width, np.float32(1e-3)), column(levels[0]) - y
+
+
+def paint_some(canvas: Canvas, record: Record, mask: np.ndarray, draw: Callable[[Canvas, Record], None]) -> None:
+    """Let `draw` paint on the images of the mask (B,) only."""
+    rows = np.flatnonzero(mask)
+    if len(rows):
+        draw(canvas.only(rows), record.only(rows))
