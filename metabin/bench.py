@@ -1,4 +1,4 @@
-"""What things cost here: `python -m metabin.bench` measures them side by side and prints ratios, which load disturbs least."""
+"""What things cost on this machine, measured side by side: `python -m metabin.bench`."""
 
 import argparse
 import json
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from metabin.norm import BatchInstanceNorm2d
 
 LAYER_SHAPES = (80, 64, 128, 64), (80, 256, 64, 32), (80, 1024, 16, 8)  # ResNet-50's on 256 x 128 images
+LAYER_ROW = "{:>14} {:>9} {:>18} {:>8} {:>7} {:>9} {:>9} {:>11}"
 
 
 class TwoCalls(nn.Module):
@@ -30,7 +31,7 @@ class TwoCalls(nn.Module):
 
 
 def paired_seconds(functions: Sequence[Callable[[], None]], device: torch.device, rounds: int) -> list[list[float]]:
-    """Seconds of each function in each round; the functions take turns within a round, so that load meets them alike."""
+    """Seconds of each function in each round; they take turns within a round, so that other load meets them alike."""
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     seconds = [[] for _ in functions]
     for turn in range(rounds + 1):  # the first round warms up
@@ -48,7 +49,7 @@ def median_ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(seconds, reference, strict=True))
 
 
-def saved_bytes(layer: nn.Module, x: Tensor) -> int:
+def kept_bytes(layer: nn.Module, x: Tensor) -> int:
     """Bytes that a forward pass keeps for the backward pass, the layer's own parameters left out."""
     own = {parameter.data_ptr() for parameter in layer.parameters()}
     kept = {}
@@ -66,7 +67,7 @@ def saved_bytes(layer: nn.Module, x: Tensor) -> int:
 
 
 def layer_cost(shape: Sequence[int], device: torch.device, dtype: torch.dtype, memory_format, rounds: int) -> dict:
-    """Forward + backward of BN, BIN and the naive mix on one input: ms of BN, ratios to it, saved bytes over the input's."""
+    """Forward + backward of BN, BIN and the naive mix on one input: ms of BN, ratios to it, bytes kept over the input's."""
     generator = torch.Generator(device).manual_seed(0)
     x, dy = (
         torch.randn(*shape, generator=generator, device=device).to(dtype, memory_format=memory_format) for _ in range(2)
@@ -87,27 +88,23 @@ def layer_cost(shape: Sequence[int], device: torch.device, dtype: torch.dtype, m
         "bn_ms": 1e3 * statistics.median(times[0]),
         "bin_over_bn": median_ratio(times[1], times[0]),
         "naive_over_bn": median_ratio(times[2], times[0]),
-        "bin_saved": saved_bytes(bin_, x) / x.nbytes,
-        "naive_saved": saved_bytes(naive, x) / x.nbytes,
+        "bin_kept": kept_bytes(bin_, x) / x.nbytes,
+        "naive_kept": kept_bytes(naive, x) / x.nbytes,
     }
 
 
 def print_layer_costs(device: torch.device, rounds: int) -> list[dict]:
     dtypes = (torch.float32, torch.bfloat16) if device.type == "cuda" else (torch.float32,)
-    print("The layer, forward + backward (median of paired ratios; saved: bytes kept for backward over the input's)")
-    print(
-        f"{'shape':>18} {'dtype':>8} {'format':>17} {'BN ms':>8} {'BIN/BN':>7} {'naive/BN':>8} {'BIN saved':>9} {'naive saved':>11}"
-    )
+    print("The layer, forward + backward: medians of paired ratios, and the bytes kept for backward over the input's")
+    print(LAYER_ROW.format("shape", "dtype", "memory_format", "BN ms", "BIN/BN", "naive/BN", "BIN kept", "naive kept"))
     rows = []
     for shape in LAYER_SHAPES:
         for dtype in dtypes:
             for memory_format in (torch.contiguous_format, torch.channels_last):
-                row = layer_cost(shape, device, dtype, memory_format, rounds)
-                print(
-                    f"{'x'.join(map(str, shape)):>18} {row['dtype']:>8} {row['memory_format']:>17} {row['bn_ms']:8.2f} "
-                    f"{row['bin_over_bn']:7.2f} {row['naive_over_bn']:8.2f} {row['bin_saved']:9.3f} {row['naive_saved']:11.3f}"
-                )
-                rows.append(row)
+                rows.append(layer_cost(shape, device, dtype, memory_format, rounds))
+                size, *words, ms, bin_, naive, bin_kept, naive_kept = rows[-1].values()
+                numbers = f"{ms:.2f}", f"{bin_:.2f}", f"{naive:.2f}", f"{bin_kept:.3f}", f"{naive_kept:.3f}"
+                print(LAYER_ROW.format("x".join(map(str, size)), *words, *numbers), flush=True)
     return rows
 
 

@@ -1,9 +1,10 @@
 """Batch-instance normalization: the layer of Eq. 1, at about batch normalization's price.
 
 Sizes: N images, C channels, H x W positions. Batch normalization (BN) takes mean and variance over (N, H, W), instance
-normalization (IN) over (H, W). Given them, both branches are affine in x, and so is their mix: value + scale * (x - mean)
-with one value and one scale per image and channel. The batch statistics follow from the instance statistics, and every
-gradient from the sums of dy and of dy * (x - mean) per image and channel: no other large tensor is made or kept.
+normalization (IN) over (H, W). Given them, both branches are affine in x, and so is their mix: it is
+value + scale * (x - mean) with one value and one scale per image and channel. The batch statistics follow from the
+instance statistics, and all gradients from the sums of dy and of dy * (x - mean) per image and channel. So no other large
+tensor is made or kept.
 """
 
 from collections.abc import Iterator
@@ -20,9 +21,10 @@ from metabin.norm_kernels import gradient_sums, instance_moments, scale_about, s
 class BatchInstanceNorm2d(nn.BatchNorm2d):
     """y = rho * BN(x) + (1 - rho) * IN(x), each branch with its own affine pair (Eq. 1, Section 3.2).
 
-    x is (N, C, H, W). rho is (C,), starts at 1 (pure BN), and is clamped to [0, 1] straight through: its gradient is as if
-    there were no clamp. `weight, bias` are gamma_B, beta_B; `in_weight, in_bias` are gamma_I, beta_I. The running statistics
-    are BatchNorm2d's: in eval mode they serve the BN branch, while the IN branch always looks at the image itself.
+    x is (N, C, H, W). rho is (C,), starts at 1 (pure BN), and is clamped to [0, 1] straight through: its gradient is as
+    if there were no clamp. `weight, bias` are gamma_B, beta_B; `in_weight, in_bias` are gamma_I, beta_I. The running
+    statistics are BatchNorm2d's: in eval mode they serve the BN branch, while IN always looks at the image itself.
+    Raises TypeError on integers, and ValueError on other shapes, 1 x 1 maps, and fewer than two images in train mode.
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1):
@@ -72,16 +74,13 @@ class BatchInstanceNorm2d(nn.BatchNorm2d):
                 f"train mode needs at least two images, got {tuple(x.shape)}: use a larger batch or eval()"
             )
 
-    def _load_from_state_dict(
-        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-    ):
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
+    def _load_from_state_dict(self, state_dict, prefix, *others):
+        super()._load_from_state_dict(state_dict, prefix, *others)
+        *_, errors = others
         if f"{prefix}weight" in state_dict and f"{prefix}rho" not in state_dict:  # with strict=False as well
-            error_msgs.append(
-                f"{prefix}rho is missing: these are the values of a BatchNorm2d. Load them into the model while its layers "
-                "are BatchNorm2d and convert it then."
+            errors.append(
+                f"{prefix}rho is missing: these are the values of a BatchNorm2d. Load them while the model's layers are "
+                "BatchNorm2d, and convert it then."
             )
 
 
@@ -92,7 +91,7 @@ def balancing_parameters(model: nn.Module) -> dict[str, Tensor]:
 
 @contextmanager
 def frozen_running_stats(model: nn.Module) -> Iterator[nn.Module]:
-    """Inside, train mode normalizes by batch statistics, but the running statistics of all BN and BIN layers are held."""
+    """Inside, train mode normalizes by batch statistics, but the running statistics of BN and BIN layers are held."""
     layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     tracked = [layer.track_running_stats for layer in layers]
     try:
@@ -105,7 +104,7 @@ def frozen_running_stats(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def mix_of_two(x, rho, weight, bias, in_weight, in_bias, mean, var, eps: float) -> Tensor:
-    """Eq. 1 in its plainest form: two calls and their mix. The batch's own statistics are used if mean, var (C,) are None."""
+    """Eq. 1 in its plainest form, two calls and their mix; without mean, var (C,), BN takes the batch's own."""
     rho = (rho + (rho.clamp(0, 1) - rho).detach()).view(-1, 1, 1)  # (C, 1, 1), clamped straight through
     batch = F.batch_norm(x, mean, var, weight, bias, training=mean is None, eps=eps)
     instance = F.instance_norm(x, weight=in_weight, bias=in_bias, eps=eps)
@@ -113,7 +112,7 @@ def mix_of_two(x, rho, weight, bias, in_weight, in_bias, mean, var, eps: float) 
 
 
 class _Fused(torch.autograd.Function):
-    """mix_of_two with one multiply-add; returns the statistics as well: mean and variance of the batch, then its images'."""
+    """mix_of_two in one multiply-add; after y come statistics: the batch's mean and variance, then the images'."""
 
     @staticmethod
     def forward(x, rho, weight, bias, in_weight, in_bias, mean, var, eps):
@@ -166,7 +165,8 @@ class _Fused(torch.autograd.Function):
                 share_b = scale_b / -(x.numel() // x.shape[1])
                 pull = share_b * inv_b * total_b  # (C, 1, 1)
                 slope, level = slope + pull, level + share_b * total + pull * offset
-            dx = scale_about_backward(dy, x, centre, scale_b + scale_i, slope, level - slope * drift)  # (N, C, H, W)
+            level = level - slope * drift  # x - its mean = x - centre - drift
+            dx = scale_about_backward(dy, x, centre, scale_b + scale_i, slope, level)  # (N, C, H, W)
         return dx, *(d.flatten() for d in (d_rho, *d_affine)), None, None, None
 
 

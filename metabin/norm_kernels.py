@@ -1,4 +1,4 @@
-"""The passes over whole feature maps that `norm.py` is made of: about as fast and as exact as batch normalization's own.
+"""The passes over whole feature maps that `norm.py` is made of: about as fast as batch normalization's, and as exact.
 
 Sizes: N images, C channels, H x W positions. Statistics and coefficients are (N, C, 1, 1), in float32 or wider whatever
 x is. Nothing here looks at a value, so a GPU never waits for the host; and there are few operations, all of them large,
@@ -10,11 +10,11 @@ from torch import Tensor
 
 
 def instance_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Statistics of every image and channel of x: the mean in two parts, `centre` + `drift`, and the biased variance.
+    """Statistics of every image and channel of x: its mean in two parts, `centre` + `drift`, and its biased variance.
 
-    Each is (N, C, 1, 1); x - centre (N, C, H, W) comes fourth, where it was needed. That is on a CPU: `torch.var_mean` is
-    slow there, so it has the corrected two-pass algorithm (Chan, Golub and LeVeque 1983), whose drift undoes the rounding
-    of the first mean. E[x^2] - E[x]^2 would fail where the mean dwarfs the spread.
+    Each is (N, C, 1, 1); fourth comes x - centre, (N, C, H, W), where it was needed. That is on a CPU: `torch.var_mean`
+    is slow there, so it has the corrected two-pass algorithm (Chan, Golub and LeVeque 1983), whose drift undoes the
+    rounding of the first mean. E[x^2] - E[x]^2 would fail where the mean dwarfs the spread.
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     if x.device.type != "cpu" or torch.compiler.is_compiling():
@@ -28,7 +28,7 @@ def instance_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
 
 
 def scale_about(x: Tensor, centre: Tensor, rest: Tensor | None, scale: Tensor, value: Tensor) -> Tensor:
-    """value + scale * (x - centre), in x's dtype and memory format, written over `rest` (x - centre) where there is one."""
+    """value + scale * (x - centre), in x's dtype and memory format; written over `rest` = x - centre if there is one."""
     if rest is None:
         rest, value = x, value - scale * centre
     room = torch.empty_like(x) if rest is x or rest.dtype != x.dtype else rest
@@ -37,7 +37,7 @@ def scale_about(x: Tensor, centre: Tensor, rest: Tensor | None, scale: Tensor, v
 
 def gradient_sums(dy: Tensor, x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
     """Sums of dy and of dy * (x - centre) over the positions of every image and channel, each (N, C, 1, 1)."""
-    if x.is_contiguous():  # BN's own reduction takes them as N * C channels of a single image
+    if x.is_contiguous():  # for BN's own reduction, these are N * C channels of a single image
         as_one = (1, -1, *x.shape[2:])
         ones = torch.ones_like(centre).flatten()
         _, dots, sums = torch.ops.aten.native_batch_norm_backward(

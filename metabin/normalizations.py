@@ -23,7 +23,7 @@ def instance_norm(bn: nn.BatchNorm2d) -> nn.InstanceNorm2d:
 
 
 class HalfNorm2d(nn.Module):
-    """BN on the first half of the channels, IN on the rest: the split of IBN-Net's IBN-a (Pan et al.), in every place."""
+    """BN on the first half of the channels, IN on the rest, as IBN-Net's IBN-a splits them (Pan et al., ECCV 2018)."""
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1):
         super().__init__()
@@ -64,7 +64,7 @@ NORMS: dict[str, tuple[Callable[[nn.BatchNorm2d], nn.Module], Callable[[nn.Modul
 
 
 def convert_norm(model: nn.Module, norm: str) -> nn.Module:
-    """Put the normalization `norm` (a key of NORMS) in the place of the model's BatchNorm2d layers; returns the same model.
+    """Put the normalization `norm` (a key of NORMS) in the place of the model's BatchNorm2d layers; returns the model.
 
     Affine pairs, statistics, device, dtype and mode are carried over; a layer that sits in two places stays one layer.
     Raises ValueError for an unknown name, and for a model without a BatchNorm2d (converted before, perhaps).

@@ -66,7 +66,7 @@ class Trial:
 
 
 def _code_version() -> str:
-    sources = sorted(path for path in PACKAGE.glob("*.py") if path.stem not in UNUSED)
+    sources = sorted(path for path in PACKAGE.rglob("*.py") if path.stem not in UNUSED)
     return hashlib.sha256("".join(ast.dump(ast.parse(p.read_text())) for p in sources).encode()).hexdigest()
 
 

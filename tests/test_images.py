@@ -24,7 +24,7 @@ def some_images(pids, domains=None, size=(4, 2), names=("here",)) -> ImageSet:
     n = len(pids)
     generator = torch.Generator().manual_seed(n)
     images = torch.randint(256, (n, 3, *size), dtype=torch.uint8, generator=generator)
-    domains = torch.zeros(n, dtype=torch.int64) if domains is None else torch.tensor(domains)
+    domains = torch.zeros(n, dtype=torch.int64) if domains is None else torch.tensor(domains, dtype=torch.int64)
     return ImageSet(images, torch.tensor(pids, dtype=torch.int64), torch.arange(n) % 2, domains, names)
 
 
