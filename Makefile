@@ -12,11 +12,11 @@ VENV = .venv/bin/python
 READY = .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lab tables figures bench moved
+.PHONY: help reproduce test lab tables figures checkpoints bench moved
 
 help: ## explain the targets
 	@echo "usage: make TARGET [NAME=VALUE ...]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 	@echo "for example: make reproduce PROFILE=gpu SEED=1 LESSON=06"
 
 reproduce: $(READY) ## run the lessons headless, print what they find, keep it in build/ (PROFILE= SEED= LESSON=)
@@ -36,7 +36,10 @@ tables: $(READY) ## train and test for an experiment's table, results in figures
 figures: $(READY) ## draw the figures again from figures/results/
 	@$(VENV) -m metabin.experiments figures
 
-bench: $(READY) ## measure the layer's speed and memory beside batch normalization's
+checkpoints: $(READY) ## train the lessons' networks again and compare them with those in data/checkpoints/
+	@$(VENV) -m metabin.experiments checkpoints --compare
+
+bench: $(READY) ## measure the layer beside batch normalization, the streets and the retrieval
 	@$(VENV) -m metabin.bench
 
 # The package is installed by its path, so a folder that was moved or copied is set up again.

@@ -1,9 +1,10 @@
 """What things cost on this machine, measured side by side: `python -m metabin.bench`."""
 
 import argparse
-import json
 import platform
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from metabin.evaluate import retrieval
 from metabin.norm import BatchInstanceNorm2d
+from metabin.provenance import provenance, write_json
+from metabin.streets import World, make_streets
 
 LAYER_SHAPES = (80, 64, 128, 64), (80, 256, 64, 32), (80, 1024, 16, 8)  # ResNet-50's on 256 x 128 images
 LAYER_ROW = "{:>14} {:>9} {:>18} {:>8} {:>7} {:>9} {:>9} {:>11}"
@@ -31,18 +35,18 @@ class TwoCalls(nn.Module):
 
 
 def paired_seconds(functions: Sequence[Callable[[], None]], device: torch.device, rounds: int) -> list[list[float]]:
-    """Seconds of each function in each round; they take turns within a round, so that other load meets them alike."""
+    """Seconds of each function in each round; they take turns, so that other load and warm memory meet them alike."""
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     seconds = [[] for _ in functions]
     for turn in range(rounds + 1):  # the first round warms up
-        for function, found in zip(functions, seconds, strict=True):
+        for k in range(turn, turn + len(functions)):
+            function, found = functions[k % len(functions)], seconds[k % len(functions)]
             synchronize()
             start = time.perf_counter()
             function()
             synchronize()
-            if turn:
-                found.append(time.perf_counter() - start)
-    return seconds
+            found.append(time.perf_counter() - start)
+    return [found[1:] for found in seconds]
 
 
 def median_ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:
@@ -67,7 +71,7 @@ def kept_bytes(layer: nn.Module, x: Tensor) -> int:
 
 
 def layer_cost(shape: Sequence[int], device: torch.device, dtype: torch.dtype, memory_format, rounds: int) -> dict:
-    """Forward + backward of BN, BIN and the naive mix on one input: ms of BN, ratios to it, bytes kept over the input's."""
+    """Forward + backward of BN, BIN and the naive mix: ms of BN, ratios to it, bytes kept over the input's."""
     generator = torch.Generator(device).manual_seed(0)
     x, dy = (
         torch.randn(*shape, generator=generator, device=device).to(dtype, memory_format=memory_format) for _ in range(2)
@@ -108,14 +112,27 @@ def print_layer_costs(device: torch.device, rounds: int) -> list[dict]:
     return rows
 
 
-def machine(device: torch.device) -> dict:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {
-        "device": name,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "system": platform.platform(),
-    }
+def print_world_costs(device: torch.device) -> dict:
+    """Seconds to draw the demo streets, and to rank Market-1501's queries against its gallery, with the peak memory."""
+    start = time.perf_counter()
+    drawn = sum(len(make_streets(World(), *ask)) for ask in ((range(5), 120, 2, 4), (range(5, 11), 100, 2, 2)))
+    streets = time.perf_counter() - start
+    print(f"The demo streets, {drawn} images of 64x32 drawn anew: {streets:.1f} s")
+
+    generator = torch.Generator().manual_seed(0)
+    people = torch.randn(751, 2048, generator=generator)
+    sides = []
+    for count in (3368, 19732):
+        pids, camids = (torch.randint(n, (count,), generator=generator) for n in (751, 6))
+        features = people[pids] + 4 * torch.randn(count, 2048, generator=generator)  # (count, 2048)
+        sides.append((features.to(device), pids, camids))
+    start = time.perf_counter()
+    found = retrieval(*(part for parts in zip(*sides, strict=True) for part in parts))
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(f"Retrieval at Market-1501's size, 3368 x 19732 x 2048: {seconds:.1f} s, Rank-1 {found.rank1:.1%}")
+    print(f"Peak memory of this whole process: {peak / 2**30:.2f} GiB")
+    return {"streets_images": drawn, "streets_seconds": streets, "market_seconds": seconds, "peak_bytes": peak}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -124,12 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=15, help="paired measurements of each shape (default 15)")
     options = parser.parse_args(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found = {"machine": machine(device)}
-    print(" · ".join(f"{key} {value}" for key, value in found["machine"].items()))
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    world = print_world_costs(device)  # first: the layer's large inputs would hide its peak memory
+    found = {"provenance": provenance() | {"device": name, "threads": torch.get_num_threads()}, "world": world}
     found["layer"] = print_layer_costs(device, options.rounds)
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        write_json(options.json, found)
 
 
 if __name__ == "__main__":

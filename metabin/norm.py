@@ -3,8 +3,8 @@
 Sizes: N images, C channels, H x W positions. Batch normalization (BN) takes mean and variance over (N, H, W), instance
 normalization (IN) over (H, W). Given them, both branches are affine in x, and so is their mix: it is
 value + scale * (x - mean) with one value and one scale per image and channel. The batch statistics follow from the
-instance statistics, and all gradients from the sums of dy and of dy * (x - mean) per image and channel. So no other large
-tensor is made or kept.
+instance statistics, and all gradients from the sums of dy and of dy * (x - mean) per image and channel. So no other
+large tensor is made or kept.
 """
 
 from collections.abc import Iterator
@@ -79,8 +79,8 @@ class BatchInstanceNorm2d(nn.BatchNorm2d):
         *_, errors = others
         if f"{prefix}weight" in state_dict and f"{prefix}rho" not in state_dict:  # with strict=False as well
             errors.append(
-                f"{prefix}rho is missing: these are the values of a BatchNorm2d. Load them while the model's layers are "
-                "BatchNorm2d, and convert it then."
+                f"{prefix}rho is missing: these are the values of a BatchNorm2d. Load them while the model has "
+                "BatchNorm2d layers, and convert it then."
             )
 
 
@@ -91,7 +91,7 @@ def balancing_parameters(model: nn.Module) -> dict[str, Tensor]:
 
 @contextmanager
 def frozen_running_stats(model: nn.Module) -> Iterator[nn.Module]:
-    """Inside, train mode normalizes by batch statistics, but the running statistics of BN and BIN layers are held."""
+    """Inside, train mode normalizes by batch statistics, but no running statistic of a BN or BIN layer moves."""
     layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     tracked = [layer.track_running_stats for layer in layers]
     try:

@@ -28,7 +28,7 @@ def instance_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
 
 
 def scale_about(x: Tensor, centre: Tensor, rest: Tensor | None, scale: Tensor, value: Tensor) -> Tensor:
-    """value + scale * (x - centre), in x's dtype and memory format; written over `rest` = x - centre if there is one."""
+    """value + scale * (x - centre), in x's dtype and memory format; written over `rest`, x - centre, if it is there."""
     if rest is None:
         rest, value = x, value - scale * centre
     room = torch.empty_like(x) if rest is x or rest.dtype != x.dtype else rest
