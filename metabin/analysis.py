@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from metabin.augment import normalize
-from metabin.evaluate import eval_mode, retrieval
+from metabin.evaluate import eval_mode, paired_interval, retrieval
 from metabin.images import ImageSet
 from metabin.losses import meta_train_loss, triplet_loss
 from metabin.meta import Batch, base_step, inner_step, meta_step
@@ -143,13 +143,13 @@ def read_linearly(features: torch.Tensor, labels: torch.Tensor, train: torch.Ten
 def inner_step_effect(
     run: Run, people: ImageSet, step_sizes: Sequence[float], splits: int = 6, deployed: bool = False, seed: int = 0
 ) -> dict[str, dict[str, torch.Tensor]]:
-    """What the virtual move from rho to rho' (Eq. 9) does to the meta-test domains: loss -> quantity -> (splits, sizes).
+    """What the virtual move from rho to rho' (Eq. 9) does to the meta-test domains: loss -> quantity -> (splits, 1 + sizes).
 
-    In each split, a meta-train batch moves rho by each of INNER_LOSSES; then the meta-test streets' `people` are looked at:
-    mAP and rank1 (mean over streets), `style` (which street and camera) and `identity` (from one camera to the other) as
-    read by linear probes, and the mean move of rho (positive: toward BN). BN normalizes the meta-test streets by their own
-    statistics, as in the meta-step, or by the running ones (`deployed`). Domain d of `people` is domain d of the run. The
-    run stays as it is. Raises ValueError when the streets differ.
+    The first column is rho itself. In each split, a meta-train batch moves rho by each of INNER_LOSSES; then the meta-test
+    streets' `people` are looked at: mAP and rank1 (mean over streets), `style` (which street and camera) and `identity`
+    (from one camera to the other) as read by linear probes, and the mean move of rho (positive: toward BN). BN normalizes
+    the meta-test streets by their own statistics, as in the meta-step, or by the running ones (`deployed`). Domain d of
+    `people` is domain d of the run, which stays as it is. Raises ValueError when the streets differ.
     """
     if people.names != run.images.names:
         raise ValueError(f"people must come from the run's streets {run.images.names}, not {people.names}")
@@ -164,16 +164,28 @@ def inner_step_effect(
             gradients = inner_gradients(model.extractor, join([drawn[d] for d in meta_train]), run.config.margin)
             model.extractor.train(not deployed)
             streets = people[torch.isin(people.domains, meta_test)]
+            start = _look(model, rho, rho, streets)
             for loss, parts in INNER_LOSSES.items():
                 pull = {name: sum(gradients[part][name] for part in parts) for name in rho}
                 moved = [
                     {name: (r - b * pull[name]).detach().clamp(0, 1) for name, r in rho.items()} for b in step_sizes
                 ]
-                rows[loss].append([_look(model, rho, to, streets) for to in moved])
+                rows[loss].append([start, *(_look(model, rho, to, streets) for to in moved)])
     quantities = next(iter(rows.values()))[0][0]
     return {
         loss: {q: torch.tensor([[cell[q] for cell in row] for row in table]) for q in quantities}
         for loss, table in rows.items()
+    }
+
+
+def inner_step_changes(effect: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """From rho to rho', as mean over splits with its 95 % interval: loss -> quantity -> (sizes, 3), of `inner_step_effect`.
+
+    The splits share one network: the interval says what another split and batch would give, not another training.
+    """
+    return {
+        loss: {q: torch.tensor([paired_interval(c) for c in (v[:, 1:] - v[:, :1]).T]) for q, v in values.items()}
+        for loss, values in effect.items()
     }
 
 

@@ -107,7 +107,12 @@ def _paired(a: dict, b: dict) -> dict:
 
 # ---- the phase diagram: who wins where --------------------------------------------------------------------------
 
-PHASE = {"methods": ("bn", "in", "half"), "styles": (0.0, 0.5, 1.0, 1.5), "colours": (0.0, 0.33, 0.67, 1.0)}
+PHASE = {
+    "methods": ("bn", "in", "half"),
+    "styles": (0.0, 0.5, 1.0, 1.5),
+    "colours": (0.0, 0.33, 0.67, 1.0),
+    "iterations": 150,
+}
 
 
 def phase_task(style: float, colour: float, seed: int) -> Task:
@@ -123,14 +128,14 @@ def phase(seeds: int, jobs: int) -> dict:
         for style, colour, s in product(PHASE["styles"], PHASE["colours"], range(seeds))
         for m in PHASE["methods"]
     ]
-    trials = [trial(m, phase_task(style, colour, s), s, iterations=150) for style, colour, m, s in plan]
+    trials = [trial(m, phase_task(style, colour, s), s, iterations=PHASE["iterations"]) for style, colour, m, s in plan]
     found = dict(zip(plan, run_trials(trials, jobs), strict=True))
     cells = []
     for style, colour in product(PHASE["styles"], PHASE["colours"]):
         runs = {m: [found[style, colour, m, s] for s in range(seeds)] for m in PHASE["methods"]}
         rows = {m: {k: [r[k] for r in rs] for k in METRICS} for m, rs in runs.items()}
         cells.append({"style": style, "colour": colour, "methods": rows} | phase_winner(rows))
-    return PHASE | {"iterations": 150, "cells": cells}
+    return PHASE | {"cells": cells}
 
 
 def phase_winner(rows: dict) -> dict:

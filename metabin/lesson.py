@@ -6,8 +6,9 @@ import inspect
 import io
 import json
 import textwrap
+import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from IPython import get_ipython
@@ -68,16 +69,46 @@ def figure(fig, alt: str) -> None:
 
     if not alt.strip():
         raise ValueError("a figure needs an alt text: say in one sentence what can be seen in it")
+    _publish(_figure_bundle(fig, alt))
+    plt.close(fig)
+
+
+def _figure_bundle(fig, alt: str) -> dict:
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=192)  # two pixels of the picture for one of the page: sharp when projected
-    plt.close(fig)
     picture = base64.b64encode(buffer.getvalue()).decode()
     text = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     html = (
         f'<figure role="img" aria-label="{text}" style="margin:0"><img alt="{text}" '
         f'style="width:{96 * fig.get_figwidth():.0f}px;max-width:100%" src="data:image/png;base64,{picture}"></figure>'
     )
-    _publish({"text/html": html, "text/plain": f"[figure: {alt}]"})
+    return {"text/html": html, "text/plain": f"[figure: {alt}]"}
+
+
+def follow(steps: Iterable, total: int, draw: Callable | None = None, every: int = 20) -> Iterator:
+    """Pass the steps of a training on and, where somebody watches, show after `every` how far it is and what `draw()` draws.
+
+    Headless, nothing is shown until the end: then, as always, one line says how long it took.
+    """
+    from matplotlib import pyplot as plt
+
+    handle = display({"text/plain": "starting …"}, raw=True, display_id=True) if is_live() else None
+    started, count = time.monotonic(), 0
+    try:
+        for count, step in enumerate(steps, 1):
+            yield step
+            if handle and (count % every == 0 or count == total):
+                pace = (time.monotonic() - started) / count
+                text = f"step {count} of {total}, {pace:.2f} s each, {pace * (total - count):.0f} s to go"
+                picture = ""
+                if draw:
+                    fig = draw()
+                    picture = _figure_bundle(fig, text)["text/html"]
+                    plt.close(fig)
+                handle.update({"text/html": f"<p>{text}</p>{picture}", "text/plain": text}, raw=True)
+    finally:
+        seconds = time.monotonic() - started
+        print(f"{count} steps in {seconds:.0f} s, {seconds / max(count, 1):.2f} s each")
 
 
 def record(name: str, value) -> None:

@@ -148,29 +148,23 @@ def draw_balances(balances: Mapping[str, Tensor]) -> Figure:
 def draw_two_channels(panels: Mapping[str, Tensor], people: Sequence[int], streets: Sequence[int]) -> Figure:
     """The two-channel world: one panel per label with its images (N, 2, 1, 2), each a line between its two pixels.
 
-    Across: the channel of style; up: the channel of identity. Colour and fill say which person (0 or 1), the marker which
+    Across: the channel of style; up: the channel of identity. Filled or not says which person (0 or 1), the marker which
     street: 0 and 1 are known, 2 is new.
     """
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(3.9 * len(panels), 4.3), sharex=True, sharey=True, squeeze=False
-    )
-    colours, markers = ("#C84B00", "#005A9C"), "os*"
+    size = max(9, 3.9 * len(panels)), 4.3
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
+    ink, fills, markers = "#222222", ("#222222", "white"), (("o", 11), ("s", 11), ("*", 17))
     for axis, (label, images) in zip(axes[0], panels.items(), strict=True):
         for image, person, street in zip(images.detach(), people, streets, strict=True):
             x, y = image[:, 0].numpy()  # (2,) pixels each
-            fill = "white" if person else colours[0]
-            size = 15 if street == 2 else 10
-            axis.plot(x, y, "-", marker=markers[street], color=colours[person], ms=size, mfc=fill, mec=colours[person])
+            marker, size = markers[street]
+            axis.plot(x, y, color="#999999", lw=1.5, marker=marker, ms=size, mfc=fills[person], mec=ink)
         axis.set(title=label, xlabel="style channel", ylim=(-1.6, 1.6))
     axes[0, 0].set_ylabel("identity channel")
-    handles = [
-        Line2D([], [], color=c, marker="o", ms=10, mfc=f, mec=c, ls="")
-        for c, f in zip(colours, (colours[0], "white"), strict=True)
-    ]
-    handles += [Line2D([], [], color="#555555", marker=m, ms=10, ls="") for m in markers]
-    figure.legend(
-        handles, ["person 1", "person 2", "street A", "street B", "unseen street"], loc="outside lower center", ncols=5
-    )
+    dots = [Line2D([], [], marker="o", ms=11, mfc=fill, mec=ink, ls="") for fill in fills]
+    dots += [Line2D([], [], marker=marker, ms=size, color="#999999", ls="") for marker, size in markers]
+    names = ("person 1", "person 2", "street A", "street B", "unseen street")
+    figure.legend(dots, names, loc="outside lower center", ncols=5, columnspacing=1.2, handletextpad=0.2)
     return figure
 
 
@@ -213,9 +207,9 @@ def draw_knob(panels: Mapping[str, Mapping[str, Sequence[float]]], values: Mappi
             look = METHODS[method]
             percent = [100 * rate for rate in rates]
             axis.plot(values[knob], percent, color=look.colour, marker=look.marker, ls=look.line, label=look.name)
-        axis.set(xlabel=knob, ylim=(0, 100))
+        axis.set(xlabel=knob, xticks=values[knob], ylim=(0, 100))
     axes[0, 0].set_ylabel("Rank-1 (%)")
-    axes[0, 0].legend()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(lines))
     return figure
 
 
@@ -257,3 +251,155 @@ def _draw_cell(axis: Axes, x: int, y: int, look: Look, text: str, decided: bool)
     if not decided:
         axis.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, fill=False, edgecolor="#BBBBBB", hatch="//", lw=0))
     axis.text(x, y, text, ha="center", va="center", fontsize=15, fontweight="bold", color=ink)
+
+
+# ---- a training run ------------------------------------------------------------------------------------------------
+
+LOSSES = {  # colour and line of a loss, none of them a method's; "scatter + shuffle" and "all" are what an inner step may use
+    "id": ("#332288", "-"),
+    "triplet": ("#AA4499", "-"),
+    "scatter": ("#999933", "--"),
+    "shuffle": ("#44AA99", "-."),
+    "scatter + shuffle": ("#44AA99", "--"),
+    "all": ("#222222", ":"),
+}
+
+
+def smoothed(values: Sequence[float], width: int) -> np.ndarray:
+    """A running mean over up to `width` values, as many as there are at both ends."""
+    sums = np.cumsum([0.0, *values])
+    last = np.minimum(np.arange(len(values)) + width // 2 + 1, len(values))
+    first = np.maximum(np.arange(len(values)) - width // 2, 0)
+    return (sums[last] - sums[first]) / (last - first)
+
+
+def draw_losses(history: Mapping[str, Sequence[float]], width: int = 25) -> Figure:
+    """The losses of every iteration, faint, and their running means; a panel for each phase ("base/id", …), as in Fig. 7."""
+    titles = {"base": "Base step", "meta_train": "Meta-train", "meta_test": "Meta-test"}
+    phases = [phase for phase in titles if any(name.startswith(f"{phase}/") for name in history)]
+    figure, axes = plt.subplots(1, len(phases), figsize=(4.4 * len(phases), 4), squeeze=False)
+    for axis, phase in zip(axes[0], phases, strict=True):
+        for name, values in history.items():
+            if name.startswith(f"{phase}/"):
+                loss, steps = name.partition("/")[2], range(1, len(values) + 1)
+                colour, line = LOSSES[loss]
+                axis.plot(steps, values, color=colour, alpha=0.2, lw=1)
+                axis.plot(steps, smoothed(values, width), color=colour, ls=line, label=loss)
+        axis.set(title=titles[phase], xlabel="iteration", ylim=(0, None))
+        axis.legend()
+    axes[0, 0].set_ylabel("loss")
+    return figure
+
+
+def draw_step_sizes(sizes: Mapping[str, Sequence[float]]) -> Figure:
+    """A panel for each step size over the iterations."""
+    figure, axes = plt.subplots(1, len(sizes), figsize=(5.5 * len(sizes), 3.2), squeeze=False)
+    for axis, (title, values) in zip(axes[0], sizes.items(), strict=True):
+        axis.plot(range(1, len(values) + 1), values, color="#222222")
+        axis.set(title=title, xlabel="iteration", ylim=(0, None))
+    axes[0, 0].set_ylabel("step size")
+    return figure
+
+
+def draw_rho_history(iterations: Sequence[int], summaries: Tensor) -> Figure:
+    """rho over time in each layer and, last, over all channels: mean, and the band that holds half of them, as in Fig. 11.
+
+    summaries (T, layers + 1, 4), each of `analysis.rho_summary`.
+    """
+    count, look = summaries.shape[1], METHODS["metabin"]
+    columns = min(count, 4)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(3.1 * columns, 2.3 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    for i, axis in enumerate(axes.flat):
+        if i >= count:
+            axis.set_visible(False)
+            continue
+        mean_rho, low, _, high = summaries[:, i].T.numpy()  # (T,) each
+        axis.fill_between(iterations, low, high, color=look.colour, alpha=0.25, lw=0)
+        axis.plot(iterations, mean_rho, color=look.colour)
+        axis.set_title("all channels" if i == count - 1 else f"layer {i + 1}", fontsize=13)
+        axis.set(ylim=(0, 1.02), yticks=(0, 0.5, 1))
+    for axis in axes[-1]:
+        axis.set_xlabel("iteration")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("ρ")
+    return figure
+
+
+def draw_costs(costs: Mapping[str, Sequence[float]]) -> Figure:
+    """Where the time of an iteration goes: its parts' medians in one bar, in milliseconds, and each part's share."""
+    looks = {
+        "data": ("#DDDDDD", ""),
+        "base step": ("#88CCEE", "//"),
+        "meta-train": ("#DDCC77", ""),
+        "meta-test": ("#CC6677", ".."),
+    }
+    medians = {part: 1000 * float(np.median(seconds)) for part, seconds in costs.items()}
+    figure, axis = plt.subplots(figsize=(10, 3))
+    left, total = 0.0, sum(medians.values())
+    for part, width in medians.items():
+        colour, hatch = looks[part]
+        axis.barh(0, width, left=left, color=colour, hatch=hatch, label=f"{part}, {width:.0f} ms ({width / total:.0%})")
+        left += width
+    axis.set(xlabel="milliseconds of one iteration", yticks=[], xlim=(0, 1.02 * total))
+    axis.grid(axis="y", visible=False)
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def draw_progress(iterations: Sequence[int], rates: Sequence[float], committed: Mapping[str, float]) -> Figure:
+    """Rank-1 of a training MetaBIN over its iterations, and of finished networks as level lines."""
+    figure, axis = plt.subplots(figsize=(8.5, 4.2))
+    look = METHODS["metabin"]
+    axis.plot(iterations, [100 * r for r in rates], color=look.colour, marker=look.marker, ms=14, label="this run")
+    for method, rate in committed.items():
+        other = METHODS[method]
+        axis.axhline(
+            100 * rate,
+            color=other.colour,
+            ls=other.line if method != "metabin" else ":",
+            label=f"{other.name}, trained",
+        )
+    axis.set(xlabel="iteration", ylabel="Rank-1 (%)", ylim=(0, 100), xlim=(0, None))
+    figure.legend(loc="outside right center")
+    return figure
+
+
+def draw_differences(rows: Mapping[str, Sequence[float]], label: str) -> Figure:
+    """Differences with their intervals, (mean, low, high) as fractions, in points: what excludes 0 is drawn filled."""
+    figure, axis = plt.subplots(figsize=(8.5, 0.55 * len(rows) + 1.5))
+    for y, (middle, low, high) in enumerate(rows.values()):
+        sure = low > 0 or high < 0
+        axis.plot([100 * low, 100 * high], [y, y], color="#222222", lw=3)
+        axis.plot(100 * middle, y, "o", ms=11, mfc="#222222" if sure else "white", mec="#222222", mew=2)
+    axis.axvline(0, color="#999999", lw=1.5)
+    axis.set_yticks(range(len(rows)), list(rows))
+    axis.set(xlabel=label, ylim=(len(rows) - 0.5, -0.5))
+    axis.grid(axis="y", visible=False)
+    return figure
+
+
+def draw_inner_step(
+    changes: Mapping[str, Mapping[str, Tensor]], step_sizes: Sequence[float], titles: Mapping[str, str]
+) -> Figure:
+    """What an inner step changes, by its size: a panel for each quantity of `titles`, a line for each loss.
+
+    changes: of `analysis.inner_step_changes`, loss -> quantity -> (sizes, 3); the bars are its intervals. rho's own move is
+    drawn as it is, everything else in points (percent).
+    """
+    figure, axes = plt.subplots(1, len(titles), figsize=(4.1 * len(titles), 4.4), squeeze=False)
+    for axis, (quantity, title) in zip(axes[0], titles.items(), strict=True):
+        for i, (loss, values) in enumerate(changes.items()):
+            colour, line = LOSSES[loss]
+            middle, low, high = values[quantity].T.numpy() * (1 if quantity == "move" else 100)  # (sizes,) each
+            x = np.arange(len(step_sizes)) + 0.14 * (i - 1)
+            bars = [middle - low, high - middle]
+            axis.errorbar(x, middle, bars, color=colour, ls=line, marker="osD"[i], elinewidth=1.6, label=loss)
+        axis.axhline(0, color="#999999", lw=1.5, zorder=0)
+        axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
+        axis.set_xlabel("inner step size β")
+        axis.set_title(title, fontsize=14)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(changes))
+    return figure
