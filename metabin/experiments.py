@@ -126,14 +126,14 @@ def phase(seeds: int, jobs: int) -> dict:
     """Which of BN, IN and their mixture wins, as styles differ more and as identity moves from shape into colour?"""
     plan = [
         (style, colour, m, s)
-        for style, colour, s in product(PHASE["styles"], PHASE["colours"], range(seeds))
+        for style, colour, s in product(PHASE["styles"], PHASE["colours"], range(FIRST, FIRST + seeds))
         for m in PHASE["methods"]
     ]
     trials = [trial(m, phase_task(style, colour, s), s, iterations=PHASE["iterations"]) for style, colour, m, s in plan]
     found = dict(zip(plan, run_trials(trials, jobs), strict=True))
     cells = []
     for style, colour in product(PHASE["styles"], PHASE["colours"]):
-        runs = {m: [found[style, colour, m, s] for s in range(seeds)] for m in PHASE["methods"]}
+        runs = {m: [found[style, colour, m, s] for s in range(FIRST, FIRST + seeds)] for m in PHASE["methods"]}
         rows = {m: {k: [r[k] for r in rs] for k in METRICS} for m, rs in runs.items()}
         cells.append({"style": style, "colour": colour, "methods": rows} | phase_winner(rows))
     return PHASE | {"cells": cells}

@@ -127,3 +127,68 @@ def test_in_is_below_bn_where_colour_is_identity(spine):
 def test_no_method_saturates_on_unseen_streets(spine):
     best = max(mean(row["rank1"]) for name, row in spine["unseen_streets"]["methods"].items() if name in METHODS)
     assert 0.5 < best < 0.85
+
+
+# ---- the phase diagram ---------------------------------------------------------------------------------------------
+
+
+def test_a_phase_task_moves_identity_from_shape_into_colour():
+    task = experiments.phase_task(1.5, 0.33, 7)
+    assert (task.world.seed, task.world.style) == (7, 1.5)
+    assert task.world.colour_identity + task.world.shape_identity == pytest.approx(1)
+    assert not set(task.sources) & set(task.targets)
+
+
+def test_the_phase_diagram_runs_every_method_in_every_world(monkeypatch):
+    grid = {"styles": (0.0, 1.0), "colours": (0.0, 1.0), "iterations": 5}
+    monkeypatch.setattr(experiments, "PHASE", experiments.PHASE | grid)
+
+    def known(trials, jobs):  # instead of training: a Rank-1 that says which trial it was
+        for t in trials:
+            assert t.config.iterations == 5 and t.config.norm == t.method and t.config.seed == t.task.world.seed
+            rank1 = {"bn": 0.5, "in": 0.3, "half": 0.4}[t.method] + 0.3 * t.task.world.style * (t.method == "in")
+            yield dict.fromkeys(experiments.METRICS, rank1 + 0.01 * t.config.seed)
+
+    monkeypatch.setattr(experiments, "run_trials", lambda trials, jobs: list(known(trials, jobs)))
+    report = json.loads(json.dumps(experiments.phase(2, 1)))
+    assert [(c["style"], c["colour"]) for c in report["cells"]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [c["winner"] for c in report["cells"]] == ["bn", "bn", "in", "in"]
+    assert report["cells"][2]["methods"]["in"]["rank1"] == pytest.approx([0.61, 0.62])
+    assert "| 1.0 | 0.0 | 51.5 | 61.5 | 41.5 | in | 10.0 |" in experiments.phase_text(report)
+
+
+def test_a_lead_within_the_seeds_spread_decides_nothing():
+    def rows(*bn):
+        return {"bn": {"rank1": list(bn)}, "in": {"rank1": [0.1, 0.1]}, "half": {"rank1": [0.4, 0.4]}}
+
+    steady, shaky = experiments.phase_winner(rows(0.5, 0.52)), experiments.phase_winner(rows(0.4, 0.6))
+    assert (steady["winner"], steady["second"], steady["decided"]) == ("bn", "half", True)
+    assert shaky["lead"] == pytest.approx([0, 0.2]) and not shaky["decided"]
+
+
+def test_the_phase_diagrams_winners_follow_from_its_runs():
+    report = read_results("phase")
+    assert report["provenance"]["command"].startswith("python -m metabin.experiments tables")
+    assert len(report["cells"]) == len(report["styles"]) * len(report["colours"])
+    for cell in report["cells"]:
+        rank1 = {m: cell["methods"][m]["rank1"] for m in report["methods"]}
+        assert mean(rank1[cell["winner"]]) == max(map(mean, rank1.values()))
+        assert experiments.phase_winner(cell["methods"]) == {
+            k: cell[k] for k in ("winner", "second", "lead", "decided")
+        }
+
+
+def test_the_readme_shows_the_committed_numbers(spine):
+    readme = (experiments.ROOT / "README.md").read_text(encoding="utf-8")
+    assert experiments.spine_table(spine, "unseen_streets") in readme
+    paired = {s: spine[s]["paired"] for s in ("unseen_streets", "same_streets")}
+    for setting, pair, metric in [
+        ("unseen_streets", "bn - in", "rank1"),
+        ("unseen_streets", "bn - bin", "rank1"),
+        ("unseen_streets", "bn - metabin", "rank1"),
+        ("same_streets", "bn - in", "rank1"),
+        ("unseen_streets", "bin - metabin", "rank1"),
+        ("unseen_streets", "bin - metabin", "mAP"),
+    ]:
+        low, high = sorted(abs(100 * x) for x in paired[setting][pair][metric][1:])
+        assert f"{low:.1f} to {high:.1f}" in readme
