@@ -33,8 +33,8 @@ lab: $(READY) ## open the lessons in JupyterLab
 tables: $(READY) ## train and test for an experiment's table, results in figures/results/ (EXPERIMENT= SEEDS=)
 	@$(VENV) -m metabin.experiments tables --experiment "$(EXPERIMENT)" --seeds "$(SEEDS)"
 
-figures: $(READY) ## draw the figures again from figures/results/
-	@$(VENV) -m metabin.experiments figures
+figures: $(READY) ## draw a figure again from figures/results/ (EXPERIMENT=)
+	@$(VENV) -m metabin.experiments figures --experiment "$(EXPERIMENT)"
 
 checkpoints: $(READY) ## train the lessons' networks again and compare them with those in data/checkpoints/
 	@$(VENV) -m metabin.experiments checkpoints --compare

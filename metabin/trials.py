@@ -12,17 +12,19 @@ import joblib
 import torch
 from tqdm import tqdm
 
-from metabin.analysis import oracle_rho
 from metabin.evaluate import evaluate
 from metabin.images import ImageSet, relabel
 from metabin.norm import balancing_parameters
+from metabin.oracle import oracle_rho
 from metabin.provenance import ROOT, write_json
 from metabin.streets import World, make_streets, query_gallery
 from metabin.train import Config, Run, train
 
 PACKAGE = Path(__file__).parent
 CACHE = ROOT / "build" / "cache"
-UNUSED = "trials experiments plotting lesson course parameters pages bench provenance checkpoint".split()  # by a trial
+UNUSED = (
+    "analysis trials experiments plotting lesson course parameters pages bench provenance checkpoint".split()
+)  # by a trial
 METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")
 
 

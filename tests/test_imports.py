@@ -10,25 +10,16 @@ PACKAGE = Path(__file__).resolve().parents[1] / "metabin"
 # From the ground up: a module may use what stands on lower lines. On line 0 nothing uses anything else of the package; the
 # modules of the last line may use each other as long as they don't do it in a circle.
 LAYERS = [
-    {"norm_kernels", "losses", "samplers", "augment", "images", "drawing", "provenance"},
-    {"norm", "people", "datasets"},
-    {"normalizations", "scenery"},
-    {"backbones", "streets"},
+    {"norm_kernels", "losses", "samplers", "augment", "images", "provenance"},
+    {"norm", "datasets", "streets"},
+    {"normalizations", "backbones"},
     {"model"},
     {"meta", "evaluate", "checkpoint"},
     {"train"},
-    {"analysis"},
+    {"analysis", "oracle"},
     {"course", "parameters", "pages", "lesson", "plotting", "trials", "experiments", "bench"},
 ]
-WORLD = {
-    "provenance",
-    "images",
-    "drawing",
-    "people",
-    "scenery",
-    "streets",
-    "datasets",
-}  # pictures know nothing of networks
+WORLD = {"provenance", "images", "streets", "datasets"}  # pictures know nothing of networks
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 TOP = len(LAYERS) - 1
 ONLY_IN = {  # third-party package -> the modules that may use it

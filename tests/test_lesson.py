@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from metabin import lesson, plotting
-from metabin.lesson import CheckFailed, brief, check, figure, record, show, widget_with_twin
+from metabin.lesson import CheckFailed, brief, check, figure, follow, record, show, widget_with_twin
 
 
 @pytest.fixture
@@ -291,3 +291,36 @@ def test_the_style_is_read_and_large_enough_to_project():
         assert matplotlib.rcParams["svg.hashsalt"] == "metabin"
         assert matplotlib.rcParams["figure.constrained_layout.use"]
         assert min(matplotlib.rcParams[f"{what}.labelsize"] for what in ("xtick", "ytick", "axes")) >= 12
+
+
+# ---- follow --------------------------------------------------------------------------------------------------------
+
+
+def test_headless_a_training_is_passed_on_and_says_only_how_long_it_took(published, capsys):
+    assert list(follow(iter("abc"), total=3, draw=lambda: pytest.fail("nobody watches"), every=1)) == ["a", "b", "c"]
+    assert published == []
+    assert re.fullmatch(r"3 steps in \d+ s, \d+\.\d\d s each\n", capsys.readouterr().out)
+
+
+def test_whoever_watches_sees_progress_and_the_picture_so_far(live, monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, bundle, raw):
+            shown.append(bundle)
+
+    monkeypatch.setattr(lesson, "display", lambda *_, **__: Handle())
+    drawn = iter([Figure((1, 1)), Figure((1, 1))])
+    assert list(follow(range(5), total=5, draw=lambda: next(drawn), every=3)) == list(range(5))
+    assert [re.match(r"step \d of 5, .* to go", bundle["text/plain"])[0][:11] for bundle in shown] == [
+        "step 3 of 5",
+        "step 5 of 5",
+    ]
+    assert all("<p>step" in bundle["text/html"] and "<img" in bundle["text/html"] for bundle in shown)
+
+
+def test_a_training_that_is_stopped_says_how_far_it_came(capsys):
+    for step in follow(range(10), total=10):
+        if step == 3:
+            break
+    assert capsys.readouterr().out.startswith("4 steps in ")

@@ -1,6 +1,7 @@
 """The layer against torch's own batch_norm and instance_norm, in float64 where numbers are compared."""
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -117,14 +118,15 @@ def test_running_statistics_are_batch_norms_own(seed, momentum):
 
 
 @pytest.mark.parametrize("rho", (0.0, 0.5, 1.0))
-@pytest.mark.parametrize("mean", (0, 10, 1000))
+@pytest.mark.parametrize("mean", (0, 100, 1000))
 @pytest.mark.parametrize("memory_format", FORMATS)
-def test_float32_errs_at_most_four_times_as_much_as_batch_norm(rho, mean, memory_format):
-    layer = random_layer(8, rho=rho)
-    bn = nn.BatchNorm2d(8).double()
+def test_float32_errs_at_most_four_times_as_much_as_batch_norm_and_no_more_with_a_large_mean(rho, mean, memory_format):
+    layer = random_layer(32, rho=rho)
+    bn = nn.BatchNorm2d(32).double()
     bn.weight.data.copy_(layer.weight), bn.bias.data.copy_(layer.bias)
-    x = (torch.randn(16, 8, 16, 8, generator=torch.Generator().manual_seed(1)) + mean).to(memory_format=memory_format)
-    dy = torch.randn(x.shape, generator=torch.Generator().manual_seed(2))
+    draw = torch.Generator().manual_seed(1)
+    x = (torch.randn(16, 32, 8, 4, generator=draw) + mean).to(memory_format=memory_format)
+    dy = torch.randn(x.shape, generator=draw)
 
     def errors(module):
         found = []
@@ -137,6 +139,7 @@ def test_float32_errs_at_most_four_times_as_much_as_batch_norm(rho, mean, memory
 
     for error, reference in zip(errors(layer), errors(bn), strict=True):
         assert error <= 4 * reference
+        assert error <= 1e-5  # values reach 10; batch norm's own errors reach 1e-3
 
 
 def test_no_value_is_lost_where_a_map_is_constant():
@@ -153,33 +156,40 @@ def test_no_value_is_lost_where_a_map_is_constant():
 def test_rho_outside_its_range_is_clamped_but_keeps_its_gradient(outside):
     layer = random_layer(3, rho=outside)
     inside = random_layer(3, rho=min(max(outside, 0.0), 1.0))
-    x = random_maps((4, 3, 5, 2))
+    x = random_maps((4, 3, 5, 2)).requires_grad_()
     dy = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
     assert torch.equal(layer(x), inside(x))
-    slope = torch.autograd.grad(layer(x), layer.rho, dy)[0]
-    assert torch.equal(slope, torch.autograd.grad(inside(x), inside.rho, dy)[0])
-    assert (slope != 0).all()
-    rough = torch.autograd.grad(layer(x), layer.rho, dy, create_graph=True)[0]
-    assert torch.allclose(rough, slope)
+    for create_graph in (False, True):
+        found, expected = (
+            torch.autograd.grad(module(x), [x, *module.parameters()], dy, create_graph=create_graph)
+            for module in (layer, inside)
+        )
+        assert all(map(torch.allclose, found, expected))
+        assert (found[-1] != 0).all()  # rho's: registered last
 
 
-def test_memory_format_and_dtype_come_out_as_they_went_in():
-    for memory_format in FORMATS:
-        for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.float16):
-            x = random_maps((4, 3, 6, 4)).to(dtype=dtype, memory_format=memory_format).requires_grad_()
-            y = BatchInstanceNorm2d(3)(x) if dtype != torch.float64 else BatchInstanceNorm2d(3).double()(x)
-            y.sum().backward()
-            for tensor in (y, x.grad):
-                assert tensor.dtype == dtype
-                assert tensor.is_contiguous(memory_format=memory_format)
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("dtype", (torch.float32, torch.float64, torch.bfloat16, torch.float16))
+def test_memory_format_and_dtype_come_out_as_they_went_in(memory_format, dtype):
+    layer = random_layer(3).to(torch.promote_types(dtype, torch.float32))
+    x = random_maps((4, 3, 6, 4)).to(dtype=dtype, memory_format=memory_format).requires_grad_()
+    y = layer(x)
+    for tensor in (y, *torch.autograd.grad(y, x, torch.ones_like(y))):
+        assert tensor.dtype == dtype
+        assert tensor.is_contiguous(memory_format=memory_format)
 
 
-def test_slices_and_expanded_gradients_are_taken_as_well():
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_slices_and_gradients_in_any_layout_are_taken_as_well(memory_format):
     layer = random_layer(3)
+    expected_layer = functools.partial(two_calls, layer)
     whole = random_maps((4, 6, 5, 4)).requires_grad_()
-    part = whole[:, ::2].transpose(2, 3)
-    found = torch.autograd.grad(layer(part).sum(), whole)[0]
-    assert torch.allclose(found, torch.autograd.grad(two_calls(layer, part).sum(), whole)[0], atol=1e-9)
+    for x in (whole[:, ::2].transpose(2, 3), whole[:, :3].contiguous(memory_format=memory_format)):
+        for dy in (random_maps(x.shape), random_maps(x.shape, 0, torch.channels_last), x.new_ones(1).expand(x.shape)):
+            found, expected = (
+                torch.autograd.grad(y(x), whole, dy, retain_graph=True)[0] for y in (layer, expected_layer)
+            )
+            assert torch.allclose(found, expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)
