@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from metabin.norm_kernels import gradient_sums, instance_moments, scale_about, scale_about_backward
+from metabin.norm_kernels import image_sums, instance_moments, scale_about, scale_about_backward
 
 
 class BatchInstanceNorm2d(nn.BatchNorm2d):
@@ -148,7 +148,7 @@ class _Fused(torch.autograd.Function):
         inv_b = (var + ctx.eps).rsqrt()  # (C, 1, 1)
 
         dy = dy.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
-        sums, dots = gradient_sums(dy, x, centre)  # of dy, of dy * (x - centre): (N, C, 1, 1)
+        sums, dots = image_sums(dy, x, centre)  # of dy, of dy * (x - centre): (N, C, 1, 1)
         dots = dots - drift * sums  # of dy * (x - its mean): (N, C, 1, 1)
         dots_i = inv_i * dots  # of dy * x_hat_I: (N, C, 1, 1)
         total, total_i = sums.sum(0), dots_i.sum(0)  # (C, 1, 1)
