@@ -54,7 +54,7 @@ def scale_about(x: Tensor, centre: Tensor, rest: Tensor | None, scale: Tensor, v
     if rest is None:
         rest, value = x, value - scale * centre
     room = torch.empty_like(x) if rest is x or rest.dtype != x.dtype else rest
-    return torch.addcmul(value, rest, scale, out=room)  # (N, C, H, W)
+    return _multiply_add(rest, scale, value, room)  # (N, C, H, W)
 
 
 def scale_about_backward(dy: Tensor, x: Tensor, centre: Tensor, scale: Tensor, slope: Tensor, level: Tensor) -> Tensor:
@@ -65,6 +65,11 @@ def scale_about_backward(dy: Tensor, x: Tensor, centre: Tensor, scale: Tensor, s
         # not F.batch_norm, which refuses eps = 0 before torch 2.12
         dx = torch.batch_norm(_as_one(x), slope.flatten(), shift, 0 * ones, ones, False, 0.0, 0.0, False).view_as(x)
     else:
-        dx = torch.sub(x, centre, out=torch.empty_like(x))
-        dx = torch.addcmul(level, dx, slope, out=dx)
+        dx = _multiply_add(x, slope, level - slope * centre, torch.empty_like(x))
     return dx.addcmul_(dy, scale)  # (N, C, H, W)
+
+
+def _multiply_add(x: Tensor, scale: Tensor, shift: Tensor, room: Tensor) -> Tensor:
+    if torch.compiler.is_compiling():  # older versions trace no channels-last `out`
+        return torch.addcmul(shift, x, scale).to(room.dtype)
+    return torch.addcmul(shift, x, scale, out=room)

@@ -128,7 +128,7 @@ def test_an_environment_left_by_a_killed_install_is_made_anew(clone):
 
 
 def test_no_file_names_a_package_index_or_a_path_of_the_machine_it_was_written_on():
-    hosts = ["py" + "pi.org", "pythonhosted" + ".org", "download.py" + "torch.org", "conda.ana" + "conda.org"]
+    hosts = ["py" + "pi.org", "python" + "hosted.org", "download.py" + "torch.org", "conda.ana" + "conda.org"]
     forbidden = hosts + [f"{folder}/" for folder in (ROOT, Path.home()) if folder != Path("/")]
     for path in tracked_files():
         content = path.read_bytes().decode(errors="ignore")
