@@ -9,6 +9,7 @@ large tensor is made or kept.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -18,40 +19,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from metabin.norm_kernels import image_sums, instance_moments, scale_about, scale_about_backward
 
 
-class BatchInstanceNorm2d(nn.BatchNorm2d):
-    """y = rho * BN(x) + (1 - rho) * IN(x), each branch with its own affine pair (Eq. 1, Section 3.2).
-
-    x is (N, C, H, W). rho is (C,), starts at 1 (pure BN), and is clamped to [0, 1] straight through: its gradient is as
-    if there were no clamp. `weight, bias` are gamma_B, beta_B; `in_weight, in_bias` are gamma_I, beta_I. The running
-    statistics are BatchNorm2d's: in eval mode they serve the BN branch, while IN always looks at the image itself.
-    Raises TypeError on integers, and ValueError on other shapes, 1 x 1 maps, and fewer than two images in train mode.
-    """
-
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1):
-        super().__init__(num_features, eps, momentum)
-        self.in_weight = nn.Parameter(torch.ones(num_features))
-        self.in_bias = nn.Parameter(torch.zeros(num_features))
-        self.rho = nn.Parameter(torch.ones(num_features))
+class MixedNorm2d(nn.BatchNorm2d):
+    """What layers share that look at the batch and at each image: BN's values taken over, its statistics kept, checks."""
 
     @classmethod
-    def from_batch_norm(cls, bn: nn.BatchNorm2d) -> "BatchInstanceNorm2d":
-        """The same function as `bn` (rho = 1), with its affine pair and statistics; the IN branch starts at (1, 0)."""
+    def from_batch_norm(cls, bn: nn.BatchNorm2d) -> Self:
+        """A layer with the affine pair and the running statistics of `bn`; its other parameters are at their start."""
         if bn.weight is None or bn.running_mean is None:
             raise ValueError("from_batch_norm needs a BatchNorm2d with affine=True and track_running_stats=True")
         layer = cls(bn.num_features, bn.eps, bn.momentum).to(bn.weight)
         layer.load_state_dict(layer.state_dict() | bn.state_dict())
         return layer.train(bn.training)
-
-    def forward(self, x: Tensor) -> Tensor:
-        self._check(x)
-        if not x.is_contiguous(memory_format=torch.channels_last):
-            x = x.contiguous()
-        affine = self.rho, self.weight, self.bias, self.in_weight, self.in_bias
-        given = (None, None) if self.training else (self.running_mean, self.running_var)
-        y, mean, var, *_ = _Fused.apply(x, *affine, *given, self.eps)
-        if self.training and self.track_running_stats:
-            self._update_running_stats(mean.flatten(), var.flatten(), count=x.numel() // x.shape[1])
-        return y
 
     @torch.no_grad()
     def _update_running_stats(self, mean: Tensor, var: Tensor, count: int) -> None:
@@ -73,6 +51,36 @@ class BatchInstanceNorm2d(nn.BatchNorm2d):
             raise ValueError(
                 f"train mode needs at least two images, got {tuple(x.shape)}: use a larger batch or eval()"
             )
+
+
+class BatchInstanceNorm2d(MixedNorm2d):
+    """y = rho * BN(x) + (1 - rho) * IN(x), each branch with its own affine pair (Eq. 1, Section 3.2).
+
+    x is (N, C, H, W). rho is (C,), starts at 1 (pure BN), and is clamped to [0, 1] straight through: its gradient is as
+    if there were no clamp. `weight, bias` are gamma_B, beta_B; `in_weight, in_bias` are gamma_I, beta_I. The running
+    statistics are BatchNorm2d's: in eval mode they serve the BN branch, while IN always looks at the image itself.
+    `from_batch_norm` keeps the function: rho is 1, and the IN branch starts at (1, 0).
+    Raises TypeError on integers, and ValueError on other shapes, 1 x 1 maps, and fewer than two images in train mode.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1):
+        super().__init__(num_features, eps, momentum)
+        self.in_weight = nn.Parameter(torch.ones(num_features))
+        self.in_bias = nn.Parameter(torch.zeros(num_features))
+        self.rho = nn.Parameter(torch.ones(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
+        if not x.is_contiguous(memory_format=torch.channels_last):
+            x = x.contiguous()
+        given = (None, None) if self.training else (self.running_mean, self.running_var)
+        y, mean, var, *_ = _Fused.apply(x, *self._affine(), *given, self.eps)
+        if self.training and self.track_running_stats:
+            self._update_running_stats(mean.flatten(), var.flatten(), count=x.numel() // x.shape[1])
+        return y
+
+    def _affine(self) -> tuple[Tensor, ...]:
+        return self.rho, self.weight, self.bias, self.in_weight, self.in_bias
 
     def _load_from_state_dict(self, state_dict, prefix, *others):
         super()._load_from_state_dict(state_dict, prefix, *others)
