@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from metabin.backbones import StreetNet
-from metabin.normalizations import convert_norm
+from metabin.backbones import build_backbone
 
 
 class ReIDModel(nn.Module):
@@ -34,6 +33,6 @@ class ReIDModel(nn.Module):
         return self.neck(self.extractor(images).float())
 
 
-def build_model(norm: str, num_ids: int) -> ReIDModel:
-    """A StreetNet whose extractor has the named normalization; the neck stays a plain BN."""
-    return ReIDModel(convert_norm(StreetNet(), norm), num_ids)
+def build_model(norm: str, num_ids: int, backbone: str = "streetnet", weights: str | None = None) -> ReIDModel:
+    """The named backbone, whose norms are all of the named kind, under a neck that stays a plain BN."""
+    return ReIDModel(build_backbone(backbone, norm, weights), num_ids)
