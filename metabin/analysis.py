@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
+from sklearn.manifold import TSNE
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from metabin.augment import normalize
 from metabin.evaluate import eval_mode, paired_interval, retrieval
 from metabin.images import ImageSet
-from metabin.losses import meta_train_loss
+from metabin.losses import META_TRAIN, Criterion
 from metabin.meta import Batch, base_step, inner_step, meta_step
 from metabin.model import ReIDModel
 from metabin.norm import balancing_parameters, frozen_running_stats
@@ -34,6 +35,27 @@ def rho_summary(extractor: nn.Module) -> torch.Tensor:
     quartiles = torch.tensor([0.25, 0.5, 0.75], device=layers[0].device)
     rows = [torch.cat([r.mean()[None], r.quantile(quartiles)]) for r in (*layers, torch.cat(layers))]
     return torch.stack(rows).cpu()  # (layers + 1, 4)
+
+
+def rho_distribution(extractor: nn.Module, bins: int = 10) -> torch.Tensor:
+    """The share of each layer's channels whose rho lies in each of `bins` equal parts of [0, 1], as in Figs. 4, 9 and 10.
+
+    (layers, bins); rows sum to 1.
+    """
+    layers = [r.detach().clamp(0, 1).cpu() for r in balancing_parameters(extractor).values()]
+    return torch.stack([torch.histc(r, bins, 0, 1) / len(r) for r in layers])
+
+
+def embed_in_plane(features: Tensor, perplexity: float = 30.0, seed: int = 0) -> Tensor:
+    """t-SNE by scikit-learn of features (N, D) under cosine distance, as in Fig. 3: (N, 2).
+
+    Starts from principal components, so that the same seed gives the same picture. Distances between far groups mean
+    nothing in it. Raises ValueError where the perplexity is not below N.
+    """
+    if perplexity >= len(features):
+        raise ValueError(f"perplexity={perplexity} must be below the number of points, {len(features)}")
+    unit = F.normalize(features.float(), dim=1).cpu().numpy()  # here Euclidean order is cosine order
+    return torch.from_numpy(TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(unit))
 
 
 def step_costs(run: Run, rounds: int = 10) -> dict[str, list[float]]:
@@ -57,7 +79,7 @@ def step_costs(run: Run, rounds: int = 10) -> dict[str, list[float]]:
         for _ in range(rounds):
             data, (base, meta) = seconds(lambda: (join(run.base_batches.draw()), run.meta_batches.draw()))
             train_part, test_part = join(meta[: run.num_meta_train]), join(meta[run.num_meta_train :])
-            base, _ = seconds(lambda batch=base: base_step(run.model, run.optimizer, batch, config.label_smoothing))
+            base, _ = seconds(lambda batch=base: base_step(run.model, run.optimizer, batch, run.base))
             inner, _ = seconds(lambda batch=train_part: inner_step(extractor, rho, batch, config.inner_lr_high))
             sides = train_part, test_part
             both, _ = seconds(lambda sides=sides: meta_step(extractor, *sides, config.inner_lr_high, config.outer_lr))
@@ -76,7 +98,9 @@ INNER_LOSSES = {  # which parts of Eq. 8 move rho
 }
 
 
-def inner_gradients(extractor: nn.Module, batch: Batch, margin: float = 0.3) -> dict[str, dict[str, torch.Tensor]]:
+def inner_gradients(
+    extractor: nn.Module, batch: Batch, criterion: Criterion = META_TRAIN
+) -> dict[str, dict[str, torch.Tensor]]:
     """Gradient of each part of the meta-train loss with respect to rho (Eq. 9 and Fig. 5): part -> name -> (C,).
 
     A positive gradient moves rho toward IN, a negative one toward BN.
@@ -84,7 +108,7 @@ def inner_gradients(extractor: nn.Module, batch: Batch, margin: float = 0.3) -> 
     rho = balancing_parameters(extractor)
     with frozen_running_stats(extractor):
         features = extractor(batch.images)  # (N, D)
-    _, parts = meta_train_loss(features, batch.pids, batch.domains, margin)
+    _, parts = criterion(features, None, batch)
     gradients = {part: torch.autograd.grad(x, list(rho.values()), retain_graph=True) for part, x in parts.items()}
     return {part: dict(zip(rho, found, strict=True)) for part, found in gradients.items()}
 
@@ -129,7 +153,7 @@ def inner_step_effect(
             drawn = batches.draw()
             meta_train, meta_test = split_domains(len(drawn), run.num_meta_train, batches.generator)
             model.extractor.train()
-            gradients = inner_gradients(model.extractor, join([drawn[d] for d in meta_train]), run.config.margin)
+            gradients = inner_gradients(model.extractor, join([drawn[d] for d in meta_train]))
             model.extractor.train(not deployed)
             streets = people[torch.isin(people.domains, meta_test)]
             start = _look(model, rho, rho, streets)

@@ -36,3 +36,43 @@ def flip_and_crop(images: Tensor, pad: int, generator: torch.Generator) -> Tenso
     padded = F.pad(images, (pad,) * 4).movedim(1, -1)  # (N, H + 2 pad, W + 2 pad, 3)
     picked = padded[torch.arange(n, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
     return picked.movedim(-1, 1)  # (N, 3, H, W)
+
+
+def colour_jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Brightness, contrast and saturation of each image times random factors in 1 +- strength, in this order.
+
+    images (N, 3, H, W), 0 ... 255, any type -> floats of the same shape and range.
+    """
+    factors = torch.empty(3, len(images), 1, 1, 1, device=images.device).uniform_(
+        1 - strength, 1 + strength, generator=generator
+    )
+    brightness, contrast, saturation = factors  # (N, 1, 1, 1) each
+    images = brightness * images.float()  # (N, 3, H, W)
+    mean = _grey(images).mean((2, 3), keepdim=True)  # (N, 1, 1, 1)
+    images = mean + contrast * (images - mean)
+    grey = _grey(images)
+    return (grey + saturation * (images - grey)).clamp(0, 255)
+
+
+def _grey(images: Tensor) -> Tensor:
+    weights = images.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)  # ITU-R BT.601's luma
+    return (weights * images).sum(1, keepdim=True)  # (N, 1, H, W)
+
+
+def erase(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Random erasing (Zhong et al., AAAI 2020): a rectangle of 2 to 40 % of an image becomes zero, the normalized mean.
+
+    images (N, 3, H, W) normalized floats. Height to width is between 0.3 and 3.3.
+    """
+    n, _, height, width = images.shape
+    draw = torch.rand(5, n, device=images.device, generator=generator)
+    area = (0.02 + 0.38 * draw[0]) * height * width  # (N,)
+    aspect = 0.3 * 11.0 ** draw[1]  # (N,)
+    sides = (area * aspect).sqrt().clamp(max=height), (area / aspect).sqrt().clamp(max=width)
+    inside = []
+    for side, start, length in zip(sides, draw[2:4], (height, width), strict=True):
+        first = start * (length - side)  # (N,)
+        place = torch.arange(length, device=images.device) + 0.5  # (length,)
+        inside.append((place > first[:, None]) & (place < (first + side)[:, None]))  # (N, length)
+    hole = inside[0][:, :, None] & inside[1][:, None, :] & (draw[4] < probability)[:, None, None]  # (N, H, W)
+    return images.masked_fill(hole[:, None], 0.0)

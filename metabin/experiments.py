@@ -19,21 +19,16 @@ import joblib
 import torch
 
 from metabin.checkpoint import load_model, save_model
+from metabin.config import METHODS, demo
 from metabin.evaluate import paired_interval
 from metabin.provenance import ROOT, provenance, write_json
 from metabin.streets import World
-from metabin.train import Run, demo, train
+from metabin.train import Run, train
 from metabin.trials import CACHE, METRICS, Task, Trial, run_trials, test
 
 RESULTS = ROOT / "figures" / "results"
 CHECKPOINTS = ROOT / "data" / "checkpoints"
-METHODS = {  # the method -> what makes it that method
-    "bn": dict(norm="bn"),
-    "in": dict(norm="in"),
-    "half": dict(norm="half"),
-    "bin": dict(norm="bin", rho="joint"),
-    "metabin": dict(norm="bin", rho="meta"),
-}
+SPINE = ("bn", "in", "half", "bin", "metabin")
 
 # ---- the spine: BN, IN, Half, BIN and MetaBIN on unseen streets -------------------------------------------------
 
@@ -72,13 +67,13 @@ def trial(method: str, task: Task, seed: int, **changes) -> Trial:
 
 def choose_settings(jobs: int) -> tuple[dict, list[dict]]:
     """The best of each method's settings by mean mAP over the development worlds, and all that was tried."""
-    tried = [(method, setting) for method in METHODS for setting in SETTINGS[method]]
+    tried = [(method, setting) for method in SPINE for setting in SETTINGS[method]]
     trials = [
         replace(trial(m, development(s), s, **setting), oracle=False) for m, setting in tried for s in DEVELOPMENT
     ]
     found = iter(run_trials(trials, jobs))
     log = [{"method": m, "setting": setting, "mAP": [next(found)["mAP"] for _ in DEVELOPMENT]} for m, setting in tried]
-    best = {m: max((row for row in log if row["method"] == m), key=lambda row: sum(row["mAP"])) for m in METHODS}
+    best = {m: max((row for row in log if row["method"] == m), key=lambda row: sum(row["mAP"])) for m in SPINE}
     return {m: row["setting"] for m, row in best.items()}, log
 
 
@@ -86,11 +81,11 @@ def spine(seeds: int, jobs: int) -> dict:
     """Do BN, IN, Half, BIN and MetaBIN differ on unseen streets, and where should IN lose?"""
     chosen, log = choose_settings(jobs)
     settings = {"unseen_streets": unseen_streets, "same_streets": same_streets}
-    plan = [(name, m, s) for name in settings for m in METHODS for s in range(FIRST, FIRST + seeds)]
+    plan = [(name, m, s) for name in settings for m in SPINE for s in range(FIRST, FIRST + seeds)]
     found = run_trials([trial(m, settings[name](s), s, **chosen[m]) for name, m, s in plan], jobs)
     report = {"tuning": log, "chosen": chosen}
     for name in settings:
-        runs = {m: [r for (n, k, _), r in zip(plan, found, strict=True) if (n, k) == (name, m)] for m in METHODS}
+        runs = {m: [r for (n, k, _), r in zip(plan, found, strict=True) if (n, k) == (name, m)] for m in SPINE}
         oracles = {f"{m} + oracle rho": [r["oracle"] for r in rs] for m, rs in runs.items() if "oracle" in rs[0]}
         rows = {m: {k: [r[k] for r in rs] for k in METRICS} for m, rs in (runs | oracles).items()}
         report[name] = {
@@ -189,11 +184,11 @@ def make_checkpoints(jobs: int, compare: bool) -> int:
     exit code is 1 when a Rank-1 is off by more than 3 points.
     """
     chosen = read_results("spine")["chosen"]
-    trials = [trial(method, unseen_streets(FIRST), FIRST, **chosen[method]) for method in METHODS]
+    trials = [trial(method, unseen_streets(FIRST), FIRST, **chosen[method]) for method in SPINE]
     folder = CACHE.parent / "checkpoints" if compare else CHECKPOINTS
     joblib.Parallel(n_jobs=jobs)(joblib.delayed(_train_and_save)(t, folder) for t in trials)
     worst = 0.0
-    for method in METHODS if compare else ():
+    for method in SPINE if compare else ():
         new, old = (
             test(load_model(place / f"{method}.safetensors")[0], trials[0].task.target_set())["rank1"]
             for place in (folder, CHECKPOINTS)

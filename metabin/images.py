@@ -122,3 +122,17 @@ def concat_sets(sets: Sequence[ImageSet]) -> ImageSet:
 def relabel(s: ImageSet) -> ImageSet:
     """The same set with identities numbered 0 … num_ids - 1, in the order of the old numbers."""
     return replace(s, pids=s.pids.unique(return_inverse=True)[1])
+
+
+def cameras_as_domains(s: ImageSet) -> ImageSet:
+    """The same images with every camera of every domain as a domain of its own: single-source training (Section 4.2).
+
+    Raises ValueError when there is a single camera, which leaves nothing to generalize over.
+    """
+    units, domains = torch.stack([s.domains, s.camids]).unique(dim=1, return_inverse=True)
+    if units.shape[1] == 1:
+        raise ValueError(
+            f"{s!r} has a single camera: cameras can't serve as domains. Give images of several cameras, or train "
+            'with algorithm="joint"'
+        )
+    return replace(s, domains=domains, names=tuple(f"{s.names[d]} camera {c}" for d, c in units.T.tolist()))

@@ -5,6 +5,7 @@ the neck and not normalized. Distances and losses are computed in float32 (float
 """
 
 import functools
+import re
 
 import torch
 import torch.nn.functional as F
@@ -40,11 +41,14 @@ def _mean_over(valid: Tensor, values: Tensor) -> Tensor:
 
 
 @_in_full_precision
-def id_loss(logits: Tensor, pids: Tensor, label_smoothing: float = 0.1) -> Tensor:
-    """Cross-entropy over identities with label smoothing eps/M (Eq. 2).
+def id_loss(logits: Tensor, pids: Tensor, label_smoothing: float = 0.1, smooth: str = "all") -> Tensor:
+    """Cross-entropy over identities with label smoothing eps (Eq. 2).
 
-    logits (N, M), pids (N,) in 0..M-1 -> scalar.
+    logits (N, M), pids (N,) in 0..M-1 -> scalar. smooth="all": every identity's target gets eps / M, as in Szegedy et al.
+    [38]; "others": every wrong one's gets eps / (M - 1), as in the released code.
     """
+    if smooth == "others":
+        label_smoothing *= logits.shape[1] / (logits.shape[1] - 1)
     return F.cross_entropy(logits, pids, label_smoothing=label_smoothing)
 
 
@@ -66,45 +70,91 @@ def triplet_loss(features: Tensor, pids: Tensor, margin: float = 0.3) -> Tensor:
 
 
 @_in_full_precision
-def scatter_loss(features: Tensor, domains: Tensor) -> Tensor:
+def scatter_loss(features: Tensor, domains: Tensor, centroid: str = "raw") -> Tensor:
     """Intra-domain scatter: mean cosine between each feature and the centroid of its domain (Eq. 6).
 
-    Minimizing it spreads every domain out. features (N, D), domains (N,) -> scalar in [-1, 1].
+    Minimizing it spreads every domain out. features (N, D), domains (N,) -> scalar in [-1, 1]. centroid="normalized": that
+    of the features at unit length, and every domain weighs the same however many samples it has, as in the released code.
     """
     member = (domains[:, None] == domains[None, :]).to(features.dtype)  # (N, N)
-    centroids = member @ features / member.sum(1, keepdim=True)  # (N, D), each sample's own domain's
-    return F.cosine_similarity(features, centroids, dim=1).mean()
+    count = member.sum(1)  # (N,), samples of each sample's own domain
+    averaged = F.normalize(features, dim=1) if centroid == "normalized" else features  # (N, D)
+    cosines = F.cosine_similarity(features, member @ averaged / count[:, None], dim=1)  # (N,)
+    return (cosines / count).sum() / (1 / count).sum() if centroid == "normalized" else cosines.mean()
 
 
 @_in_full_precision
-def shuffle_loss(features: Tensor, pids: Tensor, domains: Tensor) -> Tensor:
+def shuffle_loss(features: Tensor, pids: Tensor, domains: Tensor, mining: str = "other identity") -> Tensor:
     """Inter-domain shuffle: mean of softplus(d(a, n-) - d(a, n+)) (Eq. 7).
 
-    n- is the farthest image of another domain, n+ the nearest of the same domain, both of another identity (the paper
-    leaves the mining open). Minimizing it pulls the domains into each other. features (N, D), pids (N,), domains (N,)
-    -> scalar. Anchors that lack one of the two do not count.
+    n- is the farthest image of another domain, n+ the nearest of the same domain, both of another identity. Minimizing it
+    pulls the domains into each other. features (N, D), pids (N,), domains (N,) -> scalar. Anchors that lack one of the two
+    do not count. The paper leaves the mining open. mining="any identity": n- may be the anchor's own person, as in the
+    released code (it matters where people appear in several domains); "mean": both distances are means over candidates.
     """
     distances = pairwise_distances(features)  # (N, N)
     other_id = pids[:, None] != pids[None, :]  # (N, N)
     same_domain = domains[:, None] == domains[None, :]  # (N, N)
-    inter, intra = other_id & ~same_domain, other_id & same_domain
+    inter, intra = ~same_domain if mining == "any identity" else other_id & ~same_domain, other_id & same_domain
 
-    inter_negative = distances.masked_fill(~inter, 0.0).amax(1)  # (N,)
-    intra_negative = distances.masked_fill(~intra, torch.finfo(distances.dtype).max).amin(1)  # (N,)
+    if mining == "mean":
+        inter_negative, intra_negative = (  # (N,) each
+            (distances * side).sum(1) / side.sum(1).clamp(min=1) for side in (inter, intra)
+        )
+    else:
+        inter_negative = distances.masked_fill(~inter, 0.0).amax(1)  # (N,)
+        intra_negative = distances.masked_fill(~intra, torch.finfo(distances.dtype).max).amin(1)  # (N,)
     return _mean_over(inter.any(1) & intra.any(1), F.softplus(inter_negative - intra_negative))
 
 
-def base_loss(features: Tensor, logits: Tensor, pids: Tensor, label_smoothing: float = 0.1, margin: float = 0.3):
-    """Loss of the base model update, cross-entropy plus triplet, with its parts (Eq. 4)."""
-    parts = {"id": id_loss(logits, pids, label_smoothing), "triplet": triplet_loss(features, pids, margin)}
-    return sum(parts.values()), parts
+class Criterion:
+    """A weighted sum of the losses above, with its parts (Eq. 4 and 8; Algorithm 1, lines 5 and 11).
 
+    `formula` is such a sum, "scatter + shuffle + 0.5 triplet"; BASE, META_TRAIN and META_TEST below are the paper's. What may
+    be varied in a loss is that loss's own argument.
+    Raises ValueError when a formula cannot be read or an option is unknown.
+    """
 
-def meta_train_loss(features: Tensor, pids: Tensor, domains: Tensor, margin: float = 0.3):
-    """Loss of the inner update, scatter plus shuffle plus triplet, with its parts (Eq. 8)."""
-    parts = {
-        "scatter": scatter_loss(features, domains),
-        "shuffle": shuffle_loss(features, pids, domains),
-        "triplet": triplet_loss(features, pids, margin),
+    LOSSES = ("id", "triplet", "scatter", "shuffle")
+    OPTIONS = {
+        "smooth": ("all", "others"),
+        "centroid": ("raw", "normalized"),
+        "mining": ("other identity", "any identity", "mean"),
     }
-    return sum(parts.values()), parts
+
+    def __init__(self, formula: str, label_smoothing: float = 0.1, margin: float = 0.3, **options: str):
+        self.formula, self.label_smoothing, self.margin = formula, label_smoothing, margin
+        self.options = {name: choices[0] for name, choices in self.OPTIONS.items()} | options
+        for name, value in self.options.items():
+            if value not in self.OPTIONS.get(name, ()):
+                raise ValueError(f"no loss has the option {name}={value!r}: there are {self.OPTIONS}")
+        terms = [re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)?\s*([a-z]+)\s*", term) for term in formula.split("+")]
+        names = [term and term[2] for term in terms]
+        if not set(names) <= set(self.LOSSES) or len(set(names)) < len(names):
+            example = "scatter + shuffle + 0.5 triplet"
+            raise ValueError(f'{formula!r} is no sum of losses ({", ".join(self.LOSSES)}), such as "{example}"')
+        self.weights = {term[2]: float(term[1] or 1) for term in terms}
+
+    def __repr__(self) -> str:
+        return f"Criterion({self.formula!r})"
+
+    @property
+    def needs_logits(self) -> bool:
+        return "id" in self.weights
+
+    def __call__(self, features: Tensor, logits: Tensor | None, batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """features (N, D), logits (N, M) where "id" is asked for, a batch with pids and domains (N,) -> sum, parts."""
+        smooth, centroid, mining = self.options.values()
+        each = {
+            "id": lambda: id_loss(logits, batch.pids, self.label_smoothing, smooth),
+            "triplet": lambda: triplet_loss(features, batch.pids, self.margin),
+            "scatter": lambda: scatter_loss(features, batch.domains, centroid),
+            "shuffle": lambda: shuffle_loss(features, batch.pids, batch.domains, mining),
+        }
+        parts = {name: each[name]() for name in self.weights}
+        return sum(weight * parts[name] for name, weight in self.weights.items()), parts
+
+
+BASE = Criterion("id + triplet")  # Eq. 4
+META_TRAIN = Criterion("scatter + shuffle + triplet")  # Eq. 8
+META_TEST = Criterion("triplet")  # Eq. 10's

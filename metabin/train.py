@@ -1,4 +1,4 @@
-"""Training: the configuration (Section 4.1), a run's whole state, and the loop of Algorithm 1 as a generator.
+"""Training: a run's whole state, and the loop of Algorithm 1 as a generator.
 
     run = Run(demo(), images)
     for step in train(run):
@@ -7,97 +7,58 @@
 `python -m metabin.train --help` does the same from the command line.
 """
 
-import argparse
 import dataclasses
-import sys
-import time
+import functools
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from metabin.augment import flip_and_crop, normalize
-from metabin.checkpoint import load_run, save_model, save_run
-from metabin.datasets import read_market1501
-from metabin.images import ImageSet, concat_sets, relabel
-from metabin.meta import Batch, base_step, cyclic_inner_lr, meta_step
+from metabin.augment import colour_jitter, erase, flip_and_crop, normalize
+from metabin.config import Config
+from metabin.images import ImageSet
+from metabin.meta import Batch, base_step, clamp_rho, cyclic_inner_lr, meta_step, mldg_step, random_direction
 from metabin.model import build_model
 from metabin.norm import balancing_parameters
-from metabin.normalizations import NORMS
 from metabin.samplers import PKSampler, split_domains
-from metabin.streets import World, make_streets
-
-
-@dataclass(frozen=True)
-class Config:
-    """Everything that a run depends on besides its images. Section 4.1 in order; the defaults are the paper's."""
-
-    norm: str = "bin"  # the extractor's normalization
-    rho: str = "meta"  # how balancing parameters learn: "meta" (Algorithm 1) or "joint" with the weights (BIN)
-    ids_per_domain: int = 4  # P
-    images_per_id: int = 4  # K; P x K = 16 samples for each domain in a mini-batch
-    meta_train_share: float = 0.6  # of the domains: 3 of 5
-    label_smoothing: float = 0.1  # eps
-    margin: float = 0.3  # m, Eq. 3
-    lr: float = 0.01  # alpha, at the schedule's top
-    momentum: float = 0.9
-    weight_decay: float = 5e-4  # on convolutions and classifier, not on norm layers or rho
-    warmup: float = 0.1  # fraction of the schedule with a rising lr, from 0.1x
-    milestones: tuple[float, ...] = (0.4, 0.7)  # fractions of the schedule where lr falls to 0.1x of what it was
-    joint_rho_scale: float = 1.0  # rho="joint": rho's step size as a multiple of lr
-    inner_lr_low: float = 0.001  # beta's range, Eq. 9
-    inner_lr_high: float = 0.1
-    inner_cycle: float = 0.05  # beta's period as a fraction of the schedule
-    outer_lr: float = 0.1  # gamma, Eq. 10
-    iterations: int = 184_900
-    crop_pad: int = 10  # pixels, at 256 x 128
-    precision: str = "fp32"  # "fp32" or "bf16" (autocast)
-    seed: int = 0
-
-    def __post_init__(self):
-        for name, choices in {"norm": NORMS, "rho": ("meta", "joint"), "precision": ("fp32", "bf16")}.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(choices)}")
-        least = {"ids_per_domain": 1, "images_per_id": 2, "iterations": 1, "inner_cycle": 1e-9}  # K = 1: no positives
-        for field in dataclasses.fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
-            if not isinstance(value, (int, float) if kind is float else kind):
-                raise TypeError(f"{field.name}={value!r}: a {kind.__name__} is needed")
-            if kind in (int, float) and not value >= least.get(field.name, 0):
-                raise ValueError(f"{field.name}={value!r}: at least {least.get(field.name, 0)} is needed")
-
-
-def demo(**changes) -> Config:
-    """The demo profile: StreetNet on 64x32 streets, a short schedule for two CPU cores."""
-    return replace(Config(lr=0.05, iterations=300, crop_pad=3), **changes)
 
 
 def learning_rate(config: Config, progress: float) -> float:
     """The weights' step size at `progress` in [0, 1) of the schedule: linear warm-up, then a tenth at each milestone."""
-    warm = 0.1 + 0.9 * min(1.0, progress / config.warmup) if config.warmup else 1.0
+    risen = min(1.0, progress / config.warmup) if config.warmup else 1.0
+    warm = config.warmup_from + (1 - config.warmup_from) * risen
     return config.lr * warm * 0.1 ** sum(progress >= m for m in config.milestones)
 
 
 class Batches:
-    """Endless augmented mini-batches from random streams of their own, one `Batch` for each domain."""
+    """Endless augmented mini-batches from random streams of their own, one `Batch` for each domain (or for the pool)."""
 
-    def __init__(self, config: Config, images: ImageSet, seed: int):
-        self.images, self.pad = images, config.crop_pad
+    def __init__(self, config: Config, images: ImageSet, seed: int, pooled: bool = False):
+        self.config, self.images = config, images
         self.generator = torch.Generator().manual_seed(seed)
         self.augment_generator = torch.Generator(images.images.device).manual_seed(seed)
-        pids, domains = images.pids.cpu(), images.domains.cpu()
-        self.sampler = PKSampler(pids, domains, config.ids_per_domain, config.images_per_id, self.generator)
+        pids, domains, p = images.pids.cpu(), images.domains.cpu(), config.ids_per_domain
+        room = config.domains_per_batch or images.num_domains
+        domains, p, room = (None, p * room, None) if pooled else (domains, p, room)
+        self.sampler = PKSampler(pids, domains, p, config.images_per_id, self.generator, room)
 
     def draw(self) -> list[Batch]:
         """The next mini-batch, by domain: P*K images each."""
         rows = self.sampler.draw().to(self.images.images.device, non_blocking=True)  # (num_domains, P*K)
         index = rows.flatten()
-        images = normalize(flip_and_crop(self.images.images[index], self.pad, self.augment_generator))
+        images = self._augment(self.images.images[index])
         parts = (t.chunk(len(rows)) for t in (images, self.images.pids[index], self.images.domains[index]))
         return [Batch(*part) for part in zip(*parts, strict=True)]
+
+    def _augment(self, images: Tensor) -> Tensor:
+        config, generator = self.config, self.augment_generator
+        images = flip_and_crop(images, config.crop_pad, generator)
+        if config.colour_jitter:
+            images = colour_jitter(images, config.colour_jitter, generator)
+        images = normalize(images)  # (N, 3, H, W)
+        return erase(images, config.erasing, generator) if config.erasing else images
 
     def get_state(self) -> list[Tensor]:
         return [self.generator.get_state(), self.augment_generator.get_state()]
@@ -107,11 +68,19 @@ class Batches:
             generator.set_state(saved)
 
 
+def precision_for(device: torch.device) -> str:
+    """What precision="auto" means on a device."""
+    if device.type != "cuda":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
 class Run:
-    """A training run: model, optimizer, random streams and position, all that a checkpoint must hold.
+    """A training run: model, optimizer, random streams and position, all that a checkpoint must hold (Algorithm 1, line 1).
 
     With the same seed every method starts from the same weights and sees the same base batches: the meta-step draws from
-    streams of its own. Raises ValueError when the images cannot fill a batch or their domains cannot be split.
+    streams of its own. Raises ValueError when the images cannot fill a batch, their domains cannot be split, or Algorithm 1
+    has no rho to move.
     """
 
     def __init__(self, config: Config, images: ImageSet, device: torch.device | str | None = None):
@@ -119,30 +88,46 @@ class Run:
             raise ValueError(f"identities must be numbered 0 ... {images.num_ids - 1}: use images.relabel")
         self.config, self.iteration = config, 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.precision = precision_for(self.device) if config.precision == "auto" else config.precision
         self.images = images.to(self.device)
         root = torch.Generator().manual_seed(config.seed)
         weights_seed, base_seed, meta_seed = torch.randint(2**62, (3,), generator=root).tolist()
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(weights_seed)  # torch.manual_seed would seed every GPU too
-            self.model = build_model(config.norm, images.num_ids)
+            self.model = build_model(config.norm, images.num_ids, config.backbone, config.weights or None)
         self.model.to(self.device, memory_format=torch.channels_last)  # a third faster than contiguous on a CPU
         self.optimizer = self._optimizer()
-        self.base_batches = Batches(config, self.images, base_seed)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        self.base_batches = Batches(config, self.images, base_seed, pooled=config.base_sampling == "pooled")
         self.meta_batches = Batches(config, self.images, meta_seed)
-        self.meta = config.rho == "meta" and bool(balancing_parameters(self.model.extractor))
-        self.num_meta_train = round(config.meta_train_share * images.num_domains)
-        if self.meta:
-            split_domains(images.num_domains, self.num_meta_train, torch.Generator())  # raises if there is no split
+        self._prepare_meta_learning()
+
+    def _prepare_meta_learning(self):
+        config, self.num_meta_train = self.config, 0
+        self.base, *self.criteria = map(config.criterion, ("base", "meta_train", "meta_test"))
+        if config.algorithm == "joint":
+            return
+        if config.algorithm == "metabin" and not balancing_parameters(self.model.extractor):
+            raise ValueError(
+                f'algorithm="metabin" moves balancing parameters, and norm="{config.norm}" has none: '
+                'use norm="bin", or algorithm="joint"'
+            )
+        num_domains = self.meta_batches.sampler.num_domains
+        self.num_meta_train = int(config.meta_train_share * num_domains + 0.5)
+        split_domains(num_domains, self.num_meta_train, torch.Generator())  # raises if there is no split
 
     def _optimizer(self) -> torch.optim.SGD:
-        named = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        rho = [p for name, p in named.items() if name.endswith("rho")]
-        decayed = [p for p in named.values() if p.dim() > 1]
-        affine = [p for name, p in named.items() if p.dim() == 1 and not name.endswith("rho")]
-        groups = [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": affine}]
-        if rho and self.config.rho == "joint":
-            groups.append({"params": rho, "scale": self.config.joint_rho_scale})
-        return torch.optim.SGD(groups, lr=self.config.lr, momentum=self.config.momentum)
+        """SGD over all that the base step moves, grouped by weight decay and by the step size's multiple of lr."""
+        config, groups = self.config, defaultdict(list)
+        for name, parameter in self.model.named_parameters():
+            kind = name.rpartition(".")[2]
+            decays = kind != "rho" and (parameter.dim() > 1 or config.decay_norms)
+            scale = {"rho": config.joint_rho_scale}.get(kind, config.bias_lr_scale if "bias" in kind else 1.0)
+            if parameter.requires_grad and not (kind == "rho" and config.algorithm == "metabin"):
+                groups[config.weight_decay if decays else 0.0, scale].append(parameter)
+        named = [{"params": ps, "weight_decay": decay, "scale": scale} for (decay, scale), ps in groups.items()]
+        fused = self.device.type == "cuda"  # there, it also spares fp16's scaler a look at the device
+        return torch.optim.SGD(named, lr=config.lr, momentum=config.momentum, fused=fused)
 
     def state_dict(self) -> dict:
         """All that `load_state_dict` needs to go on bit-equally: tensors and plain values only."""
@@ -150,8 +135,10 @@ class Run:
             "iteration": self.iteration,
             "config": dataclasses.asdict(self.config),
             "images": repr(self.images),
+            "precision": self.precision,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "base_batches": self.base_batches.get_state(),
             "meta_batches": self.meta_batches.get_state(),
         }
@@ -162,11 +149,12 @@ class Run:
         if different := {k for k in mine | state["config"] if mine.get(k) != state["config"].get(k)}:
             names = ", ".join(sorted(different))
             raise ValueError(f"the checkpoint was made with another configuration: {names} differ")
-        if state["images"] != repr(self.images):
-            raise ValueError(f"the checkpoint was made with other images: {state['images']}, not {self.images!r}")
+        for what, own in {"images": repr(self.images), "precision": self.precision}.items():
+            if state[what] != own:
+                raise ValueError(f"the checkpoint was made with other {what}: {state[what]}, not {own}")
         self.iteration = state["iteration"]
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for part in ("model", "optimizer", "scaler"):
+            getattr(self, part).load_state_dict(state[part])
         self.base_batches.set_state(state["base_batches"])
         self.meta_batches.set_state(state["meta_batches"])
 
@@ -187,74 +175,46 @@ def join(batches: list[Batch]) -> Batch:
 
 
 def train(run: Run) -> Iterator[Step]:
-    """Algorithm 1, an iteration at a time, from where the run stands to its end."""
+    """An iteration at a time, from where the run stands to its end (Algorithm 1, line 2)."""
     config, model = run.config, run.model
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(run.precision)
     while run.iteration < config.iterations:
         progress = run.iteration / config.iterations
         lr = learning_rate(config, progress)
         inner_lr = cyclic_inner_lr(progress, config.inner_lr_low, config.inner_lr_high, config.inner_cycle)
         for group in run.optimizer.param_groups:
-            group["lr"] = lr * group.get("scale", 1.0)
+            group["lr"] = lr * group["scale"]
+        now_meta = config.algorithm != "joint" and run.iteration >= config.meta_start
 
         model.train()
-        with torch.autocast(run.device.type, torch.bfloat16, enabled=config.precision == "bf16", cache_enabled=False):
-            losses = base_step(
-                model, run.optimizer, join(run.base_batches.draw()), config.label_smoothing, config.margin
-            )
-            if run.meta:
-                batches = run.meta_batches.draw()
-                split = split_domains(len(batches), run.num_meta_train, run.meta_batches.generator)  # line 8
-                meta_train, meta_test = (join([batches[d] for d in side]) for side in split)
-                losses |= meta_step(model.extractor, meta_train, meta_test, inner_lr, config.outer_lr, config.margin)
-            else:
-                clamp_rho(model)
+        with torch.autocast(run.device.type, half, enabled=half is not None, cache_enabled=False):
+            losses = {}
+            if config.algorithm != "mldg" or not now_meta:
+                losses = base_step(model, run.optimizer, join(run.base_batches.draw()), run.base, run.scaler)
+                if config.algorithm != "metabin":
+                    clamp_rho(model)
+            if now_meta:
+                losses |= meta_update(run, inner_lr)
 
         run.iteration += 1
         yield Step(run.iteration, lr, inner_lr, losses)
 
 
-@torch.no_grad()
-def clamp_rho(model: torch.nn.Module):
-    """Bring rho back into [0, 1] after a joint step (Eq. 1's range)."""
-    for rho in balancing_parameters(model).values():
-        rho.clamp_(0, 1)
-
-
-def main(arguments: list[str] | None = None):
-    """Train from the command line, saving every minute; the same command goes on where it stopped."""
-    parser = argparse.ArgumentParser(prog="python -m metabin.train", description="Train MetaBIN, BIN, BN, IN or Half.")
-    parser.add_argument("--data-root", nargs="+", type=Path, help="folders in Market-1501's layout, one domain each")
-    parser.add_argument("--run-dir", type=Path, default=Path("build/runs/demo"), help="where checkpoints are kept")
-    parser.add_argument("--size", nargs=2, type=int, default=(64, 32), metavar=("H", "W"), help="pixels of an image")
-    for f in fields(Config):
-        kind = {"type": float, "nargs": "+"} if isinstance(f.default, tuple) else {"type": type(f.default)}
-        parser.add_argument(f"--{f.name.replace('_', '-')}", default=getattr(demo(), f.name), **kind)
-    given = vars(parser.parse_args(arguments))
-    given["milestones"] = tuple(given["milestones"])
-    try:
-        folder = given["run_dir"]
-        if given["data_root"]:
-            sets = [read_market1501(root, tuple(given["size"]), ("train",))[0] for root in given["data_root"]]
-            images = relabel(concat_sets(sets))
-        else:
-            images = make_streets(World(0, *given["size"]), range(5), 120, cache=Path("build/cache"))
-        run = Run(Config(**{f.name: given[f.name] for f in fields(Config)}), images)
-        if (folder / "last.pt").exists():
-            load_run(folder / "last.pt", run)
-            print(f"resumed from step {run.iteration}", file=sys.stderr)
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{error}\n")
-    bar = tqdm(train(run), initial=run.iteration, total=run.config.iterations, disable=None)
-    saved = time.monotonic()
-    for step in bar:
-        if step.iteration % 20 == 0:
-            bar.set_postfix({name: f"{value:.2f}" for name, value in step.losses.items()})
-        if time.monotonic() - saved > 60 or step.iteration == run.config.iterations:
-            save_run(folder / "last.pt", run)
-            saved = time.monotonic()
-    save_model(folder / "model.safetensors", run.model, run.config.norm)
-    print(f"weights for retrieval: {folder / 'model.safetensors'}")
+def meta_update(run: Run, inner_lr: float) -> dict[str, Tensor]:
+    """Split a mini-batch by domain and make the run's meta-learned step (Algorithm 1, line 7)."""
+    config, batches = run.config, run.meta_batches.draw()
+    split = split_domains(len(batches), run.num_meta_train, run.meta_batches.generator)
+    sides = [join([batches[d] for d in side]) for side in split]
+    options = dict(criteria=run.criteria, order=config.order, scaler=run.scaler)
+    if config.algorithm == "mldg":
+        return mldg_step(run.model, run.optimizer, *sides, inner_lr, run.base, **options)
+    if config.control == "random":
+        options["control"] = functools.partial(random_direction, generator=run.meta_batches.augment_generator)
+    needs_logits = any(criterion.needs_logits for criterion in run.criteria)
+    return meta_step(run.model if needs_logits else run.model.extractor, *sides, inner_lr, config.outer_lr, **options)
 
 
 if __name__ == "__main__":
+    from metabin.command import main
+
     main()

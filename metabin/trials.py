@@ -12,13 +12,14 @@ import joblib
 import torch
 from tqdm import tqdm
 
+from metabin.config import Config
 from metabin.evaluate import evaluate
 from metabin.images import ImageSet, relabel
 from metabin.norm import balancing_parameters
 from metabin.oracle import oracle_rho
 from metabin.provenance import ROOT, write_json
 from metabin.streets import World, make_streets, query_gallery
-from metabin.train import Config, Run, train
+from metabin.train import Run, train
 
 PACKAGE = Path(__file__).parent
 CACHE = ROOT / "build" / "cache"

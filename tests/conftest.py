@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from metabin.config import Config, demo
 from metabin.images import ImageSet
-from metabin.train import Config, demo
 
 settings.register_profile("metabin", deadline=None, derandomize=True)  # no test times anything; every run is the same
 settings.load_profile("metabin")

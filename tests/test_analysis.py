@@ -202,7 +202,9 @@ def test_every_picture_is_crossed_with_every_style(people):
     assert torch.equal(crossed.pids, people.pids[:6].repeat(3))
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    "norm", sorted(NORMS.keys() - {"dualnorm"})
+)  # which adds two and renames the blocks before them
 def test_the_norm_layers_of_every_network_are_the_same_eleven_places(norm):
     assert analysis.norm_layers(build_model(norm, 2)).keys() - {"neck"} == analysis.norm_layers(
         build_model("bn", 2)
@@ -235,3 +237,31 @@ def test_style_is_read_better_after_bn_than_after_in(people):
     assert bn["style"] > in_["style"] + 0.05
     assert bn.keys() == analysis.chance(crossed).keys()
     assert all(0 <= value <= 1 for value in bn.values())
+
+
+# ---- rho's distribution, features in the plane --------------------------------------------------------------------
+
+
+def test_a_distribution_counts_a_layers_channels_in_equal_parts_of_the_range():
+    extractor = build_model("bin", 2).extractor
+    layers = list(analysis.balancing_parameters(extractor).values())
+    with torch.no_grad():
+        layers[0].copy_(torch.linspace(0, 1, 16))
+        layers[1].fill_(0.55)
+    shares = analysis.rho_distribution(extractor, bins=4)
+    assert shares.shape == (11, 4) and torch.allclose(shares.sum(1), torch.ones(11))
+    assert (
+        shares[0].tolist() == [0.25] * 4 and shares[1].tolist() == [0, 0, 1, 0] and shares[2].tolist() == [0, 0, 0, 1]
+    )
+
+
+def test_groups_that_are_apart_stay_apart_in_the_plane_and_the_seed_decides():
+    draw = torch.Generator().manual_seed(0)
+    groups = torch.arange(3).repeat_interleave(12)
+    features = torch.eye(8)[groups] * 5 + 0.1 * torch.randn(36, 8, generator=draw)
+    placed, again = (analysis.embed_in_plane(features, perplexity=8) for _ in range(2))
+    assert placed.shape == (36, 2) and torch.equal(placed, again)
+    distances = torch.cdist(placed, placed).fill_diagonal_(float("inf"))
+    assert torch.equal(groups[distances.argmin(1)], groups)
+    with pytest.raises(ValueError, match="perplexity=30.0 must be below"):
+        analysis.embed_in_plane(features[:20])

@@ -9,13 +9,13 @@ import torch
 from scipy import stats
 
 from metabin import experiments, trials
-from metabin.experiments import DEVELOPMENT, METHODS, SETTINGS, development, main, read_results, same_streets, trial
+from metabin.config import METHODS, demo
+from metabin.experiments import DEVELOPMENT, SETTINGS, SPINE, development, main, read_results, same_streets, trial
 from metabin.streets import World
-from metabin.train import Config
 from metabin.trials import Task, Trial, run_trial, run_trials
 
 TINY = Task(World(height=32, width=16), sources=(0, 1), targets=(2, 3), train_ids=4, test_ids=4)
-QUICK = Config(ids_per_domain=2, images_per_id=2, meta_train_share=0.5, iterations=2, crop_pad=1)
+QUICK = demo(ids_per_domain=2, images_per_id=2, meta_train_share=0.5, iterations=2, crop_pad=1)
 
 
 @pytest.fixture(autouse=True)
@@ -48,18 +48,18 @@ def test_a_trial_reports_every_target_street_and_their_mean():
         assert list(found["domains"]) == ["street 2", "street 3"]
         assert found["rank1"] == pytest.approx(mean(d["rank1"] for d in found["domains"].values()))
     assert json.loads(json.dumps(result)) == result
-    assert "oracle" not in run_trial(Trial("bn", replace(QUICK, norm="bn"), TINY, oracle=True))
+    assert "oracle" not in run_trial(Trial("bn", replace(QUICK, **METHODS["bn"]), TINY, oracle=True))
 
 
 def test_a_trial_that_is_known_is_not_run_again(monkeypatch):
-    wanted = [Trial("bn", replace(QUICK, norm="bn", seed=seed), TINY) for seed in (0, 1)]
+    wanted = [Trial("bn", replace(QUICK, seed=seed, **METHODS["bn"]), TINY) for seed in (0, 1)]
     first = run_trials(wanted, jobs=1)
     monkeypatch.setattr(trials, "run_trial", lambda trial: pytest.fail("was run again"))
     assert run_trials(reversed(wanted), jobs=1) == first[::-1]
 
 
 def test_every_method_has_the_same_budget_of_settings_that_it_can_take():
-    assert set(SETTINGS) == set(METHODS)
+    assert set(SETTINGS) == set(SPINE)
     assert len({len(settings) for settings in SETTINGS.values()}) == 1
     for method, settings in SETTINGS.items():
         assert len({trial(method, TINY, 0, **setting).key() for setting in settings}) == len(settings)
@@ -125,7 +125,7 @@ def test_in_is_below_bn_where_colour_is_identity(spine):
 
 
 def test_no_method_saturates_on_unseen_streets(spine):
-    best = max(mean(row["rank1"]) for name, row in spine["unseen_streets"]["methods"].items() if name in METHODS)
+    best = max(mean(row["rank1"]) for name, row in spine["unseen_streets"]["methods"].items() if name in SPINE)
     assert 0.5 < best < 0.85
 
 

@@ -11,12 +11,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "metabin"
 # modules of the last line may use each other as long as they don't do it in a circle.
 LAYERS = [
     {"norm_kernels", "losses", "samplers", "augment", "images", "provenance"},
-    {"norm", "datasets", "streets"},
-    {"normalizations", "backbones"},
-    {"model"},
+    {"norm", "datasets", "streets", "guard"},
+    {"normalizations"},
+    {"backbones"},
+    {"model", "config"},
     {"meta", "evaluate", "checkpoint"},
-    {"train"},
-    {"analysis", "oracle"},
+    {"train", "protocols"},
+    {"presets", "analysis", "oracle"},
+    {"command"},
     {"course", "parameters", "pages", "lesson", "plotting", "trials", "experiments", "bench"},
 ]
 WORLD = {"provenance", "images", "streets", "datasets"}  # pictures know nothing of networks

@@ -1,16 +1,20 @@
 """The losses against loops in the paper's letters, hand-sized numbers, finite differences and degenerate batches."""
 
 import math
+from typing import NamedTuple
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from metabin.losses import (
-    base_loss,
+    BASE,
+    META_TEST,
+    META_TRAIN,
+    Criterion,
     id_loss,
-    meta_train_loss,
     pairwise_distances,
     scatter_loss,
     shuffle_loss,
@@ -24,11 +28,13 @@ def mean(terms):
     return math.fsum(terms) / len(terms) if terms else 0.0
 
 
-def loop_id(logits, y, eps=0.1):  # Eq. 2 with the label smoothing of [38]
+def loop_id(logits, y, eps=0.1, others=False):  # Eq. 2 with the label smoothing of [38], or that of the released code
     terms = []
     for z, label in zip(logits.tolist(), y.tolist(), strict=True):
         log_p = [z_j - math.log(math.fsum(math.exp(z_k) for z_k in z)) for z_j in z]
         q = [(1 - eps) * (j == label) + eps / len(z) for j in range(len(z))]
+        if others:
+            q = [1 - eps if j == label else eps / (len(z) - 1) for j in range(len(z))]
         terms.append(-math.fsum(q_j * l_j for q_j, l_j in zip(q, log_p, strict=True)))
     return mean(terms)
 
@@ -53,22 +59,50 @@ def loop_scatter(f, k):  # Eq. 6
     return mean(terms)
 
 
-def loop_shuffle(f, y, k):  # Eq. 7, with the mining of FACTS: both negatives of another identity
+def loop_normalized_scatter(f, k):  # Eq. 6 with features at unit length and equal weight for every domain
+    f, domains = [[x / max(math.hypot(*a), 1e-12) for x in a] for a in f.tolist()], k.tolist()
+    each = []
+    for domain in set(domains):
+        mates = torch.tensor([a for a, own in zip(f, domains, strict=True) if own == domain], dtype=torch.float64)
+        each.append(mean([F.cosine_similarity(a, mates.mean(0), dim=0).item() for a in mates]))
+    return mean(each)
+
+
+def loop_shuffle(f, y, k, any_id=False, far=max, near=min):  # Eq. 7; both negatives of another identity
     f, y, k, terms = f.tolist(), y.tolist(), k.tolist(), []
     for a in range(len(f)):
-        inter = [math.dist(f[a], f[i]) for i in range(len(f)) if y[i] != y[a] and k[i] != k[a]]
+        inter = [math.dist(f[a], f[i]) for i in range(len(f)) if (any_id or y[i] != y[a]) and k[i] != k[a]]
         intra = [math.dist(f[a], f[i]) for i in range(len(f)) if y[i] != y[a] and k[i] == k[a]]
         if inter and intra:
-            terms.append(math.log1p(math.exp(max(inter) - min(intra))))
+            terms.append(math.log1p(math.exp(far(inter) - near(intra))))
     return mean(terms)
+
+
+class Labels(NamedTuple):
+    """All that a criterion looks at in a batch."""
+
+    pids: torch.Tensor
+    domains: torch.Tensor
 
 
 PAIRS = {  # name -> (the package's loss, the loop), both of features, pids, domains
     "triplet": (lambda f, y, k: triplet_loss(f, y), lambda f, y, k: loop_triplet(f, y)),
     "scatter": (lambda f, y, k: scatter_loss(f, k), lambda f, y, k: loop_scatter(f, k)),
     "shuffle": (shuffle_loss, loop_shuffle),
+    "normalized scatter": (
+        lambda f, y, k: scatter_loss(f, k, "normalized"),
+        lambda f, y, k: loop_normalized_scatter(f, k),
+    ),
+    "shuffle, any identity": (
+        lambda f, y, k: shuffle_loss(f, y, k, "any identity"),
+        lambda f, y, k: loop_shuffle(f, y, k, any_id=True),
+    ),
+    "shuffle, mean": (
+        lambda f, y, k: shuffle_loss(f, y, k, "mean"),
+        lambda f, y, k: loop_shuffle(f, y, k, far=mean, near=mean),
+    ),
     "meta_train": (
-        lambda f, y, k: meta_train_loss(f, y, k)[0],
+        lambda f, y, k: META_TRAIN(f, None, Labels(y, k))[0],
         lambda f, y, k: loop_scatter(f, k) + loop_shuffle(f, y, k) + loop_triplet(f, y),
     ),
 }
@@ -156,17 +190,44 @@ def test_the_same_person_on_another_street_is_no_inter_domain_negative():
     )
 
 
-def test_base_and_meta_train_loss_are_the_sums_of_the_parts_that_they_name():
+@given(st.integers(0, 2**31), st.floats(0, 0.5))
+def test_the_released_codes_smoothing_leaves_the_right_identity_more(seed, eps):
+    logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    pids = torch.tensor([0, 4, 2])
+    assert id_loss(logits, pids, eps, "others").item() == pytest.approx(loop_id(logits, pids, eps, others=True))
+
+
+def test_a_criterion_is_the_weighted_sum_of_the_parts_that_it_names():
     features, pids, domains = random_batch()
-    logits = features @ torch.ones(4, 6, dtype=torch.float64)
-    total, parts = base_loss(features, logits, pids, 0.2, margin=0.7)
+    logits, labels = features @ torch.ones(4, 6, dtype=torch.float64), Labels(pids, domains)
+    total, parts = Criterion("id+2.5 triplet", label_smoothing=0.2, margin=0.7)(features, logits, labels)
     assert parts == {"id": id_loss(logits, pids, 0.2), "triplet": triplet_loss(features, pids, 0.7)}
-    assert total.item() == pytest.approx(loop_id(logits, pids, 0.2) + loop_triplet(features, pids, 0.7))
-    total, parts = meta_train_loss(features, pids, domains, margin=0.7)
-    assert set(parts) == {"scatter", "shuffle", "triplet"}
-    assert total.item() == pytest.approx(
-        loop_scatter(features, domains) + loop_shuffle(features, pids, domains) + loop_triplet(features, pids, 0.7)
-    )
+    assert total.item() == pytest.approx(loop_id(logits, pids, 0.2) + 2.5 * loop_triplet(features, pids, 0.7))
+    options = dict(smooth="others", centroid="normalized", mining="mean")
+    total, _ = Criterion("id + scatter + shuffle", **options)(features, logits, labels)
+    loops = loop_id(logits, pids, others=True), loop_normalized_scatter(features, domains)
+    assert total.item() == pytest.approx(sum(loops) + loop_shuffle(features, pids, domains, far=mean, near=mean))
+
+
+def test_the_papers_criteria_are_equations_4_8_and_10():
+    assert list(BASE.weights.items()) == [("id", 1.0), ("triplet", 1.0)]
+    assert META_TRAIN.weights == {"scatter": 1.0, "shuffle": 1.0, "triplet": 1.0}
+    assert META_TEST.weights == {"triplet": 1.0} and BASE.needs_logits and not META_TEST.needs_logits
+    assert {c.margin for c in (BASE, META_TRAIN, META_TEST)} == {0.3} and BASE.label_smoothing == 0.1
+
+
+@pytest.mark.parametrize(
+    "formula", ["", "triplet +", "triplet + dice", "triplet + triplet", "-1 triplet", "2 x triplet"]
+)
+def test_what_is_no_sum_of_losses_is_refused_with_an_example(formula):
+    with pytest.raises(ValueError, match="no sum of losses .*such as"):
+        Criterion(formula)
+
+
+@pytest.mark.parametrize("option", [dict(mining="hardest"), dict(depth="deep")])
+def test_an_option_that_no_loss_has_is_refused(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        Criterion("triplet", **option)
 
 
 # --- gradients -----------------------------------------------------------------------------------------------------

@@ -11,10 +11,21 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from metabin.losses import meta_train_loss, triplet_loss
-from metabin.meta import Batch, base_step, cyclic_inner_lr, inner_step, meta_step
+from metabin.guard import RUNNING, changes_only
+from metabin.losses import Criterion, triplet_loss
+from metabin.meta import (
+    Batch,
+    base_step,
+    cyclic_inner_lr,
+    inner_step,
+    meta_step,
+    mldg_step,
+    random_direction,
+)
 from metabin.model import build_model
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters
+
+WIDE = Criterion("scatter + shuffle + triplet", margin=0.5), Criterion("triplet", margin=0.5)
 
 
 class TinyNet(nn.Sequential):
@@ -135,7 +146,8 @@ def test_the_base_step_is_gradient_descent_on_cross_entropy_plus_triplet():
         (p - 0.1 * g).detach()
         for p, g in zip(model.parameters(), torch.autograd.grad(loss, list(model.parameters())), strict=True)
     ]
-    base_step(model, torch.optim.SGD(model.parameters(), lr=0.1), batch, label_smoothing=0.2, margin=0.5)
+    criterion = Criterion("id + triplet", label_smoothing=0.2, margin=0.5)
+    base_step(model, torch.optim.SGD(model.parameters(), lr=0.1), batch, criterion)
     torch.testing.assert_close(list(model.parameters()), expected, rtol=1e-6, atol=1e-7)
 
 
@@ -156,15 +168,15 @@ def test_the_inner_step_follows_the_finite_differences_of_the_meta_train_loss(se
 
     def loss(at):
         with torch.no_grad():
-            return meta_train_loss(features_at(net, at, batch.images), batch.pids, batch.domains, 0.5)[0].item()
+            return WIDE[0](features_at(net, at, batch.images), None, batch)[0].item()
 
     steps = torch.eye(len(rho), dtype=rho.dtype) * 1e-6
     slopes = torch.tensor([(loss(rho + step) - loss(rho - step)) / 2e-6 for step in steps])
-    moved, losses = inner_step(net, balancing_parameters(net), batch, inner_lr=0.3, margin=0.5)
+    moved, losses = inner_step(net, balancing_parameters(net), batch, inner_lr=0.3, criterion=WIDE[0])
     torch.testing.assert_close(values(moved), (rho - 0.3 * slopes).to(rho.dtype), rtol=0, atol=1e-7)
     assert sum(losses.values()).item() == pytest.approx(loss(rho))
     assert set(losses) == {"meta_train/scatter", "meta_train/shuffle", "meta_train/triplet"}
-    assert not any(t.requires_grad for t in [*moved.values(), *losses.values()])
+    assert not any(loss.requires_grad for loss in losses.values())
 
 
 # --- the meta-step (Eq. 10, Algorithm 1 lines 9-15) ----------------------------------------------------------------
@@ -177,7 +189,7 @@ def test_the_meta_step_is_the_first_order_formula(inner_lr, rho):
     start = values(balancing_parameters(net))
 
     def l_mtr(at):
-        return meta_train_loss(features_at(net, at, meta_train.images), meta_train.pids, meta_train.domains, 0.5)[0]
+        return WIDE[0](features_at(net, at, meta_train.images), None, meta_train)[0]
 
     def l_mte(at):
         return triplet_loss(features_at(net, at, meta_test.images), meta_test.pids, 0.5)
@@ -185,7 +197,7 @@ def test_the_meta_step_is_the_first_order_formula(inner_lr, rho):
     virtual = start - inner_lr * gradient_at(start, l_mtr)
     assert inner_lr < 30 or (virtual.min() < 0 and virtual.max() > 1)
     gradient = gradient_at(virtual, l_mte)
-    losses = meta_step(net, meta_train, meta_test, inner_lr, outer_lr=0.1, margin=0.5)
+    losses = meta_step(net, meta_train, meta_test, inner_lr, outer_lr=0.1, criteria=WIDE)
     torch.testing.assert_close(
         values(balancing_parameters(net)), (start - 0.1 * gradient).clamp(0, 1), rtol=0, atol=1e-10
     )
@@ -255,6 +267,152 @@ def test_the_meta_phases_compute_no_weight_gradients(trained):
     assert len(base.masks) == convolutions and all(weight for _, weight, _ in base.masks)
     # two phases, and the first convolution has nothing before it that needs a gradient
     assert meta.masks == [(True, False, False)] * 2 * (convolutions - 1)
+
+
+# --- second order, MLDG, controls ----------------------------------------------------------------------------------
+
+
+def outer_loss(net: TinyNet, start: torch.Tensor, meta_train: Batch, meta_test: Batch, inner_lr: float, virtual=None):
+    """L_mte(rho') by hand, where rho' = rho - beta * gradient at rho, or at `virtual` held constant for first order."""
+    at = start if virtual is None else virtual
+    gradient = gradient_at(at, lambda r: WIDE[0](features_at(net, r, meta_train.images), None, meta_train)[0])
+    moved = start - inner_lr * gradient
+    with torch.no_grad():
+        return triplet_loss(features_at(net, moved, meta_test.images), meta_test.pids, 0.5).item()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("seed", range(2))
+def test_the_outer_gradient_follows_finite_differences_in_both_orders(seed, order):
+    net, meta_train, meta_test = TinyNet(seed), random_batch(seed + 1), random_batch(seed + 2)
+    start = values(balancing_parameters(net))
+    held = start if order == 1 else None  # first order: the inner gradient does not follow rho
+    steps = torch.eye(len(start), dtype=start.dtype) * 1e-6
+    slopes = [
+        (
+            outer_loss(net, start + h, meta_train, meta_test, 0.2, held)
+            - outer_loss(net, start - h, meta_train, meta_test, 0.2, held)
+        )
+        / 2e-6
+        for h in steps
+    ]
+    meta_step(net, meta_train, meta_test, 0.2, outer_lr=1e-3, criteria=WIDE, order=order)
+    expected = start - 1e-3 * torch.tensor(slopes, dtype=start.dtype)
+    torch.testing.assert_close(values(balancing_parameters(net)), expected, rtol=0, atol=1e-9)
+
+
+def test_the_orders_differ_only_with_an_inner_step():
+    ends = {}
+    for order, inner_lr in itertools.product((1, 2), (0.0, 0.2)):
+        net = TinyNet(0)
+        meta_step(net, random_batch(1), random_batch(2), inner_lr, 0.1, order=order)
+        ends[order, inner_lr] = values(balancing_parameters(net))
+    torch.testing.assert_close(ends[1, 0.0], ends[2, 0.0], rtol=0, atol=1e-12)
+    assert (ends[1, 0.2] - ends[2, 0.2]).abs().max() > 1e-6
+
+
+class Classifier(nn.Module):
+    """TinyNet with logits, its features pooled by a random matrix so that both losses have something to say."""
+
+    def __init__(self, seed: int = 0):
+        super().__init__()
+        self.extractor = TinyNet(seed)
+        draw = torch.Generator().manual_seed(seed)
+        self.classifier = nn.Linear(120, 4).double()
+        with torch.no_grad():
+            self.classifier.weight.copy_(torch.randn(4, 120, generator=draw) * 0.1)
+            self.classifier.bias.zero_()
+
+    def forward(self, images):
+        features = self.extractor(images)
+        return features, self.classifier(features)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_mldg_moves_everything_along_the_base_loss_plus_the_loss_after_the_virtual_step(order):
+    model, meta_train, meta_test = Classifier(), random_batch(1), random_batch(2)
+    criterion = Criterion("id + triplet", margin=5.0)  # no hinge at rest
+    twin = copy.deepcopy(model)
+    names, start = zip(*twin.named_parameters(), strict=True)
+
+    def loss(parameters, batch):
+        return criterion(
+            *torch.func.functional_call(copy.deepcopy(twin), dict(zip(names, parameters, strict=True)), batch.images),
+            batch,
+        )[0]
+
+    inner = torch.autograd.grad(loss(start, meta_train), start, create_graph=order == 2)
+    objective = loss(start, meta_train) + loss([p - 0.01 * g for p, g in zip(start, inner, strict=True)], meta_test)
+    expected = [p - 0.1 * g for p, g in zip(start, torch.autograd.grad(objective, start), strict=True)]
+    expected = [p.clamp(0, 1) if n.endswith("rho") else p for n, p in zip(names, expected, strict=True)]
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    mldg_step(model, optimizer, meta_train, meta_test, 0.01, criterion, (criterion, criterion), order)
+    for name, p, wanted in zip(names, model.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.detach(), wanted.detach(), rtol=1e-7, atol=1e-9, msg=name)
+
+
+def test_mldg_lets_running_statistics_follow_the_meta_train_batch_alone():
+    model, meta_train = Classifier(), random_batch(1)
+    with changes_only(model, "*") as changed:
+        mldg_step(model, torch.optim.SGD(model.parameters(), lr=0.0), meta_train, random_batch(2), 0.1)
+    assert {name.rpartition(".")[2] for name in changed} == {"running_mean", "running_var", "num_batches_tracked"}
+    plain = Classifier()
+    plain(meta_train.images)
+    assert torch.equal(model.extractor[1].running_mean, plain.extractor[1].running_mean)
+
+
+def test_a_meta_step_may_ask_for_logits():
+    model = Classifier()
+    start = values(balancing_parameters(model))
+    criteria = Criterion("id + triplet"), Criterion("id")
+    with changes_only(model, "*.rho"):
+        losses = meta_step(model, random_batch(1), random_batch(2), 0.1, 0.1, criteria)
+    assert set(losses) == {"meta_train/id", "meta_train/triplet", "meta_test/id"}
+    assert not torch.equal(values(balancing_parameters(model)), start)
+
+
+def test_the_control_walks_as_far_as_the_gradient_but_elsewhere():
+    moves = {}
+    for control in (None, lambda g: random_direction(g, torch.Generator().manual_seed(0))):
+        net = TinyNet(0)
+        start = {name: r.detach().clone() for name, r in balancing_parameters(net).items()}
+        meta_step(net, random_batch(1), random_batch(2), 0.1, 1e-3, control=control)
+        moves[control is None] = [r.detach() - start[name] for name, r in balancing_parameters(net).items()]
+    for real, random in zip(moves[True], moves[False], strict=True):  # layer by layer
+        assert random.norm() == pytest.approx(real.norm().item(), rel=1e-6)
+        assert (torch.cosine_similarity(real, random, dim=0) < 0.99).all()
+
+
+def test_scaled_gradients_survive_half_precision_and_an_overflow_moves_nothing():
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    plain, scaled = TinyNet(0), TinyNet(0)
+    for net, options in ((plain, {}), (scaled, dict(scaler=scaler))):
+        meta_step(net, random_batch(1), random_batch(2), 0.1, 0.1, **options)
+    torch.testing.assert_close(*(values(balancing_parameters(net)) for net in (plain, scaled)), rtol=0, atol=1e-9)
+    overflowing = torch.amp.GradScaler("cpu", init_scale=float("inf"))
+    before = values(balancing_parameters(scaled))
+    meta_step(scaled, random_batch(1), random_batch(2), 0.1, 0.1, scaler=overflowing)
+    assert torch.equal(values(balancing_parameters(scaled)), before)
+
+
+# --- what a phase may change ----------------------------------------------------------------------------------------
+
+
+def test_the_guard_tells_what_changed_and_names_what_should_not_have(trained):
+    model, optimizer, batch = trained
+    with changes_only(model, "*weight", "*bias", *RUNNING) as changed:
+        base_step(model, optimizer, batch)
+    assert "neck.running_mean" in changed and "classifier.weight" in changed
+    with changes_only(model, "*.rho") as changed:
+        meta_step(model.extractor, batch, batch, 0.1, 0.1)
+    assert set(changed) == rho_names(model)
+    with changes_only(model) as changed:
+        inner_step(model.extractor, balancing_parameters(model.extractor), batch, 0.1)
+    assert changed == []
+    with pytest.raises(AssertionError, match=r"only \*\.rho may change here, but these did: .*classifier\.weight"):
+        with changes_only(model, "*.rho"):
+            base_step(model, optimizer, batch)
 
 
 LACKING = {

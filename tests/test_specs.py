@@ -14,9 +14,21 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from metabin.meta import cyclic_inner_lr
+from metabin.config import demo
+from metabin.losses import (
+    BASE,
+    META_TRAIN,
+    Criterion,
+    id_loss,
+    pairwise_distances,
+    scatter_loss,
+    shuffle_loss,
+    triplet_loss,
+)
+from metabin.meta import Batch, cyclic_inner_lr
 from metabin.norm import BatchInstanceNorm2d
-from metabin.train import demo, learning_rate
+from metabin.normalizations import SharedBatchInstanceNorm2d
+from metabin.train import learning_rate
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
@@ -90,6 +102,57 @@ def test_both_normalized_responses_are_torchs(batch):
     torch.testing.assert_close(spec("spec_instance_normalized")(x, 1e-5), F.instance_norm(x), rtol=1e-9, atol=1e-9)
 
 
+# ---- the layer as one multiply-add, and rho's gradient (lesson 03) --------------------------------------------------
+
+
+def a_layer(batch, kind=BatchInstanceNorm2d):
+    """A float64 layer with the batch's five affine rows, as far as the kind has them, and momentum 1."""
+    x, rows = batch
+    layer = kind(x.shape[1], momentum=1.0).double()
+    values = dict(zip(("rho", "weight", "bias", "in_weight", "in_bias"), rows, strict=True))
+    layer.load_state_dict(layer.state_dict() | {k: v for k, v in values.items() if k in layer.state_dict()})
+    return layer
+
+
+@given(batches())
+def test_the_layer_with_one_shared_pair_is_nam_and_kims(batch):
+    x, (rho, weight, bias, *_) = batch
+    layer = a_layer(batch, SharedBatchInstanceNorm2d)
+    expected = spec("spec_shared_bin")(x, rho, weight, bias, layer.eps)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-9, atol=1e-9)
+
+
+@given(batches())
+def test_running_statistics_follow_from_those_of_the_images(batch):
+    x, _ = batch
+    layer = a_layer(batch)
+    layer(x)
+    moments = x.mean((2, 3)), x.var((2, 3), correction=0)
+    mean, variance = spec("spec_batch_moments_from_instances")(*moments)
+    count = x.numel() // x.shape[1]
+    torch.testing.assert_close(layer.running_mean, mean, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(layer.running_var, variance * count / (count - 1), rtol=1e-9, atol=1e-9)
+
+
+@given(batches())
+def test_the_layer_is_one_scale_and_one_shift_for_each_image_and_channel(batch):
+    x, rows = batch
+    layer = a_layer(batch)
+    scale, shift = spec("spec_scale_and_shift")(x, *rows, layer.eps)
+    torch.testing.assert_close(layer(x), scale[..., None, None] * x + shift[..., None, None], rtol=1e-8, atol=1e-8)
+
+
+@given(batches(), st.sampled_from([0.0, 0.5, 1.0, 1.5, -0.5]))
+def test_rhos_gradient_is_dy_times_the_gap_between_the_branches_whatever_rho_is(batch, rho):
+    x, rows = batch
+    layer = a_layer(batch)
+    torch.nn.init.constant_(layer.rho, rho)
+    dy = torch.randn(x.shape, generator=torch.Generator().manual_seed(x.numel()), dtype=x.dtype)
+    expected = spec("spec_rho_gradient")(dy, x, *rows[1:], layer.eps)
+    (found,) = torch.autograd.grad(layer(x), layer.rho, dy)
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
+
+
 # ---- step sizes (lesson 06) ----------------------------------------------------------------------------------------
 
 fractions = st.floats(0, 1, exclude_max=True)
@@ -111,3 +174,87 @@ def test_the_learning_rate_is_the_papers_schedule(progress, lr, warmup, mileston
     config = demo(lr=lr, warmup=warmup, milestones=milestones)
     expected = spec("spec_learning_rate")(lr, warmup, milestones, progress)
     assert learning_rate(config, progress) == pytest.approx(expected, rel=1e-9)
+
+
+# ---- losses (lesson 04) --------------------------------------------------------------------------------------------
+
+
+@st.composite
+def labelled_features(draw):
+    """Features (N, D) on a coarse grid, so that ties, duplicates and zeros happen; people may be in several domains."""
+    n, d = draw(st.integers(1, 9)), draw(st.integers(1, 3))
+    rows = draw(st.lists(st.lists(st.integers(-3, 3), min_size=d, max_size=d), min_size=n, max_size=n))
+    labels = draw(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=n, max_size=n))
+    pids, domains = torch.tensor(labels).T
+    return torch.tensor(rows, dtype=torch.float64), pids, domains
+
+
+@st.composite
+def logits_and_pids(draw):
+    """Logits (N, M) and pids (N,)."""
+    n, m = draw(st.integers(1, 5)), draw(st.integers(2, 7))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    logits = 3 * torch.randn(n, m, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(m, (n,), generator=generator)
+
+
+smoothings = st.sampled_from(Criterion.OPTIONS["smooth"])
+
+
+@given(logits_and_pids(), st.floats(0, 0.5), smoothings)
+def test_the_id_loss_is_eq_2(batch, eps, smooth):
+    expected = spec("spec_id_loss")(*batch, eps, smooth)
+    assert id_loss(*batch, eps, smooth).item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@given(logits_and_pids(), st.floats(0, 0.5), smoothings)
+def test_the_id_losss_gradient_is_probabilities_minus_targets(batch, eps, smooth):
+    logits, pids = batch
+    (gradient,) = torch.autograd.grad(id_loss(logits.requires_grad_(), pids, eps, smooth), logits)
+    targets = torch.tensor(spec("spec_smoothed_targets")(pids, logits.shape[1], eps, smooth), dtype=torch.float64)
+    torch.testing.assert_close(gradient * len(pids), logits.softmax(1) - targets, rtol=1e-9, atol=1e-9)
+
+
+@given(labelled_features())
+def test_distances_are_euclidean(batch):
+    features, _, _ = batch
+    expected = [[spec("spec_distance")(a, b) for b in features] for a in features]
+    torch.testing.assert_close(pairwise_distances(features), torch.tensor(expected, dtype=torch.float64))
+
+
+@given(labelled_features(), st.floats(0, 2))
+def test_the_triplet_loss_is_eq_3(batch, margin):
+    features, pids, _ = batch
+    expected = spec("spec_triplet_loss")(features, pids, margin)
+    assert triplet_loss(features, pids, margin).item() == pytest.approx(expected, abs=1e-9)
+
+
+@given(labelled_features(), st.sampled_from(Criterion.OPTIONS["centroid"]))
+def test_the_scatter_loss_is_eq_6(batch, centroid):
+    features, _, domains = batch
+    expected = spec("spec_scatter_loss")(features, domains, centroid)
+    assert scatter_loss(features, domains, centroid).item() == pytest.approx(expected, abs=1e-7)
+
+
+@given(labelled_features())
+def test_a_cosine_is_torchs(batch):
+    features, _, _ = batch
+    first = features[:1].expand_as(features)
+    expected = [spec("spec_cosine")(features[0].tolist(), row.tolist()) for row in features]
+    torch.testing.assert_close(F.cosine_similarity(first, features), torch.tensor(expected, dtype=torch.float64))
+
+
+@given(labelled_features(), st.sampled_from(Criterion.OPTIONS["mining"]))
+def test_the_shuffle_loss_is_eq_7(batch, mining):
+    expected = spec("spec_shuffle_loss")(*batch, mining)
+    assert shuffle_loss(*batch, mining).item() == pytest.approx(expected, abs=1e-9)
+
+
+@given(labelled_features())
+def test_base_and_meta_train_loss_are_eqs_4_and_8(batch):
+    features, pids, domains = batch
+    logits, labels = features @ torch.ones(features.shape[1], 4, dtype=torch.float64), Batch(None, pids, domains)
+    base, _ = BASE(features, logits, labels)
+    assert base.item() == pytest.approx(spec("spec_base_loss")(features, logits, pids, 0.1, 0.3), abs=1e-9)
+    meta_train, _ = META_TRAIN(features, None, labels)
+    assert meta_train.item() == pytest.approx(spec("spec_meta_train_loss")(features, pids, domains, 0.3), abs=1e-7)

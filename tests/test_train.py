@@ -12,10 +12,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import metabin.train
 from metabin.augment import normalize
 from metabin.checkpoint import load_model
+from metabin.command import main
+from metabin.config import METHODS, Config, demo
 from metabin.datasets import write_market1501
+from metabin.guard import changes_only
 from metabin.images import ImageSet
 from metabin.norm import balancing_parameters
-from metabin.train import Config, Run, demo, join, learning_rate, main, train
+from metabin.train import Run, join, learning_rate, meta_update, train
 
 BASE = {"base/id", "base/triplet"}
 META = {"meta_train/scatter", "meta_train/shuffle", "meta_train/triplet", "meta_test/triplet"}
@@ -62,7 +65,12 @@ def test_a_configuration_cannot_be_changed_only_replaced():
     ("field", "value"),
     [
         ("norm", "batch"),
-        ("rho", "both"),
+        ("algorithm", "both"),
+        ("backbone", "vgg16"),
+        ("meta_train", "scatter + dice"),
+        ("mining", "hardest"),
+        ("decay_norms", 1),
+        ("seed", True),
         ("precision", "fp8"),
         ("ids_per_domain", 0),
         ("images_per_id", 1),  # no positives, no triplet loss: rho would stand still without a word
@@ -108,22 +116,24 @@ def test_milestones_fall_on_the_iteration_that_they_name():
 # --- a run ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rho", ["meta", "joint"])
-@pytest.mark.parametrize("norm", ["bn", "in", "half", "bin"])
-def test_weights_decay_and_norms_and_rho_do_not(people, quick, norm, rho):
-    run = Run(replace(quick, norm=norm, rho=rho, weight_decay=0.1, joint_rho_scale=3.0), people)
+@pytest.mark.parametrize("norms_too", [False, True])
+@pytest.mark.parametrize("method", METHODS)
+def test_weights_decay_and_norms_do_only_when_told_and_rho_never(people, quick, method, norms_too):
+    scales = dict(weight_decay=0.1, joint_rho_scale=3.0, bias_lr_scale=2.0, decay_norms=norms_too)
+    run = Run(replace(quick, **METHODS[method], **scales), people)
     name_of = {p: name for name, p in run.model.named_parameters()}
     settings = {}  # parameter name -> (weight decay, scale of the step size)
     for group in run.optimizer.param_groups:
         for p in group["params"]:
             assert name_of[p] not in settings
-            settings[name_of[p]] = group["weight_decay"], group.get("scale", 1.0)
+            settings[name_of[p]] = group["weight_decay"], group["scale"]
     expected = {}
     for path, module in run.model.named_modules():
         for name, _ in module.named_parameters(recurse=False):
-            decay = 0.1 if isinstance(module, nn.Conv2d | nn.Linear) else 0
-            expected[f"{path}.{name}"] = decay, 3.0 if name == "rho" else 1.0
-    left_out = {n for n in expected if n == "neck.bias" or (n.endswith(".rho") and rho == "meta")}
+            decay = 0.1 if isinstance(module, nn.Conv2d | nn.Linear) or (norms_too and name != "rho") else 0
+            expected[f"{path}.{name}"] = decay, {"rho": 3.0, "bias": 2.0, "in_bias": 2.0}.get(name, 1.0)
+    learned_by_meta_step = run.config.algorithm == "metabin"
+    left_out = {n for n in expected if n == "neck.bias" or (n.endswith(".rho") and learned_by_meta_step)}
     assert settings == {n: value for n, value in expected.items() if n not in left_out}
 
 
@@ -151,7 +161,7 @@ def test_a_single_domain_cannot_be_split_for_the_meta_step_but_can_train_jointly
     alone = make_people(num_domains=1)
     with pytest.raises(ValueError, match="each side needs at least one"):
         Run(quick, alone)
-    (step,) = steps(Run(replace(quick, rho="joint"), alone), 1)
+    (step,) = steps(Run(replace(quick, algorithm="joint"), alone), 1)
     assert all(loss.isfinite() for loss in step.losses.values())
 
 
@@ -179,18 +189,42 @@ def test_a_run_does_not_change_the_images_it_is_given(quick):
 # --- the loop ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rho", ["meta", "joint"])
-@pytest.mark.parametrize("norm", ["bn", "in", "half", "bin"])
-def test_every_norm_trains_in_every_mode_and_says_its_losses(people, quick, norm, rho):
-    run = Run(replace(quick, norm=norm, rho=rho), people)
-    start = rho_values(run) if norm == "bin" else None
+PARTS = {"metabin": BASE | META, "joint": BASE, "mldg": BASE | META | {"meta_test/id"}}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_by_one_argument_and_says_its_losses(people, quick, method):
+    run = Run(replace(quick, **METHODS[method]), people)
+    start = rho_values(run) if "bin" in run.config.norm else None
     for step in steps(run, 2):
-        assert set(step.losses) == (BASE | META if norm == "bin" and rho == "meta" else BASE)
+        expected = PARTS[run.config.algorithm]
+        if run.config.meta_train == "id + triplet":
+            expected = expected - {"meta_train/scatter", "meta_train/shuffle"} | {"meta_train/id"}
+        assert set(step.losses) == expected
         for loss in step.losses.values():  # tensors, not floats: nobody waited for the device
             assert isinstance(loss, torch.Tensor) and loss.shape == () and not loss.requires_grad and loss.isfinite()
-    if norm == "bin":
+    if start is not None:
         moved = rho_values(run)
         assert not torch.equal(moved, start) and moved.min() >= 0 and moved.max() <= 1
+
+
+def test_algorithm_1_without_a_rho_to_move_is_refused_with_the_way_out(people, quick):
+    with pytest.raises(ValueError, match='norm="bin", or algorithm="joint"'):
+        Run(replace(quick, norm="ibn"), people)
+
+
+def test_the_first_meta_step_may_come_later(people, quick):
+    run = Run(replace(quick, meta_start=2), people)
+    told = [set(step.losses) for step in train(run)]
+    assert told == [BASE] * 2 + [BASE | META] * 4
+
+
+def test_a_pooled_batch_is_as_large_and_leaves_domains_out(people, quick):
+    run = Run(replace(quick, base_sampling="pooled"), people)
+    drawn = [run.base_batches.draw() for _ in range(20)]
+    assert {len(parts) for parts in drawn} == {1} and {len(parts[0].pids) for parts in drawn} == {16}
+    assert min(len(parts[0].domains.unique()) for parts in drawn) < 4
+    assert {tuple(b.domains.unique().tolist()) for b in run.meta_batches.draw()} == {(0,), (1,), (2,), (3,)}
 
 
 def test_the_losses_fall_on_people_who_are_easy_to_tell_apart(people, quick):
@@ -200,14 +234,14 @@ def test_the_losses_fall_on_people_who_are_easy_to_tell_apart(people, quick):
 
 
 def test_the_schedule_is_what_the_steps_tell_and_the_optimizer_gets(people, quick):
-    run = Run(replace(quick, rho="joint", joint_rho_scale=10.0), people)
+    run = Run(replace(quick, algorithm="joint", joint_rho_scale=10.0), people)
     seen = []
     for step in train(run):
         seen.append(step.iteration)
         progress = (step.iteration - 1) / quick.iterations
         assert step.lr == learning_rate(quick, progress)
         assert step.inner_lr == metabin.train.cyclic_inner_lr(progress, 0.001, 0.1, 0.05)
-        assert [g["lr"] for g in run.optimizer.param_groups] == pytest.approx([step.lr, step.lr, 10 * step.lr])
+        assert {g["lr"] for g in run.optimizer.param_groups} == {step.lr, 10 * step.lr}
     assert seen == [1, 2, 3, 4, 5, 6] and list(train(run)) == []
 
 
@@ -215,17 +249,29 @@ def test_the_meta_phases_split_the_domains_of_another_mini_batch(people, quick, 
     seen = []
     base, meta = metabin.train.base_step, metabin.train.meta_step
     monkeypatch.setattr(metabin.train, "base_step", lambda m, o, *a: seen.append(a) or base(m, o, *a))
-    monkeypatch.setattr(metabin.train, "meta_step", lambda m, *a: seen.append(a) or meta(m, *a))
+    monkeypatch.setattr(metabin.train, "meta_step", lambda m, *a, **k: seen.append((*a, k)) or meta(m, *a, **k))
     config, splits = replace(quick, meta_train_share=0.75, label_smoothing=0.2, margin=0.4, outer_lr=0.7), set()
     for step in train(Run(replace(config, iterations=10), people)):
-        (batch, *base_settings), (meta_train, meta_test, *meta_settings) = seen[-2:]
+        (batch, loss, *_), (meta_train, meta_test, *step_sizes, options) = seen[-2:]
         assert batch.domains.bincount().tolist() == [4, 4, 4, 4]
         in_train, in_test = (set(b.domains.tolist()) for b in (meta_train, meta_test))
         assert len(in_train) == 3 and in_train | in_test == {0, 1, 2, 3} and not in_train & in_test
         assert not torch.equal(join([meta_train, meta_test]).pids.sort()[0], batch.pids.sort()[0])
-        assert base_settings == [0.2, 0.4] and meta_settings == [step.inner_lr, 0.7, 0.4]
+        assert (loss.formula, loss.label_smoothing, loss.margin) == ("id + triplet", 0.2, 0.4)
+        assert [c.formula for c in options["criteria"]] == ["scatter + shuffle + triplet", "triplet"]
+        assert {c.margin for c in options["criteria"]} == {0.4} and step_sizes == [step.inner_lr, 0.7]
         splits.add(tuple(in_train))
     assert len(seen) == 20 and len(splits) > 2
+
+
+@pytest.mark.parametrize("method", ["metabin", "one_episode"])
+def test_the_meta_update_alone_moves_what_its_algorithm_moves(people, quick, method):
+    run = Run(replace(quick, **METHODS[method]), people, "cpu")
+    steps(run, 1)  # after which rho has left 1, so that the IN pairs have gradients
+    with changes_only(run.model, "*.rho" if method == "metabin" else "*") as changed:
+        losses = meta_update(run, inner_lr=0.1)
+    assert ("classifier.weight" in changed) == (method == "one_episode")
+    assert any(name.endswith("rho") for name in changed) and META <= set(losses)
 
 
 def test_the_same_seed_gives_the_same_weights_to_the_bit_and_another_seed_others(people, quick):
@@ -242,7 +288,7 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit_and_another_seed_others
 
 
 def test_with_the_same_seed_every_method_sees_the_same_base_batches(people, quick):
-    runs = [Run(replace(quick, norm=norm, rho=rho), people, "cpu") for norm, rho in (("bn", "joint"), ("bin", "meta"))]
+    runs = [Run(replace(quick, **METHODS[method]), people, "cpu") for method in ("bn", "metabin")]
     for run in runs:
         steps(run, 2)
     plain, meta = (join(run.base_batches.draw()) for run in runs)
@@ -269,7 +315,7 @@ def test_looking_at_the_model_between_steps_does_not_change_the_run(people, quic
 def test_joint_training_moves_rho_with_its_own_step_size_and_keeps_it_in_range(people, quick):
     moves = []
     for scale in (0.0, 1.0, 1e4):
-        run = Run(replace(quick, rho="joint", joint_rho_scale=scale), people, "cpu")
+        run = Run(replace(quick, algorithm="joint", joint_rho_scale=scale), people, "cpu")
         steps(run, 1)
         moves.append((1 - rho_values(run)).max().item())
     none, small, large = moves
@@ -315,7 +361,7 @@ class HostReads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("mode", [dict(norm="bn"), dict(rho="joint"), dict(), dict(precision="bf16")])
+@pytest.mark.parametrize("mode", [METHODS["bn"], METHODS["bin"], METHODS["bin_mldg"], dict(), dict(precision="bf16")])
 def test_an_iteration_asks_for_no_value_until_the_caller_does(people, quick, mode):
     run = Run(replace(quick, **mode), people)
     with HostReads() as reads:
@@ -351,7 +397,7 @@ def command(people, tmp_path) -> list[str]:
 
 
 def test_the_command_line_trains_on_folders_and_leaves_weights_for_retrieval(command, people, tmp_path):
-    main([*command, "--milestones", "0.25", "0.5", "--norm", "half"])
+    main([*command, "--milestones", "0.25", "0.5", "--norm", "half", "--algorithm", "joint"])
     model, notes = load_model(tmp_path / "run" / "model.safetensors")
     assert notes["norm"] == "half"
     assert model.embed(normalize(people.images[:4])).isfinite().all()
