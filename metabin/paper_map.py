@@ -1,0 +1,189 @@
+"""The paper map: every equation, algorithm line, table and figure -> function -> lesson -> test.
+
+    python -m metabin.paper_map            # print it
+    python -m metabin.paper_map --write    # put it into the README
+
+Equations and lines of Algorithm 1 are read from docstrings: the first sentence of what implements them ends with
+"(Eq. 5; Algorithm 1, lines 3 and 6)". Lessons are those that show the code, or else use it; tests those that use it.
+"""
+
+import argparse
+import ast
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from metabin.provenance import ROOT
+
+PACKAGE = Path(__file__).parent
+EQUATIONS = [f"Eq. {n}" for n in range(1, 11)]
+LINES = [f"Algorithm 1, line {n}" for n in range(1, 16)]
+TITLES = {  # what the paper's own words are about
+    "Eq. 1": "batch-instance normalization", "Eq. 2": "cross-entropy", "Eq. 3": "triplet loss",
+    "Eq. 4": "base loss", "Eq. 5": "base model update", "Eq. 6": "intra-domain scatter loss",
+    "Eq. 7": "inter-domain shuffle loss", "Eq. 8": "meta-train loss", "Eq. 9": "inner update", "Eq. 10": "meta update",
+    "Algorithm 1, line 1": "initialize", "Algorithm 1, line 2": "for each iteration",
+    "Algorithm 1, line 3": "base model update", "Algorithm 1, line 4": "sample X_B",
+    "Algorithm 1, line 5": "L_base", "Algorithm 1, line 6": "move the weights",
+    "Algorithm 1, line 7": "domain-level sampling", "Algorithm 1, line 8": "split the domains",
+    "Algorithm 1, line 9": "meta-train", "Algorithm 1, line 10": "sample X_S", "Algorithm 1, line 11": "L_mtr",
+    "Algorithm 1, line 12": "rho'", "Algorithm 1, line 13": "meta-test", "Algorithm 1, line 14": "sample X_T",
+    "Algorithm 1, line 15": "move rho",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Study:
+    """A table or figure of the paper: what it is about, the code that makes it possible, and its experiment's name."""
+
+    item: str
+    title: str
+    code: tuple[str, ...]  # "module.function"
+    experiment: str = ""  # its numbers are in figures/results/<experiment>.json; "": not run
+
+
+STUDIES = (
+    Study("Table 1", "methods on unseen data sets", ("config.METHODS", "protocols.evaluate_protocol"), "spine"),
+    Study("Table 2", "one source, cameras as domains", ("images.cameras_as_domains", "presets.preset")),
+    Study("Table 3", "losses, fixed and cyclic inner step", ("config.Config.criterion", "meta.cyclic_inner_lr")),
+    Study("Table 4", "MLDG, episode separation", ("meta.mldg_step", "config.METHODS")),
+    Study("Table 5", "normalizations, supervised too", ("normalizations.convert_norm", "presets.SETTINGS")),
+    Study("Table 6", "architectures", ("backbones.build_backbone", "bench.backbone_cost")),
+    Study(
+        "Fig. 1", "under- and over-style-normalization", ("analysis.style_and_identity", "plotting.draw_phase"), "phase"
+    ),
+    Study("Fig. 2", "domains and images per batch", ("samplers.PKSampler", "samplers.split_domains")),
+    Study("Fig. 3", "t-SNE of unseen domains", ("analysis.embed_in_plane",)),
+    Study("Fig. 4", "rho in every layer", ("analysis.rho_distribution",)),
+    Study("Fig. 5", "direction of the inner gradients", ("analysis.inner_gradients",)),
+    Study("Fig. 6", "weights of the meta-train losses", ("losses.Criterion",)),
+    Study("Fig. 7", "losses during training", ("train.train", "plotting.draw_losses")),
+    Study("Fig. 8", "period of the inner step", ("meta.cyclic_inner_lr",)),
+    Study("Fig. 9", "outer step size against rho", ("meta.meta_step", "analysis.rho_distribution")),
+    Study("Fig. 10", "rho in other networks and data sets", ("backbones.build_backbone", "analysis.rho_distribution")),
+    Study("Fig. 11", "rho during training", ("analysis.rho_summary", "plotting.draw_rho_history")),
+)
+
+
+def references(docstring: str | None) -> list[str]:
+    """What a docstring's first sentence says it implements, in parentheses at its end: equations and algorithm lines."""
+    end = re.search(r"\(([^()]*)\)\.?$", (docstring or "").strip().split("\n\n")[0].split("\n")[0])
+    found = []
+    for part in end[1].split(";") if end else ():
+        for kind in ("Eq.", "Algorithm 1, line"):
+            if part.strip().startswith(kind):
+                found += [
+                    f"{kind} {n}" for n in re.findall(r"\d+", part.strip().removeprefix(kind).split("Section")[0])
+                ]
+    return found
+
+
+@cache
+def definitions() -> dict[str, ast.AST]:
+    """Every public function, class and constant of the package by its dotted name within it, methods too."""
+    found = {}
+
+    def visit(body, prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                found[f"{prefix}.{node.name}"] = node
+                if isinstance(node, ast.ClassDef):
+                    visit(node.body, f"{prefix}.{node.name}")
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    if isinstance(target, ast.Name):
+                        found[f"{prefix}.{target.id}"] = node
+
+    for path in sorted(PACKAGE.glob("*.py")):
+        visit(ast.parse(path.read_text()).body, path.stem)
+    return found
+
+
+def implementations() -> dict[str, list[str]]:
+    """Equation or algorithm line -> the names of what says that it implements it."""
+    found = {item: [] for item in EQUATIONS + LINES}
+    for name, node in definitions().items():
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            for item in references(ast.get_docstring(node)):
+                found.setdefault(item, []).append(name)
+    return found
+
+
+@cache
+def _sources(kind: str) -> dict[str, str]:
+    """Code of the lessons or of the tests by file name."""
+    if kind == "tests":
+        return {p.name: p.read_text() for p in sorted((ROOT / "tests").glob("test_*.py")) if p.stem != "test_paper_map"}
+    cells = {p.name: json.loads(p.read_text())["cells"] for p in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}
+    return {name: "\n".join("".join(c["source"]) for c in cs if c["cell_type"] == "code") for name, cs in cells.items()}
+
+
+def _uses(source: str, name: str) -> bool:
+    """Whether a source imports or names this piece of the package ("train.Batches.draw")."""
+    module, symbol, *method = name.split(".")
+    imported = re.search(rf"from metabin\.{module} import (\([^)]*|[^\n(]*)\b{symbol}\b", source)
+    named = re.search(rf"\b{module}\.{symbol}\b", source)
+    return bool(imported or named) and all(re.search(rf"\.{part}\b", source) for part in method)
+
+
+def lessons_of(name: str) -> list[str]:
+    """The lessons that show this piece of code, or else those that use it."""
+    lessons, short = _sources("lessons"), name.split(".")[1]
+    shown = [file for file, source in lessons.items() if re.search(rf"\bshow\([\w.]*\b{short}\b", source)]
+    return shown or [file for file, source in lessons.items() if _uses(source, name)]
+
+
+def tests_of(name: str) -> list[str]:
+    """The test files that use this piece of code; its own module's file comes first."""
+    own = f"test_{name.split('.')[0]}.py"
+    return sorted((f for f, source in _sources("tests").items() if _uses(source, name)), key=lambda f: f != own)
+
+
+def rows() -> Iterator[tuple[str, str, list[str], str]]:
+    """The map's rows: item, title, names of its code, state of its result ("" where there is none to be had)."""
+    known = implementations()
+    for item in EQUATIONS + LINES:
+        yield item, TITLES[item], known[item], ""
+    for study in STUDIES:
+        results = ROOT / "figures" / "results" / f"{study.experiment}.json"
+        state = f"[streets](figures/results/{results.name})" if study.experiment and results.exists() else "not run"
+        yield study.item, study.title, list(study.code), state
+
+
+def markdown() -> str:
+    """The map as a Markdown table."""
+    lines = ["| paper | about | code | lesson | test | result |", "| --- | --- | --- | --- | --- | --- |"]
+    for item, title, names, state in rows():
+        code = ", ".join(f"[`{name}`](metabin/{name.split('.')[0]}.py)" for name in names)
+        lessons = sorted({file for name in names for file in lessons_of(name)})
+        shown = " ".join(f"[{file[:2]}](notebooks/{file})" for file in lessons)
+        tests = sorted({file for name in names for file in tests_of(name)[:1]})
+        checked = ", ".join(f"[{file[5:-3]}](tests/{file})" for file in tests)
+        lines.append(f"| {item} | {title} | {code} | {shown} | {checked} | {state} |")
+    return "\n".join(lines)
+
+
+BEGIN, END = "<!-- paper map: made by python -m metabin.paper_map --write -->", "<!-- end of the paper map -->"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m metabin.paper_map", description="The paper map.")
+    parser.add_argument("--write", action="store_true", help="put it into README.md, between its two markers")
+    if not parser.parse_args(arguments).write:
+        print(markdown())
+        return 0
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        parser.exit(2, f"README.md has no line {BEGIN} followed by {END}: put both where the map shall stand\n")
+    readme.write_text(f"{before}{BEGIN}\n{markdown()}\n{END}{after}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
