@@ -12,7 +12,7 @@ VENV = .venv/bin/python
 READY = .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lab tables figures checkpoints bench moved
+.PHONY: help reproduce test test-long lab tables figures checkpoints bench moved
 
 help: ## explain the targets
 	@echo "usage: make TARGET [NAME=VALUE ...]"
@@ -26,6 +26,9 @@ test: $(READY) ## check the style and run all tests, the lessons among them
 	@$(VENV) -m ruff check .
 	@$(VENV) -m ruff format --check .
 	@$(VENV) -m pytest
+
+test-long: $(READY) ## run the tests that take minutes: kills at random moments, fuzzing
+	@$(VENV) -m pytest -m long
 
 lab: $(READY) ## open the lessons in JupyterLab
 	@$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks

@@ -7,6 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.miners import BatchHardMiner
+from pytorch_metric_learning.reducers import MeanReducer
 from torch.nn import functional as F
 
 from metabin.losses import (
@@ -228,6 +232,34 @@ def test_what_is_no_sum_of_losses_is_refused_with_an_example(formula):
 def test_an_option_that_no_loss_has_is_refused(option):
     with pytest.raises(ValueError, match=next(iter(option))):
         Criterion("triplet", **option)
+
+
+# --- other oracles -------------------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 2**31), margin=st.floats(0, 2), ids=st.integers(2, 6))
+def test_the_triplet_loss_is_pytorch_metric_learnings_batch_hard_one(seed, margin, ids):
+    draw = torch.Generator().manual_seed(seed)
+    features = torch.randn(4 * ids, 8, generator=draw, dtype=torch.float64)
+    pids = torch.arange(ids).repeat_interleave(4)[torch.randperm(4 * ids, generator=draw)]
+    distance = LpDistance(normalize_embeddings=False)
+    theirs = TripletMarginLoss(margin=margin, distance=distance, reducer=MeanReducer())
+    hardest = BatchHardMiner(distance=distance)(features, pids)
+    assert triplet_loss(features, pids, margin).item() == pytest.approx(theirs(features, pids, hardest).item())
+
+
+@given(seed=st.integers(0, 2**31), scale=st.floats(0.1, 10), shift=st.floats(-5, 5))
+def test_distances_scale_with_the_features_and_do_not_see_a_shift_and_cosines_do_the_reverse(seed, scale, shift):
+    features, pids, domains = random_batch(seed)
+    moved = features + shift
+    for loss in (lambda f, m: triplet_loss(f, pids, m), lambda f, m: shuffle_loss(f, pids, domains)):
+        assert loss(moved, 0.3).item() == pytest.approx(loss(features, 0.3).item(), rel=1e-9, abs=1e-9)
+    assert triplet_loss(features * scale, pids, 0.3 * scale).item() == pytest.approx(
+        scale * triplet_loss(features, pids, 0.3).item(), rel=1e-9
+    )
+    for centroid in ("raw", "normalized"):
+        before, after = (scatter_loss(f, domains, centroid).item() for f in (features, features * scale))
+        assert after == pytest.approx(before, rel=1e-9)
 
 
 # --- gradients -----------------------------------------------------------------------------------------------------
