@@ -203,7 +203,7 @@ def _train_and_save(t: Trial, folder: Path):
     run = Run(t.config, t.task.train_set())
     for _ in train(run):
         pass
-    save_model(folder / f"{t.method}.safetensors", run.model, t.config.norm, method=t.method)
+    save_model(folder / f"{t.method}.safetensors", run.model, t.config.norm, t.config.backbone, method=t.method)
 
 
 def read_results(experiment: str) -> dict:

@@ -23,9 +23,6 @@ from metabin.train import Run, train
 
 PACKAGE = Path(__file__).parent
 CACHE = ROOT / "build" / "cache"
-UNUSED = (
-    "analysis trials experiments plotting lesson course parameters pages bench provenance checkpoint".split()
-)  # by a trial
 METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")
 
 
@@ -64,13 +61,30 @@ class Trial:
     oracle: bool = False  # also fit rho on the targets: headroom, never a claim
 
     def key(self) -> str:
-        """The content's hash: this declaration and every line of the package that is not drawing or prose."""
+        """The content's hash: this declaration and all code of the package that a trial runs."""
         return hashlib.sha256((json.dumps(asdict(self)) + _code_version()).encode()).hexdigest()[:16]
 
 
 def _code_version() -> str:
-    sources = sorted(path for path in PACKAGE.rglob("*.py") if path.stem not in UNUSED)
-    return hashlib.sha256("".join(ast.dump(ast.parse(p.read_text())) for p in sources).encode()).hexdigest()
+    """The hash of what a trial runs: this module's imports, theirs, and so on."""
+    files, new = set(), {Path(__file__)}
+    while new:
+        files |= new
+        new = {found for file in new for found in _imported_files(file)} - files
+    code = (ast.dump(ast.parse(file.read_text())) for file in sorted(files - {Path(__file__)}))
+    return hashlib.sha256("".join(code).encode()).hexdigest()
+
+
+def _imported_files(file: Path) -> set[Path]:
+    """The package's files that a file of it imports; a folder counts whole."""
+    names = {
+        node.module.split(".")[1]
+        for node in ast.parse(file.read_text()).body  # what only a command line needs is imported further down
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("metabin.")
+    }
+    return {
+        found for name in names for found in (*(PACKAGE / name).glob("*.py"), PACKAGE / f"{name}.py") if found.exists()
+    }
 
 
 def run_trial(trial: Trial) -> dict:

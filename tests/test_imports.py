@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "metabin"
 # From the ground up: a module may use what stands on lower lines. On line 0 nothing uses anything else of the package; the
 # modules of the last line may use each other as long as they don't do it in a circle.
 LAYERS = [
-    {"norm_kernels", "losses", "samplers", "augment", "images", "provenance"},
-    {"norm", "datasets", "streets", "guard"},
+    {"norm_kernels", "losses", "samplers", "augment", "images", "provenance", "plane", "guard"},
+    {"norm", "datasets", "streets"},
     {"normalizations"},
     {"backbones"},
     {"model", "config"},
@@ -19,7 +19,8 @@ LAYERS = [
     {"train", "protocols"},
     {"presets", "analysis", "oracle"},
     {"command"},
-    {"course", "parameters", "pages", "lesson", "plotting", "trials", "experiments", "bench"},
+    {"course", "parameters", "pages", "paper_map", "lesson", "trials", "experiments", "bench"}
+    | {"plotting", "plotting_layers", "plotting_losses", "plotting_meta"},
 ]
 WORLD = {"provenance", "images", "streets", "datasets"}  # pictures know nothing of networks
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
@@ -27,7 +28,7 @@ TOP = len(LAYERS) - 1
 ONLY_IN = {  # third-party package -> the modules that may use it
     "IPython": {"lesson"},
     "ipywidgets": {"lesson"},
-    "matplotlib": {"lesson", "plotting"},
+    "matplotlib": {"lesson", "plotting", "plotting_layers", "plotting_losses", "plotting_meta"},
     "matplotlib_inline": {"lesson"},
     "seaborn": {"plotting"},
     "papermill": {"course"},
