@@ -175,7 +175,8 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def _download(name: str) -> tuple[str, dict[str, Tensor]]:
     if name not in (*RESNETS, "mobilenetv2_x1_0"):
-        raise ValueError(f"torchvision has no ImageNet weights of {name}: give the path of a file, or none")
+        other = "the path of a file of deep-person-reid's" if name.startswith("mobilenet") else "no weights"
+        raise ValueError(f"torchvision has no ImageNet weights of {name}: give {other}")
     from torchvision.models import get_model_weights
 
     entry = get_model_weights(name if name in RESNETS else "mobilenet_v2")["IMAGENET1K_V1"]  # V2 came after the paper

@@ -12,13 +12,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from metabin.backbones import BACKBONES
 from metabin.evaluate import retrieval
-from metabin.norm import BatchInstanceNorm2d
+from metabin.meta import Batch, base_step
+from metabin.model import build_model
+from metabin.norm import BatchInstanceNorm2d, balancing_parameters
 from metabin.provenance import provenance, write_json
 from metabin.streets import World, make_streets
 
 LAYER_SHAPES = (80, 64, 128, 64), (80, 256, 64, 32), (80, 1024, 16, 8)  # ResNet-50's on 256 x 128 images
 LAYER_ROW = "{:>14} {:>9} {:>18} {:>8} {:>7} {:>9} {:>9} {:>11}"
+BACKBONE_ROW = "{:>17} {:>6} {:>7} {:>8} {:>7} {:>11} {:>7} {:>8} {:>7} {:>8} {:>7} {:>9}"
 
 
 class TwoCalls(nn.Module):
@@ -112,6 +116,70 @@ def print_layer_costs(device: torch.device, rounds: int) -> list[dict]:
     return rows
 
 
+def backbone_cost(name: str, device: torch.device, rounds: int) -> dict:
+    """Table 6's specification of a backbone, and what a base step (Eq. 5) and an embedding cost on images of 256 x 128.
+
+    On a GPU: 80 images (16 of each of 5 domains) in bfloat16; elsewhere 2. `kept` is what a forward pass keeps for
+    backward, `peak` the GPU memory that a step takes beyond weights and images.
+    """
+    cuda = device.type == "cuda"
+    labels = torch.arange(80 if cuda else 2, device=device) % 20
+    images = torch.randn(len(labels), 3, 256, 128, generator=torch.Generator().manual_seed(0))
+    batch = Batch(images.to(device, memory_format=torch.channels_last), labels, labels % 5)
+    models = [build_model(norm, 20, name).to(device, memory_format=torch.channels_last) for norm in ("bn", "bin")]
+    rho = balancing_parameters(models[1]).values()
+
+    def stepper(model: nn.Module) -> Callable[[], object]:
+        weights = [p for key, p in model.named_parameters() if key not in balancing_parameters(model)]
+        optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9)
+        return lambda: base_step(model, optimizer, batch)
+
+    with torch.autocast(device.type, torch.bfloat16, enabled=cuda):
+        steps = [stepper(model) for model in models]
+        bn, bin_ = paired_seconds(steps, device, rounds)
+        bn_kept, bin_kept = (kept_bytes(model, batch.images) for model in models)
+        bn_peak, bin_peak = map(peak_bytes, models, steps) if cuda else (None, None)
+        [embedding] = paired_seconds([lambda: models[1].eval().embed(batch.images)], device, rounds)
+    return {
+        "backbone": name,
+        "norms": len(rho),
+        "rho": sum(map(torch.numel, rho)),
+        "parameters": sum(map(torch.numel, models[1].extractor.parameters())) - sum(map(torch.numel, rho)),
+        "images": len(labels),
+        "bn_step_ms": 1e3 * statistics.median(bn),
+        "bin_over_bn": median_ratio(bin_, bn),
+        "bn_kept_mib": bn_kept / 2**20,
+        "kept_over_bn": bin_kept / bn_kept,
+        "bn_peak_mib": bn_peak and bn_peak / 2**20,
+        "peak_over_bn": bn_peak and bin_peak / bn_peak,
+        "bin_ms_per_image": 1e3 * statistics.median(embedding) / len(labels),
+    }
+
+
+def peak_bytes(model: nn.Module, step: Callable[[], object]) -> int:
+    """GPU memory that a step takes at its peak beyond what there is before it, the gradients cleared."""
+    model.zero_grad()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def print_backbone_costs(device: torch.device, rounds: int) -> list[dict]:
+    print("Table 6's backbones: a base step with BN, BIN's ratio to it in time and memory, an embedding with BIN")
+    heads = "norms,rho,params,images,BN step ms,BIN/BN,kept MiB,BIN/BN,peak MiB,BIN/BN,ms/image".split(",")
+    print(BACKBONE_ROW.format("backbone", *heads))
+    rows = []
+    for name in BACKBONES:
+        if name != "streetnet":
+            rows.append(backbone_cost(name, device, rounds))
+            _, norms, rho, parameters, images, *costs = rows[-1].values()
+            formats = ".0f", ".2f", ".0f", ".2f", ".0f", ".2f", ".2f"
+            numbers = ["-" if x is None else format(x, form) for x, form in zip(costs, formats, strict=True)]
+            print(BACKBONE_ROW.format(name, norms, rho, f"{parameters / 1e6:.2f}M", images, *numbers), flush=True)
+    return rows
+
+
 def print_world_costs(device: torch.device) -> dict:
     """Seconds to draw the demo streets, and to rank Market-1501's queries against its gallery, with the peak memory."""
     start = time.perf_counter()
@@ -138,14 +206,18 @@ def print_world_costs(device: torch.device) -> dict:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m metabin.bench", description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
-    parser.add_argument("--rounds", type=int, default=15, help="paired measurements of each shape (default 15)")
+    parser.add_argument("--backbones", action="store_true", help="measure Table 6's backbones instead of all else")
+    parser.add_argument("--rounds", type=int, help="paired measurements of each case (default 15; fewer of a backbone)")
     options = parser.parse_args(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    world = print_world_costs(device)  # first: the layer's large inputs would hide its peak memory
-    found = {"provenance": provenance() | {"device": name, "threads": torch.get_num_threads()}, "world": world}
-    found["layer"] = print_layer_costs(device, options.rounds)
+    found = {"provenance": provenance() | {"device": name, "threads": torch.get_num_threads()}}
+    if options.backbones:
+        found["backbones"] = print_backbone_costs(device, options.rounds or (10 if device.type == "cuda" else 2))
+    else:
+        found["world"] = print_world_costs(device)  # first: the layer's large inputs would hide its peak memory
+        found["layer"] = print_layer_costs(device, options.rounds or 15)
     if options.json:
         write_json(options.json, found)
 

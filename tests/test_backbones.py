@@ -130,8 +130,7 @@ def save(state: dict, path):
     return path
 
 
-@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-@pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.parametrize(("name", "suffix"), [*((name, "pth") for name in TORCHVISION), ("resnet18", "safetensors")])
 @torch.no_grad()
 def test_with_torchvisions_weights_and_stride_the_features_are_torchvisions(name, suffix, tmp_path):
     path = save(torchvisions(name).state_dict(), tmp_path / f"weights.{suffix}")
@@ -162,7 +161,7 @@ def test_the_identity_in_torchvisions_mobilenetv2_normalizes_in_train_mode(tmp_p
 def test_at_rho_1_a_pretrained_network_is_the_bn_network_in_both_modes_and_in_its_gradients(name, tmp_path):
     path = save(torchvisions(name).state_dict(), tmp_path / "weights.pth")
     bn, bin_ = (build_backbone(name, norm, path).double() for norm in ("bn", "bin"))
-    x = images().double()
+    x = images(2).double()
     for mode in (False, True):
         expected, found = bn.train(mode)(x), bin_.train(mode)(x)
         torch.testing.assert_close(found, expected)
@@ -217,9 +216,9 @@ def test_without_a_network_imagenet_says_which_file_to_give(monkeypatch):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_x1_4", "streetnet"])
-def test_what_torchvision_has_no_weights_of_says_so(name):
-    with pytest.raises(ValueError, match=f"no ImageNet weights of {name}: give the path"):
+@pytest.mark.parametrize(("name", "instead"), [("mobilenetv2_x1_4", "the path of a file"), ("streetnet", "no weights")])
+def test_what_torchvision_has_no_weights_of_says_what_to_give(name, instead):
+    with pytest.raises(ValueError, match=f"no ImageNet weights of {name}: give {instead}"):
         build_backbone(name, weights="imagenet")
 
 
@@ -326,9 +325,9 @@ def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path):
     torch.save({"conv1.weight": "text"}, tmp_path / "values.pth")
     for path in tmp_path.iterdir():
         with pytest.raises(ValueError, match=f"{path.name} is damaged, holds pickled code or is no file of weights"):
-            build_backbone("resnet18", weights=path)
+            build_backbone("streetnet", weights=path)
     with pytest.raises(FileNotFoundError, match="none.pth"):
-        build_backbone("resnet18", weights=tmp_path / "none.pth")
+        build_backbone("streetnet", weights=tmp_path / "none.pth")
 
 
 # --- shared models, costs ------------------------------------------------------------------------------------------
@@ -357,6 +356,6 @@ def test_a_shared_model_without_a_backbones_name_is_a_streetnet(tmp_path):
 
 
 def test_bin_keeps_about_as_much_for_backward_as_bn_in_a_whole_network():
-    x = images(2, 256, 128)
+    x = images(2, 128, 64)
     bn, bin_ = (bench.kept_bytes(build_backbone("mobilenetv2_x1_0", norm), x) for norm in ("bn", "bin"))
-    assert bn <= bin_ < 1.01 * bn
+    assert bn <= bin_ < 1.02 * bn  # a few numbers for each image and channel more, whatever the size
