@@ -1,5 +1,8 @@
-"""Real data sets: one small reader each."""
+"""Real data sets: one small reader each, from the folders that people have; the doctor says what is wrong with them."""
 
+from metabin.datasets.listing import Listing, Picture
 from metabin.datasets.market1501 import read_market1501, write_market1501
+from metabin.datasets.own import list_own
+from metabin.datasets.sets import SETS, DataSet
 
-__all__ = ["read_market1501", "write_market1501"]
+__all__ = ["SETS", "DataSet", "Listing", "Picture", "list_own", "read_market1501", "write_market1501"]

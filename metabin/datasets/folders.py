@@ -1,50 +1,64 @@
-"""What all readers share: list the pictures of a folder by their names, decode them into one tensor."""
+"""What all readers share: the pictures of a folder by their names."""
 
 import os
 import re
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
 
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp"}
+
+def picture_files(folder: Path) -> Iterator[Path]:
+    """The pictures of a folder in any order, by their suffix; hidden files (a Mac's `._…` among them) are no pictures.
+
+    A link that leads nowhere is listed: that it can't be read is for the doctor and the decoder to say.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if Path(entry.name).suffix.lower() in PICTURES and not entry.name.startswith(".") and not entry.is_dir():
+                yield folder / entry.name
+
+
+def has_pictures(folder: Path, pattern: str) -> bool:
+    """Whether the folder is there and holds a picture whose stem matches the whole pattern."""
+    return folder.is_dir() and any(re.fullmatch(pattern, file.stem) for file in picture_files(folder))
 
 
 def list_pictures(folder: Path, pattern: str) -> list[tuple[Path, re.Match]]:
-    """Pictures of a folder, sorted by name, whose stem matches the whole pattern; hidden and other files are no pictures.
+    """Pictures of a folder, sorted by name, whose stem matches the whole pattern.
 
-    Pictures with another name are counted in a warning. Raises ValueError when none is left.
+    Hidden files and other kinds are passed over; pictures with another name are counted in a warning. Raises FileNotFoundError when there is no such folder and
+    ValueError when it holds no such picture.
     """
-    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in PICTURES and not f.name.startswith("."))
-    matches = [(file, re.fullmatch(pattern, file.stem)) for file in files]
+    if not folder.is_dir():
+        raise FileNotFoundError(f"the folder {folder} is missing")
+    matches = [(file, re.fullmatch(pattern, file.stem)) for file in sorted(picture_files(folder))]
     found = [(file, match) for file, match in matches if match]
     if strays := [file.name for file, match in matches if not match]:
-        warnings.warn(f"{folder}: left out {len(strays)} pictures with another name, e.g. {strays[0]}", stacklevel=2)
+        warn_left_out(folder, "pictures with another name", strays)
     if not found:
         raise ValueError(f"{folder} holds no picture whose name matches {pattern}")
     return found
 
 
-def decode(files: Sequence[Path], size: tuple[int, int]) -> Tensor:
-    """Pictures as (N, 3, H, W) uint8 RGB, resized bilinearly where they are not (H, W). Raises ValueError by name."""
-    height, width = size
-    images = np.empty((len(files), height, width, 3), np.uint8)
+def warn_left_out(folder: Path, what: str, names: Sequence[str]) -> None:
+    """Warn that so many of something are passed over, with the first by name."""
+    warnings.warn(f"{folder}: left out {len(names)} {what}, e.g. {names[0]}", stacklevel=3)
 
-    def read(number: int) -> None:
-        try:
-            with Image.open(files[number]) as picture:
-                picture = picture.convert("RGB")
-        except OSError as error:
-            raise ValueError(f"cannot read the picture {files[number]}: {error}") from None
-        if picture.size != (width, height):
-            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        images[number] = np.asarray(picture)
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        list(pool.map(read, range(len(files))))
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()  # (N, 3, H, W)
+def list_places(folder: Path, places: Sequence[str], pattern: str) -> list[list[tuple[Path, re.Match]]] | None:
+    """`list_pictures` of each place in the folder; None when none holds such a picture: it is another set then."""
+    if not any(has_pictures(folder / place, pattern) for place in places):
+        return None
+    return [list_pictures(folder / place, pattern) for place in places]
+
+
+@contextmanager
+def whole(file: Path) -> Iterator[None]:
+    """Turn whatever a decoder says of a damaged file, which may be nearly anything, into a ValueError that names it."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"cannot read {file}: {error}. Copy it again from where the set came from") from None
