@@ -83,9 +83,12 @@ def references(docstring: str | None) -> list[str]:
 
 
 @cache
-def definitions() -> dict[str, ast.AST]:
-    """Every public function, class and constant of the package by its dotted name within it, methods too."""
-    found = {}
+def definitions() -> tuple[dict[str, ast.AST], dict[str, Path]]:
+    """Every public function, class and constant of the package by its name ("train.Run"), methods too; and their files.
+
+    What a folder's files define goes by the folder's name, which is how it is imported.
+    """
+    found, places = {}, {}
 
     def visit(body, prefix: str) -> None:
         for node in body:
@@ -98,15 +101,17 @@ def definitions() -> dict[str, ast.AST]:
                     if isinstance(target, ast.Name):
                         found[f"{prefix}.{target.id}"] = node
 
-    for path in sorted(PACKAGE.glob("*.py")):
-        visit(ast.parse(path.read_text()).body, path.stem)
-    return found
+    for path in sorted(PACKAGE.rglob("*.py")):
+        names = set(found)
+        visit(ast.parse(path.read_text()).body, path.relative_to(PACKAGE).parts[0].removesuffix(".py"))
+        places.update(dict.fromkeys(found.keys() - names, path.relative_to(ROOT)))
+    return found, places
 
 
 def implementations() -> dict[str, list[str]]:
     """Equation or algorithm line -> the names of what says that it implements it."""
     found = {item: [] for item in EQUATIONS + LINES}
-    for name, node in definitions().items():
+    for name, node in definitions()[0].items():
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             for item in references(ast.get_docstring(node)):
                 found.setdefault(item, []).append(name)
@@ -156,9 +161,10 @@ def rows() -> Iterator[tuple[str, str, list[str], str]]:
 
 def markdown() -> str:
     """The map as a Markdown table."""
+    places = definitions()[1]
     lines = ["| paper | about | code | lesson | test | result |", "| --- | --- | --- | --- | --- | --- |"]
     for item, title, names, state in rows():
-        code = ", ".join(f"[`{name}`](metabin/{name.split('.')[0]}.py)" for name in names)
+        code = ", ".join(f"[`{name}`]({places[name]})" for name in names)
         lessons = sorted({file for name in names for file in lessons_of(name)})
         shown = " ".join(f"[{file[:2]}](notebooks/{file})" for file in lessons)
         tests = sorted({file for name in names for file in tests_of(name)[:1]})

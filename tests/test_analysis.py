@@ -244,7 +244,7 @@ def test_style_is_read_better_after_bn_than_after_in(people):
 
 def test_a_distribution_counts_a_layers_channels_in_equal_parts_of_the_range():
     extractor = build_model("bin", 2).extractor
-    layers = list(analysis.balancing_parameters(extractor).values())
+    layers = list(balancing_parameters(extractor).values())
     with torch.no_grad():
         layers[0].copy_(torch.linspace(0, 1, 16))
         layers[1].fill_(0.55)

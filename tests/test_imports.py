@@ -17,8 +17,8 @@ LAYERS = [
     {"model", "config"},
     {"meta", "evaluate", "checkpoint"},
     {"train", "protocols"},
-    {"presets", "analysis", "oracle"},
-    {"command"},
+    {"presets", "analysis", "oracle", "progress"},
+    {"command", "meta_study"},
     {"course", "parameters", "pages", "paper_map", "lesson", "trials", "experiments", "bench"}
     | {"plotting", "plotting_layers", "plotting_losses", "plotting_meta"},
 ]
@@ -38,9 +38,10 @@ ONLY_IN = {  # third-party package -> the modules that may use it
 
 
 def imports(source: str) -> set[str]:
-    """Every module that a source imports, at its top or within a function."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
+    """Every module that a source imports, at its top or within a function; what it does as a command doesn't count."""
+    found, tree = set(), ast.parse(source)
+    tree.body = [node for node in tree.body if not ast.unparse(node).startswith("if __name__ ==")]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
