@@ -9,24 +9,25 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
 from metabin.config import demo
+from metabin.evaluate import retrieval
 from metabin.losses import (
     BASE,
     META_TRAIN,
-    Criterion,
+    OPTIONS,
     id_loss,
     pairwise_distances,
     scatter_loss,
     shuffle_loss,
     triplet_loss,
 )
-from metabin.meta import Batch, cyclic_inner_lr
-from metabin.norm import BatchInstanceNorm2d
+from metabin.meta import Batch, base_step, cyclic_inner_lr, inner_step, meta_step
+from metabin.norm import BatchInstanceNorm2d, balancing_parameters
 from metabin.normalizations import SharedBatchInstanceNorm2d
 from metabin.train import learning_rate
 
@@ -198,7 +199,7 @@ def logits_and_pids(draw):
     return logits, torch.randint(m, (n,), generator=generator)
 
 
-smoothings = st.sampled_from(Criterion.OPTIONS["smooth"])
+smoothings = st.sampled_from(OPTIONS["smooth"])
 
 
 @given(logits_and_pids(), st.floats(0, 0.5), smoothings)
@@ -229,7 +230,7 @@ def test_the_triplet_loss_is_eq_3(batch, margin):
     assert triplet_loss(features, pids, margin).item() == pytest.approx(expected, abs=1e-9)
 
 
-@given(labelled_features(), st.sampled_from(Criterion.OPTIONS["centroid"]))
+@given(labelled_features(), st.sampled_from(OPTIONS["centroid"]))
 def test_the_scatter_loss_is_eq_6(batch, centroid):
     features, _, domains = batch
     expected = spec("spec_scatter_loss")(features, domains, centroid)
@@ -244,7 +245,7 @@ def test_a_cosine_is_torchs(batch):
     torch.testing.assert_close(F.cosine_similarity(first, features), torch.tensor(expected, dtype=torch.float64))
 
 
-@given(labelled_features(), st.sampled_from(Criterion.OPTIONS["mining"]))
+@given(labelled_features(), st.sampled_from(OPTIONS["mining"]))
 def test_the_shuffle_loss_is_eq_7(batch, mining):
     expected = spec("spec_shuffle_loss")(*batch, mining)
     assert shuffle_loss(*batch, mining).item() == pytest.approx(expected, abs=1e-9)
@@ -258,3 +259,143 @@ def test_base_and_meta_train_loss_are_eqs_4_and_8(batch):
     assert base.item() == pytest.approx(spec("spec_base_loss")(features, logits, pids, 0.1, 0.3), abs=1e-9)
     meta_train, _ = META_TRAIN(features, None, labels)
     assert meta_train.item() == pytest.approx(spec("spec_meta_train_loss")(features, pids, domains, 0.3), abs=1e-7)
+
+
+# ---- the updates of Algorithm 1 (lesson 05) -------------------------------------------------------------------------
+
+
+class SmallNet(nn.Module):
+    """Two BIN layers of two channels and a classifier, in float64, with random weights and rho in the middle of [0, 1]."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        layers = nn.Conv2d(3, 2, 1), BatchInstanceNorm2d(2), nn.Tanh(), nn.Conv2d(2, 2, 1), BatchInstanceNorm2d(2)
+        self.extractor, self.classifier = nn.Sequential(*layers, nn.Tanh(), nn.Flatten()), nn.Linear(12, 3)
+        draw = torch.Generator().manual_seed(seed)
+        for name, parameter in self.double().named_parameters():
+            low, high = (0.3, 0.7) if name.endswith("rho") else (-1, 1)
+            nn.init.uniform_(parameter, low, high, generator=draw)
+
+    def forward(self, images):
+        features = self.extractor(images)
+        return features, self.classifier(features)
+
+    def parts(self) -> list[list[nn.Parameter]]:
+        """theta_f, theta_rho, phi."""
+        named = list(self.extractor.named_parameters())
+        theta_f, rho = ([p for n, p in named if n.endswith("rho") == is_rho] for is_rho in (False, True))
+        return [theta_f, rho, list(self.classifier.parameters())]
+
+    def vectors(self) -> list[torch.Tensor]:
+        return [nn.utils.parameters_to_vector(part).detach().clone() for part in self.parts()]
+
+
+def smooth_loss(seed: int):
+    """A criterion without kinks, so that finite differences hold everywhere."""
+    target = torch.randn(12, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+    def criterion(features, logits, batch):
+        loss = (features * target).sin().mean() + (0 if logits is None else logits.logsumexp(1).mean())
+        return loss, {"smooth": loss}
+
+    return criterion
+
+
+def some_images(seed: int) -> Batch:
+    images = torch.randn(4, 3, 3, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return Batch(images, torch.arange(4) // 2, torch.arange(4) % 2)
+
+
+def loss_of_vectors(seed: int, batch: Batch, criterion, with_logits: bool = False):
+    """A loss as a function of theta_f, rho and phi (all or rho alone), by putting the numbers into a net of its own."""
+    net = SmallNet(seed)
+
+    @torch.no_grad()
+    def loss(*vectors):
+        parts = net.parts() if len(vectors) == 3 else [net.parts()[1]]
+        for part, vector in zip(parts, vectors, strict=True):
+            nn.utils.vector_to_parameters(vector, part)
+        features, logits = net(batch.images)
+        return criterion(features, logits if with_logits else None, batch)[0].item()
+
+    return loss
+
+
+seeds = st.integers(0, 10_000)
+
+
+@given(seeds)
+@settings(max_examples=10)
+def test_finite_differences_are_autograds_gradient(seed):
+    theta = torch.randn(5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).requires_grad_()
+
+    def loss(t):
+        return (t.sin() * t.flip(0)).sum()
+
+    expected = torch.autograd.grad(loss(theta), theta)[0]
+    found = spec("spec_slopes")(lambda t: loss(t).item(), theta.detach())
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-8)
+
+
+@given(seeds)
+@settings(max_examples=5)
+def test_the_base_step_is_eq_5(seed):
+    net, batch, criterion = SmallNet(seed), some_images(seed), smooth_loss(seed)
+    expected = spec("spec_base_update")(*net.vectors(), loss_of_vectors(seed, batch, criterion, True), 0.1)
+    theta_f, _, phi = net.parts()
+    base_step(net, torch.optim.SGD(theta_f + phi, lr=0.1), batch, criterion)
+    torch.testing.assert_close(net.vectors(), list(expected), rtol=0, atol=1e-7)
+
+
+@given(seeds, st.floats(0, 0.5))
+@settings(max_examples=10)
+def test_the_inner_step_is_eq_9(seed, beta):
+    net, batch, criterion = SmallNet(seed), some_images(seed), smooth_loss(seed)
+    expected = spec("spec_inner_update")(net.vectors()[1], loss_of_vectors(seed, batch, criterion), beta)
+    moved, _ = inner_step(net.extractor, balancing_parameters(net.extractor), batch, beta, criterion)
+    torch.testing.assert_close(torch.cat(list(moved.values())).detach(), expected, rtol=0, atol=1e-7)
+
+
+@given(seeds, st.floats(0, 2), st.sampled_from([0.1, 20.0]), st.sampled_from([1, 2]))
+@settings(max_examples=15)
+def test_the_meta_step_is_eq_10_in_both_orders(seed, beta, gamma, order):
+    net, sides = SmallNet(seed), (some_images(seed), some_images(seed + 1))
+    criteria = smooth_loss(seed), smooth_loss(seed + 1)
+    losses = [loss_of_vectors(seed, *pair) for pair in zip(sides, criteria, strict=True)]
+    rho = net.vectors()[1]
+    virtual = spec("spec_inner_update")(rho, losses[0], beta)
+    assume(((virtual > 0.01) & (virtual < 0.99)).all())  # beyond, finite differences feel the layer's clamp
+    expected = spec("spec_meta_update")(rho, *losses, beta, gamma, order)
+    meta_step(net.extractor, *sides, beta, gamma, criteria, order)
+    torch.testing.assert_close(net.vectors()[1], expected, rtol=0, atol=1e-6 * max(gamma, 1))
+
+
+# ---- what a search is worth (lesson 11) ------------------------------------------------------------------------------
+
+
+@st.composite
+def searches(draw):
+    """Random features (N, 6) of people whom three cameras saw, without ties; everybody is looked for."""
+    num = draw(st.integers(8, 24))
+    generator = torch.Generator().manual_seed(draw(seeds))
+    features = F.normalize(torch.randn(num, 6, generator=generator, dtype=torch.float64))
+    return features, torch.arange(num) // 4, torch.randint(3, (num,), generator=generator)
+
+
+@given(searches())
+@settings(max_examples=30)
+def test_cmc_ap_and_inp_are_those_of_the_loops(search):
+    features, pids, camids = search
+    lists = [
+        spec("spec_right_ones")((features @ query).tolist(), pid, camid, pids.tolist(), camids.tolist())
+        for query, pid, camid in zip(features, pids.tolist(), camids.tolist(), strict=True)
+    ]
+    answered = [right for right in lists if any(right)]
+    assume(answered)
+    found = retrieval(features, features, pids, pids, camids, camids)
+    assert found.num_unmatched == len(lists) - len(answered)
+    for metric, loops in (("mAP", spec("spec_average_precision")), ("mINP", spec("spec_inverse_negative_penalty"))):
+        expected = torch.tensor([loops(right) for right in answered], dtype=torch.float64)
+        torch.testing.assert_close(found.values(metric), expected)
+    expected = torch.tensor([spec("spec_cmc")(right, 6) for right in answered]).double()
+    torch.testing.assert_close(found.hits(6), expected)

@@ -1,0 +1,196 @@
+"""The toy by pencil, what each phase moves, and the measurements of lesson 05 against independent numbers."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from metabin import meta_study as study
+from metabin.config import METHODS, demo
+from metabin.guard import RUNNING
+from metabin.losses import Criterion
+from metabin.meta import Batch, meta_step
+from metabin.norm import BatchInstanceNorm2d, balancing_parameters
+from metabin.streets import World, make_streets
+from metabin.train import Run, train
+
+SQUARES = (lambda f, logits, b: (f.square().mean(), {}), lambda f, logits, b: ((f - 1).square().mean(), {}))
+
+
+@pytest.fixture(scope="module")
+def small_run():
+    """A MetaBIN run on small streets, after an iteration."""
+    images = make_streets(World(height=32, width=16), [0, 1, 2], num_ids=4)
+    small = dict(size=(32, 16), ids_per_domain=2, images_per_id=2)
+    config = demo(**METHODS["metabin"], **small, outer_lr=5.0, inner_lr_high=1.0)
+    run = Run(config, images, "cpu")
+    next(train(run))
+    return run
+
+
+# ---- the toy --------------------------------------------------------------------------------------------------------
+
+
+def test_the_toys_meta_step_is_the_lessons_pencil_arithmetic():
+    step = study.toy_step(0.6, inner_lr=0.5, outer_lr=0.25)
+    found = step.virtual, step.slope_train, step.slope_test, step.after
+    assert found == pytest.approx((0.4, 0.4, -0.4, 0.7))
+    train_losses, test_losses = step.losses(torch.tensor([0.6, 0.4]).double())
+    assert train_losses == pytest.approx([0.08, 0.02]) and test_losses == pytest.approx([0.02, 0.02])
+
+
+def test_in_second_order_the_toys_move_is_shorter_by_one_minus_beta_times_curvature():
+    first, second = (study.toy_step(0.6, 0.5, 0.25, order).after - 0.6 for order in (1, 2))
+    assert second == pytest.approx(first * (1 - 0.5 * 1.0))
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_toy_rests_where_the_pushed_rho_is_best(order):
+    assert study.toy_walk(0.6, 100, 0.5, 0.25, order)[-1] == pytest.approx(0.8)
+    assert study.toy_walk(0.6, 100, 0.0, 0.1, order)[-1] == pytest.approx(0.5)
+
+
+def test_a_walk_holds_the_start_and_stays_in_range():
+    assert study.toy_walk(0.6, 2, 0.5, 100.0) == [0.6, 1.0, 0.0]
+
+
+# ---- one iteration --------------------------------------------------------------------------------------------------
+
+
+def test_names_are_sorted_into_the_papers_letters():
+    names = ("extractor.0.bn.rho", "extractor.0.bn.in_weight", "extractor.0.bn.running_var", "neck.weight")
+    assert [study.group_of(name) for name in (*names, "neck.num_batches_tracked", "classifier.weight")] == [
+        "ρ", "weights θ_f", "running statistics", "classifier φ", "running statistics", "classifier φ",
+    ]  # fmt: skip
+
+
+def test_moves_count_the_numbers_that_changed_and_measure_their_way():
+    before = {"extractor.a.weight": torch.zeros(4), "extractor.b.weight": torch.zeros(2), "a.rho": torch.ones(3)}
+    after = {"extractor.a.weight": torch.tensor([0.0, 3, 0, 0]), "extractor.b.weight": torch.tensor([4.0, 0])}
+    assert study.moves(before, after | {"a.rho": torch.ones(3)}) == {"weights θ_f": (2, 5.0)}
+
+
+def test_a_traced_iteration_moves_what_algorithm_1_says_and_nothing_else(small_run):
+    run = copy.deepcopy(small_run)
+    phases = {phase.lines: phase for phase in study.trace_iteration(run, inner_lr=0.5)}
+    moved = {lines: set(phase.moved) for lines, phase in phases.items() if phase.moved}
+    assert moved == {"3, 5, 6": {"weights θ_f", "classifier φ", "running statistics"}, "13, 15": {"ρ"}}
+    lines = sorted(int(n) for key in phases for n in key.split(","))
+    assert lines == list(range(3, 16))
+    assert phases["9, 11, 12"].virtual > 0 and set(phases["3, 5, 6"].losses) == {"base/id", "base/triplet"}
+    inner = phases["9, 11, 12"].losses
+    assert inner.items() <= phases["13, 15"].losses.items(), "the same inner step, shown by itself and within meta_step"
+
+
+def test_a_traced_iteration_is_the_training_loops_own(small_run):
+    by_hand, by_loop = copy.deepcopy(small_run), copy.deepcopy(small_run)
+    step = next(train(by_loop))
+    for group in by_hand.optimizer.param_groups:
+        group["lr"] = step.lr * group["scale"]
+    study.trace_iteration(by_hand, step.inner_lr)
+    for name, tensor in by_loop.model.state_dict().items():
+        torch.testing.assert_close(by_hand.model.state_dict()[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
+
+
+# ---- orders ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_outer_gradient_is_what_the_meta_step_follows_and_moves_nothing(small_run):
+    extractor = copy.deepcopy(small_run.model.extractor)
+    ((meta_train, meta_test),) = study.draw_sides(copy.deepcopy(small_run.meta_batches), 1, num_meta_train=2)
+    rho = balancing_parameters(extractor)
+    for r in rho.values():
+        nn.init.constant_(r, 0.5)
+    gradient = study.outer_gradient(extractor, meta_train, meta_test, 0.1, order=1)
+    assert all((r == 0.5).all() for r in rho.values())
+    meta_step(extractor, meta_train, meta_test, 0.1, 1e-3)
+    torch.testing.assert_close(torch.cat(list(rho.values())).detach(), 0.5 - 1e-3 * gradient, rtol=0, atol=1e-6)
+
+
+def test_sides_hold_every_domain_once(small_run):
+    for meta_train, meta_test in study.draw_sides(copy.deepcopy(small_run.meta_batches), 3, num_meta_train=2):
+        one, other = set(meta_train.domains.tolist()), set(meta_test.domains.tolist())
+        assert (len(one), len(other)) == (2, 1) and one | other == {0, 1, 2}
+
+
+def test_the_gap_between_orders_is_that_of_the_chain_rule_on_the_toy():
+    toy = study.Toy(0.6)
+    for size in (0.0, 0.5):
+        first, second = (
+            study.outer_gradient(toy, study.NO_IMAGES, study.NO_IMAGES, size, order, (study.TOY_TRAIN, study.TOY_TEST))
+            for order in (1, 2)
+        )
+        assert second.item() == pytest.approx(first.item() * (1 - size))
+
+
+def test_the_orders_agree_without_an_inner_step_and_differ_with_a_long_one(small_run):
+    sides = study.draw_sides(copy.deepcopy(small_run.meta_batches), 2, num_meta_train=2)
+    gap = study.order_gap(small_run.model.extractor, sides, (0.0, 10.0))
+    assert gap["cosine"].shape == gap["length"].shape == (2, 2)
+    torch.testing.assert_close(gap["cosine"][:, 0], torch.ones(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(gap["length"][:, 0], torch.ones(2), atol=1e-4, rtol=0)
+    assert (gap["cosine"][:, 1] < 0.999).all()
+
+
+def test_kept_bytes_are_the_most_at_a_time_and_not_the_sum():
+    x = torch.randn(1000, requires_grad=True)
+    once = study.most_kept(nn.Identity(), lambda: x.exp().sum().backward())
+    twice = study.most_kept(nn.Identity(), lambda: [x.exp().sum().backward() for _ in range(2)])
+    chained = study.most_kept(nn.Identity(), lambda: x.exp().exp().sum().backward())
+    assert (once, twice, chained) == (4000, 4000, 8000)
+
+
+def test_parameters_are_not_counted_as_kept():
+    layer, x = nn.Linear(100, 100, bias=False), torch.randn(1, 100, requires_grad=True)
+    assert study.most_kept(layer, lambda: layer(x).sum().backward()) == 400
+
+
+def test_second_order_keeps_more(small_run):
+    sides = study.draw_sides(copy.deepcopy(small_run.meta_batches), 1, num_meta_train=2)[0]
+    cost = study.order_cost(small_run.model.extractor, sides, 0.1, rounds=1)
+    assert cost[2]["bytes"] > cost[1]["bytes"] > 0 and cost[1]["seconds"] > 0
+
+
+# ---- running statistics ---------------------------------------------------------------------------------------------
+
+
+def test_held_statistics_follow_the_base_batches_and_free_ones_see_three_times_as_many(small_run):
+    extractor = small_run.model.extractor
+    before = study.snapshot(extractor)
+    nets, history = study.statistics_over(extractor, small_run, 2, inner_lr=1.0)
+    counts = {kind: next(v for k, v in net.state_dict().items() if k.endswith("tracked")) for kind, net in nets.items()}
+    start = next(v for k, v in before.items() if k.endswith("tracked"))
+    assert (counts["held"] - start, counts["free"] - start, counts["all"]) == (2, 6, 2)
+    for kind, net in nets.items():
+        changed = {name for name, t in net.state_dict().items() if not torch.equal(t, before[name])}
+        assert changed and all(name.endswith(tuple(p.strip("*") for p in RUNNING)) for name in changed), kind
+    assert all(torch.equal(before[name], tensor) for name, tensor in extractor.state_dict().items())
+    assert [len(history[kind]) for kind in ("held", "free", "all")] == [2, 2, 1]
+
+
+def test_drift_is_measured_in_deviations_and_ratios():
+    def stats(mean, var):
+        return [(torch.tensor(mean), torch.tensor(var))]
+
+    history = {"held": [stats([0.0, 2.0], [4.0, 1.0])], "free": [stats([4.0, 3.0], [16.0, 1.0])]}
+    found = study.drift(history | {"all": [stats([0.0, 2.0], [4.0, 1.0])]})
+    assert found["held"] == {"mean": torch.zeros(1, 1), "var": torch.ones(1, 1)}
+    assert found["free"]["mean"].tolist() == [[1.5]] and found["free"]["var"].tolist() == [[2.0]]
+
+
+# ---- the edge -------------------------------------------------------------------------------------------------------
+
+
+def test_a_flat_clamp_silences_every_layer_at_one_and_straight_through_none():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        first = nn.Conv2d(3, 4, 1), BatchInstanceNorm2d(4), nn.Tanh()
+        net = nn.Sequential(*first, nn.Conv2d(4, 3, 1), BatchInstanceNorm2d(3), nn.Tanh(), nn.Flatten())
+        images = torch.randn(8, 3, 4, 3)
+    batch, criterion = Batch(images, torch.arange(8) // 2, torch.arange(8) // 4), Criterion("triplet", margin=9.0)
+    flat = study.silent_layers(net, batch, lambda r: F.hardtanh(r, 0.0, 1.0), criterion)
+    through = study.silent_layers(net, batch, lambda r: r + (r.clamp(0, 1) - r).detach(), criterion)
+    assert flat.tolist() == [True, True] and through.tolist() == [False, False]
+    assert (net[1].num_batches_tracked, net[1].rho.grad) == (0, None)

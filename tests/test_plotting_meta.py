@@ -1,0 +1,114 @@
+"""The meta-step's figures: what is drawn are the numbers that were given, and the teaser is what its command draws."""
+
+import matplotlib
+import pytest
+import torch
+from matplotlib.colors import to_hex
+
+from metabin import plotting_meta as drawing
+from metabin.meta_study import GROUPS, Phase, toy_step
+from metabin.plotting import METHODS, plt
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def arrows(axis) -> list[tuple[float, float]]:
+    """From where to where the arrows of an axis point, across."""
+    found = [text for text in axis.texts if getattr(text, "arrowprops", None)]
+    return [(text.xyann[0], text.xy[0]) for text in found]
+
+
+def test_the_teaser_draws_the_pencils_step_and_walks_to_both_resting_places(monkeypatch):
+    found = []
+    monkeypatch.setattr(drawing, "save", lambda figure, path: found.append((figure, path)))
+    monkeypatch.setattr(drawing, "use_style", lambda: None)
+    drawing.main()
+    ((figure, path),) = found
+    assert path == drawing.STYLE.parent / "meta_step.svg"
+    one, many = figure.axes
+    assert arrows(one) == [pytest.approx((0.6, 0.4)), pytest.approx((0.6, 0.7))]
+    for line, (lowest, curvature) in zip(one.lines[:2], ((0.2, 1.0), (0.5, 4.0)), strict=True):
+        x, y = torch.tensor(line.get_xydata()).T
+        torch.testing.assert_close(y, curvature / 2 * (x - lowest) ** 2)
+    first, second, without = (line.get_ydata() for line in many.lines[:3])
+    # distances to the resting place shrink by a factor: 1 - 0.25 * 4 * 0.5, with one more 0.5, and 1 - 0.1 * 4
+    for values, goal, factor in ((first, 0.8, 0.5), (second, 0.8, 0.75), (without, 0.5, 0.6)):
+        assert list(values) == pytest.approx([goal + (0.6 - goal) * factor**n for n in range(11)])
+
+
+def test_the_committed_teaser_is_there_and_a_drawing():
+    assert "</svg>" in (drawing.STYLE.parent / "meta_step.svg").read_text()
+
+
+def test_a_step_without_an_inner_move_has_one_arrow_and_says_so():
+    axis = drawing.draw_steps({"plain": toy_step(0.6, 0.0, 0.1)}).axes[0]
+    assert arrows(axis) == [pytest.approx((0.6, 0.56))]
+    assert {"ρ = ρ′", "3", "new ρ"} <= {text.get_text() for text in axis.texts}
+
+
+def test_tangents_touch_the_curves_with_the_given_slopes():
+    step = toy_step(0.6, 0.5, 0.25)
+    axis = drawing.draw_steps({"": step}).axes[0]
+    tangents = [line.get_xydata() for line in axis.lines[2:] if len(line.get_xydata()) == 2 and line.get_ls() == "-"]
+    slopes = [(y1 - y0) / (x1 - x0) for (x0, y0), (x1, y1) in tangents]
+    assert slopes == pytest.approx([0.4, -0.4])
+
+
+def test_walks_and_marks_are_drawn_as_given():
+    axis = drawing.draw_walks({"a": [0.5, 0.6], "b": [0.5, 0.4]}, {"goal": 0.7}).axes[0]
+    assert [line.get_ydata().tolist() for line in axis.lines[:2]] == [[0.5, 0.6], [0.5, 0.4]]
+    assert [text.get_text() for text in axis.texts] == ["goal"]
+
+
+def test_orders_are_drawn_over_the_step_sizes():
+    axis = drawing.draw_orders([0, 1, 2], {"first": [0.4, 0.5, 0.6], "second": [0.4, 0.4, 0.3]}, 0.4).axes[0]
+    assert axis.lines[1].get_xydata().tolist() == [[0, 0.4], [1, 0.4], [2, 0.3]]
+
+
+PHASES = (
+    Phase("3, 5, 6", "base update", {"weights θ_f": (1200, 0.5)}),
+    Phase("9, 11, 12", "inner update", {}, virtual=0.25),
+    Phase("13, 15", "meta update", {"ρ": (7, 0.125)}),
+)
+
+
+def test_a_phases_cells_say_what_moved_and_how_far():
+    axis = drawing.draw_phases(PHASES).axes[0]
+    said = {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in axis.texts}
+    rho = GROUPS.index("ρ")
+    assert said == {(0, 0): "0.5  in 1,200", (1, len(GROUPS)): "0.25", (2, rho): "0.12  in 7"}
+    cells = {(round(p.get_y() + 0.4), round(p.get_x() + 0.46)): p for p in axis.patches}
+    assert to_hex(cells[2, rho].get_facecolor()).upper() == METHODS["metabin"].colour
+    assert to_hex(cells[1, rho].get_facecolor()) == "#ffffff" and cells[1, len(GROUPS)].get_hatch()
+
+
+def test_later_phases_stay_empty_while_one_steps_through():
+    axis = drawing.draw_phases(PHASES, until=1).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["0.5  in 1,200"]
+    assert len(axis.patches) == len(PHASES) * (len(GROUPS) + 1)
+
+
+def test_the_gap_between_orders_shows_every_split_and_the_median():
+    gap = {"cosine": torch.tensor([[1.0, 0.5], [1.0, 0.7], [0.9, 0.6]]), "length": torch.ones(3, 2)}
+    axis = drawing.draw_order_gap([0.1, 1], {"net": gap}).axes[0]
+    drawn = [line.get_ydata().tolist() for line in axis.lines[:4]]
+    assert [pytest.approx(row) for row in drawn] == [[1.0, 0.5], [1.0, 0.7], [0.9, 0.6], [1.0, 0.6]]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0.1", "1"]
+
+
+def test_drift_is_that_of_the_first_layer():
+    found = {"mean": torch.tensor([[0.1, 9.0], [0.2, 9.0]]), "var": torch.tensor([[1.0, 9.0], [0.5, 9.0]])}
+    mean, var = drawing.draw_drift({"held": found}).axes
+    assert mean.lines[0].get_ydata() == pytest.approx([0.1, 0.2])
+    assert var.lines[0].get_xydata().tolist() == [[1, 1.0], [2, 0.5]]
+
+
+def test_shares_are_drawn_in_percent():
+    axis = drawing.draw_shares({"at one": [1.0, 0.25]}).axes[0]
+    assert axis.lines[0].get_ydata().tolist() == [100, 25]
