@@ -21,7 +21,7 @@ def normalize(images: Tensor) -> Tensor:
 
 
 def flip_and_crop(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
-    """Flip half of the images left-right and shift each by up to `pad` pixels, zeros coming in (Section 4.1's baseline).
+    """Flip half of the images left-right and shift each by up to `pad` pixels, zeros coming in (the baseline of Luo et al. [26]).
 
     images (N, 3, H, W), any type -> the same shape. `generator` lives on the images' device.
     """

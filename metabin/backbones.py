@@ -140,7 +140,7 @@ def load_weights(backbone: nn.Module, name: str, weights: Path | str) -> None:
     train mode its norm normalizes.
     Raises FileNotFoundError; ConnectionError when a download fails; ValueError when the weights don't fit.
     """
-    source, state = _download(name) if weights == "imagenet" else (weights, _read(Path(weights)))
+    source, state = _download(name) if weights == "imagenet" else (weights, _read(Path(weights).expanduser()))
     state = {key.removeprefix("module."): value for key, value in state.items()}
     state = {key: value for key, value in state.items() if not key.startswith(("fc.", "classifier."))}
     own = backbone.state_dict()
@@ -175,8 +175,8 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def _download(name: str) -> tuple[str, dict[str, Tensor]]:
     if name not in (*RESNETS, "mobilenetv2_x1_0"):
-        other = "the path of a file of deep-person-reid's" if name.startswith("mobilenet") else "no weights"
-        raise ValueError(f"torchvision has no ImageNet weights of {name}: give {other}")
+        other = "the path of deep-person-reid's file, or to '' for random ones" if name.startswith("mobilenet") else "''"
+        raise ValueError(f"torchvision has no ImageNet weights of {name}: set weights (--weights) to {other}")
     from torchvision.models import get_model_weights
 
     entry = get_model_weights(name if name in RESNETS else "mobilenet_v2")["IMAGENET1K_V1"]  # V2 came after the paper

@@ -1,6 +1,7 @@
 """What things cost on this machine, measured side by side: `python -m metabin.bench`."""
 
 import argparse
+import json
 import platform
 import resource
 import statistics
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from metabin.backbones import BACKBONES
+from metabin.bench_training import print_training_costs
 from metabin.evaluate import retrieval
+from metabin.measuring import kept_bytes, median_ratio, paired_seconds, peak_bytes
 from metabin.meta import Batch, base_step
 from metabin.model import build_model
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters
@@ -36,42 +39,6 @@ class TwoCalls(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.rho * self.batch(x) + (1 - self.rho) * self.instance(x)
-
-
-def paired_seconds(functions: Sequence[Callable[[], None]], device: torch.device, rounds: int) -> list[list[float]]:
-    """Seconds of each function in each round; they take turns, so that other load and warm memory meet them alike."""
-    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    seconds = [[] for _ in functions]
-    for turn in range(rounds + 1):  # the first round warms up
-        for k in range(turn, turn + len(functions)):
-            function, found = functions[k % len(functions)], seconds[k % len(functions)]
-            synchronize()
-            start = time.perf_counter()
-            function()
-            synchronize()
-            found.append(time.perf_counter() - start)
-    return [found[1:] for found in seconds]
-
-
-def median_ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:
-    return statistics.median(a / b for a, b in zip(seconds, reference, strict=True))
-
-
-def kept_bytes(layer: nn.Module, x: Tensor) -> int:
-    """Bytes that a forward pass keeps for the backward pass, the layer's own parameters left out."""
-    own = {parameter.data_ptr() for parameter in layer.parameters()}
-    kept = {}
-
-    def pack(tensor):
-        if tensor.data_ptr() not in own:
-            kept[tensor.data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        y = layer(x)  # alive until the sum is taken: a freed address would be counted once for two tensors
-    total = sum(kept.values())
-    del y
-    return total
 
 
 def layer_cost(shape: Sequence[int], device: torch.device, dtype: torch.dtype, memory_format, rounds: int) -> dict:
@@ -156,15 +123,6 @@ def backbone_cost(name: str, device: torch.device, rounds: int) -> dict:
     }
 
 
-def peak_bytes(model: nn.Module, step: Callable[[], object]) -> int:
-    """GPU memory that a step takes at its peak beyond what there is before it, the gradients cleared."""
-    model.zero_grad()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    step()
-    return torch.cuda.max_memory_allocated() - before
-
-
 def print_backbone_costs(device: torch.device, rounds: int) -> list[dict]:
     print("Table 6's backbones: a base step with BN, BIN's ratio to it in time and memory, an embedding with BIN")
     heads = "norms,rho,params,images,BN step ms,BIN/BN,kept MiB,BIN/BN,peak MiB,BIN/BN,ms/image".split(",")
@@ -205,7 +163,12 @@ def print_world_costs(device: torch.device) -> dict:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m metabin.bench", description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
+    parser.add_argument(
+        "--json", type=Path, help="also put the numbers into this file, beside what it holds of the rest"
+    )
+    parser.add_argument("--training", action="store_true", help="measure an iteration of training instead of all else")
+    parser.add_argument("--backbone", choices=BACKBONES, help="with --training (default MobileNetV2, x1.4 on a GPU)")
+    parser.add_argument("--size", nargs=2, type=int, metavar=("H", "W"), help="with --training")
     parser.add_argument("--backbones", action="store_true", help="measure Table 6's backbones instead of all else")
     parser.add_argument("--rounds", type=int, help="paired measurements of each case (default 15; fewer of a backbone)")
     options = parser.parse_args(arguments)
@@ -213,13 +176,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     found = {"provenance": provenance() | {"device": name, "threads": torch.get_num_threads()}}
-    if options.backbones:
-        found["backbones"] = print_backbone_costs(device, options.rounds or (10 if device.type == "cuda" else 2))
+    if options.training:
+        costs = print_training_costs(device, options.backbone, options.size, options.rounds)
+        found = {"training": found | costs}  # with a provenance of its own beside what was measured at another time
+    elif options.backbones:
+        rows = print_backbone_costs(device, options.rounds or (10 if device.type == "cuda" else 2))
+        found = {"backbones": found | {"rows": rows}}
     else:
         found["world"] = print_world_costs(device)  # first: the layer's large inputs would hide its peak memory
         found["layer"] = print_layer_costs(device, options.rounds or 15)
     if options.json:
-        write_json(options.json, found)
+        others = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
+        write_json(options.json, others | found)
 
 
 if __name__ == "__main__":

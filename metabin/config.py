@@ -1,13 +1,14 @@
-"""What a training run depends on besides its images: Section 4.1 as one dataclass, and the methods and profiles made of it."""
+"""What a training run depends on besides its images: Section 4.1 as one dataclass, and the methods and profiles that set it."""
 
 import dataclasses
+import math
 from dataclasses import dataclass, replace
 
 from metabin.backbones import BACKBONES
-from metabin.losses import Criterion
+from metabin.losses import OPTIONS, Criterion
 from metabin.normalizations import NORMS
 
-ALGORITHMS = ("metabin", "mldg", "joint")
+ALGORITHMS = ("metabin", "one_episode", "mldg", "joint")
 CHOICES = {  # what a field may hold
     "backbone": tuple(BACKBONES),
     "norm": tuple(NORMS),
@@ -16,8 +17,11 @@ CHOICES = {  # what a field may hold
     "control": ("none", "random"),
     "base_sampling": ("balanced", "pooled"),
     "precision": ("auto", "fp32", "bf16", "fp16"),
-}
+} | OPTIONS
 LEAST = {"ids_per_domain": 1, "images_per_id": 2, "iterations": 1, "inner_cycle": 1e-9}  # K = 1: no positives
+SHARES = (  # at most 1
+    "meta_train_share erasing colour_jitter label_smoothing momentum warmup warmup_from milestones inner_cycle keep_at"
+).split()
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Config:
     norm: str = "bin"  # the extractor's normalization, of `normalizations.NORMS`
     size: tuple[int, ...] = (256, 128)  # height and width of an image, in pixels
 
-    algorithm: str = "metabin"  # Algorithm 1; "mldg": one episode for all parameters; "joint": no meta-learning
+    algorithm: str = "metabin"  # Algorithm 1; "one_episode", "mldg": all parameters learn by it; "joint": none do
     base: str = "id + triplet"  # L_base, Eq. 4
     meta_train: str = "scatter + shuffle + triplet"  # L_mtr, Eq. 8
     meta_test: str = "triplet"  # L_mte, Eq. 10
@@ -41,10 +45,10 @@ class Config:
 
     ids_per_domain: int = 4  # P
     images_per_id: int = 4  # K; P x K = 16 samples for each domain in a mini-batch
-    domains_per_batch: int = 0  # 0: all of them
+    domains_per_batch: int = 0  # at most so many domains, chosen at random; 0: all of them
     base_sampling: str = "balanced"  # over domains; "pooled": as many identities, from all domains as one
     meta_train_share: float = 0.6  # of a batch's domains: 3 of 5
-    crop_pad: int = 10  # pixels
+    crop_pad: int = 10  # pixels; not in the text, but in [26], the baseline
     colour_jitter: float = 0.0  # strength of brightness, contrast and saturation changes
     erasing: float = 0.0  # probability that a rectangle of an image is erased
 
@@ -77,15 +81,24 @@ class Config:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
-            plain = isinstance(value, (int, float) if kind is float else kind)
-            if not plain or (isinstance(value, bool) and kind is not bool):
-                raise TypeError(f"{field.name}={value!r}: a {kind.__name__} is needed")
-            if kind in (int, float) and not value >= LEAST.get(field.name, 0):
-                raise ValueError(f"{field.name}={value!r}: at least {LEAST.get(field.name, 0)} is needed")
-            if value not in CHOICES.get(field.name, (value,)):
-                options = ", ".join(map(str, CHOICES[field.name]))
-                raise ValueError(f"{field.name}={value!r}: choose one of {options}")
+            name, value, kind = field.name, getattr(self, field.name), type(field.default)
+            values, single = (value, type(field.default[0])) if kind is tuple else ((value,), kind)
+            if not isinstance(value, kind if kind is tuple else object) or not all(_is_a(single, v) for v in values):
+                raise TypeError(
+                    f"{name}={value!r}: a {kind.__name__} {f'of {single.__name__}s ' * (kind is tuple)}is needed"
+                )
+            if single in (int, float) and not all(LEAST.get(name, 0) <= v < math.inf for v in values):
+                raise ValueError(f"{name}={value!r}: at least {LEAST.get(name, 0)} is needed")
+            if name in SHARES and max(values, default=0) > 1:
+                raise ValueError(f"{name}={value!r}: a share, at most 1, is needed (of the schedule, not epochs)")
+            if value not in CHOICES.get(name, (value,)):
+                raise ValueError(f"{name}={value!r}: choose one of {', '.join(map(str, CHOICES[name]))}")
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise ValueError(f"size={self.size!r}: height and width in pixels are needed")
+        if self.inner_lr_low > self.inner_lr_high:
+            raise ValueError(f"inner_lr_low={self.inner_lr_low} is above inner_lr_high={self.inner_lr_high}")
+        if self.control != "none" and self.algorithm != "metabin":
+            raise ValueError(f'control={self.control!r} is a control of algorithm="metabin", not of {self.algorithm!r}')
         for formula in ("base", "meta_train", "meta_test"):
             try:
                 self.criterion(formula)
@@ -98,41 +111,37 @@ class Config:
         return Criterion(getattr(self, formula), self.label_smoothing, self.margin, **options)
 
 
-# A method of Tables 1, 3, 4 or 5 -> what makes it that method. `replace(config, **METHODS["ibn"])` switches to it.
-_JOINT, _MLDG = dict(algorithm="joint"), dict(algorithm="mldg", meta_test="id + triplet")
-METHODS = {
-    "bn": _JOINT | dict(norm="bn"),
-    "in": _JOINT | dict(norm="in"),
-    "half": _JOINT | dict(norm="half"),
-    "ibn": _JOINT | dict(norm="ibn"),
-    "dualnorm": _JOINT | dict(norm="dualnorm"),
-    "switchable": _JOINT | dict(norm="switchable"),
-    "bin_shared": _JOINT | dict(norm="bin_shared"),  # "BIN [30]"
-    "bin": _JOINT | dict(norm="bin"),
-    "bn_mldg": _MLDG | dict(norm="bn", meta_train="id + triplet"),  # "MLDG"; inner_lr_low = inner_lr_high: not cyclic
-    "bin_shared_mldg": _MLDG | dict(norm="bin_shared", meta_train="id + triplet"),
-    "bin_mldg": _MLDG | dict(norm="bin", meta_train="id + triplet"),
-    "one_episode": _MLDG | dict(norm="bin"),  # "MetaBIN (w/o episode separation)"
-    "metabin_shared": dict(norm="bin_shared"),  # "MetaBIN (replace with BIN [30])"
-    "metabin": dict(norm="bin"),
-    "random_rho": dict(norm="bin", control="random"),  # not in the paper: does the meta-gradient's direction matter?
+def _is_a(kind: type, value) -> bool:
+    return isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _method(algorithm: str, norm: str, control: str = "none") -> dict[str, str]:
+    return dict(algorithm=algorithm, norm=norm, control=control)
+
+
+# A method of Tables 1, 3, 4 or 5, and what makes it that method: `replace(config, **METHODS["ibn"])` switches to it.
+METHODS = {name: _method("joint", name) for name in ("bn", "in", "half", "ibn", "dualnorm", "switchable", "bin")} | {
+    "bin_shared": _method("joint", "bin_shared"),  # "BIN [30]"
+    "bn_mldg": _method("mldg", "bn"),
+    "bin_mldg": _method("mldg", "bin"),
+    "bin_shared_mldg": _method("mldg", "bin_shared"),
+    "one_episode": _method("one_episode", "bin"),  # "MetaBIN (w/o episode separation)"
+    "metabin_shared": _method("metabin", "bin_shared"),  # "MetaBIN (replace with BIN [30])"
+    "metabin": _method("metabin", "bin"),
+    "random_rho": _method("metabin", "bin", "random"),  # not in the paper: does the meta-gradient's direction matter?
+}
+
+
+# What a profile makes smaller than the paper's.
+PROFILES = {
+    "demo": dict(  # streets of 64x32, StreetNet, a short schedule for two CPU cores
+        backbone="streetnet", weights="", size=(64, 32), crop_pad=3, lr=0.05, iterations=300, precision="fp32"
+    ),
+    "gpu": dict(weights="", iterations=18_490),  # streets at full size, random weights, a tenth of the schedule
+    "paper": {},  # the real data sets
 }
 
 
 def demo(**changes) -> Config:
-    """Profile: StreetNet on 64x32 streets, a short schedule for two CPU cores."""
-    small = dict(backbone="streetnet", weights="", size=(64, 32), crop_pad=3, precision="fp32")
-    return replace(Config(lr=0.05, iterations=300, **small), **changes)
-
-
-def gpu(**changes) -> Config:
-    """Profile: the paper's backbone on full-size streets, from random weights, a tenth of the paper's schedule."""
-    return replace(Config(weights="", iterations=18_490), **changes)
-
-
-def paper(**changes) -> Config:
-    """Profile: the real data sets, the paper's schedule and pretrained weights."""
-    return replace(Config(), **changes)
-
-
-PROFILES = {"demo": demo, "gpu": gpu, "paper": paper}
+    """The demo profile with changes: StreetNet on 64x32 streets, a short schedule for two CPU cores."""
+    return replace(Config(), **PROFILES["demo"] | changes)

@@ -13,6 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+PIXEL_SHARE = 0.6  # of a GPU's free memory: the rest is for the network and what it keeps for backward
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
@@ -96,6 +98,25 @@ class ImageSet:
                 f"{path} does not hold a {cls.__name__}: expected {sorted(expected)}, got {sorted(tensors)}"
             )
         return cls(**tensors, names=tuple(names))
+
+
+def place(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, str]:
+    """Labels on the device, pixels there as well if they leave room for training; and where the pixels are, in words.
+
+    Pixels that would take more than PIXEL_SHARE of a GPU's free memory stay where they are, in memory or mapped from a file.
+    """
+    device, size = torch.device(device), images.images.nbytes
+    free = _free_bytes(device)
+    if images.images.is_cuda or free is None or size <= PIXEL_SHARE * free:
+        return images.to(device), f"{size / 1e9:.1f} GB of images on {device}"
+    labels = {name: tensor.to(device) for name, tensor in images.tensors().items() if name != "images"}
+    why = f"{device} has {free / 1e9:.1f} GB free"
+    return replace(images, **labels), f"{size / 1e9:.1f} GB of images stay with the host, copied batch by batch: {why}"
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    """Memory that a GPU has free; None where pixels need not be copied or nobody can tell."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def concat_sets(sets: Sequence[ImageSet]) -> ImageSet:

@@ -11,6 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+OPTIONS = {  # where the paper leaves a choice; its own reading first
+    "smooth": ("all", "others"),
+    "centroid": ("raw", "normalized"),
+    "mining": ("other identity", "any identity", "mean"),
+}
+
+
+def _check_option(name: str, value: str) -> None:
+    if value not in OPTIONS.get(name, ()):
+        choices = "; ".join(f"{option}: {', '.join(values)}" for option, values in OPTIONS.items())
+        raise ValueError(f"no loss has the option {name}={value!r}. There are {choices}")
+
 
 def _in_full_precision(loss):
     """Run a loss outside autocast, on float32 features (a distance in half precision loses three digits)."""
@@ -30,9 +42,27 @@ def pairwise_distances(features: Tensor) -> Tensor:
     Built from differences, not from the Gram matrix, whose cancellation costs several per cent on features with an
     offset; the gradient at distance zero is zero instead of NaN, to any order.
     """
-    squared = (features[:, None] - features[None, :]).square().sum(-1)  # (N, N)
-    apart = squared > 0
-    return torch.where(apart, squared, 1.0).sqrt() * apart  # (N, N)
+    return _Distances.apply(features)  # (N, N)
+
+
+class _Distances(torch.autograd.Function):
+    """Distances whose gradient needs no (N, N, D) differences: sum_j s_ij (x_i - x_j) is a product of matrices."""
+
+    @staticmethod
+    def forward(features):
+        return torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")  # (N, N)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs, output)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        features, distances = ctx.saved_tensors
+        apart = distances > 0
+        slopes = (gradient + gradient.T) * apart / torch.where(apart, distances, 1.0)  # (N, N)
+        centred = features - features.detach().mean(0)  # an offset would cancel in the difference only up to rounding
+        return slopes.sum(1, keepdim=True) * centred - slopes @ centred  # (N, D)
 
 
 def _mean_over(valid: Tensor, values: Tensor) -> Tensor:
@@ -47,8 +77,11 @@ def id_loss(logits: Tensor, pids: Tensor, label_smoothing: float = 0.1, smooth: 
     logits (N, M), pids (N,) in 0..M-1 -> scalar. smooth="all": every identity's target gets eps / M, as in Szegedy et al.
     [38]; "others": every wrong one's gets eps / (M - 1), as in the released code.
     """
+    _check_option("smooth", smooth)
     if smooth == "others":
-        label_smoothing *= logits.shape[1] / (logits.shape[1] - 1)
+        if label_smoothing > (most := 1 - 1 / logits.shape[1]):
+            raise ValueError(f"label_smoothing={label_smoothing}: with {logits.shape[1]} identities at most {most:g}")
+        label_smoothing = label_smoothing / most if most else 0.0
     return F.cross_entropy(logits, pids, label_smoothing=label_smoothing)
 
 
@@ -76,6 +109,7 @@ def scatter_loss(features: Tensor, domains: Tensor, centroid: str = "raw") -> Te
     Minimizing it spreads every domain out. features (N, D), domains (N,) -> scalar in [-1, 1]. centroid="normalized": that
     of the features at unit length, and every domain weighs the same however many samples it has, as in the released code.
     """
+    _check_option("centroid", centroid)
     member = (domains[:, None] == domains[None, :]).to(features.dtype)  # (N, N)
     count = member.sum(1)  # (N,), samples of each sample's own domain
     averaged = F.normalize(features, dim=1) if centroid == "normalized" else features  # (N, D)
@@ -92,6 +126,7 @@ def shuffle_loss(features: Tensor, pids: Tensor, domains: Tensor, mining: str = 
     do not count. The paper leaves the mining open. mining="any identity": n- may be the anchor's own person, as in the
     released code (it matters where people appear in several domains); "mean": both distances are means over candidates.
     """
+    _check_option("mining", mining)
     distances = pairwise_distances(features)  # (N, N)
     other_id = pids[:, None] != pids[None, :]  # (N, N)
     same_domain = domains[:, None] == domains[None, :]  # (N, N)
@@ -116,18 +151,12 @@ class Criterion:
     """
 
     LOSSES = ("id", "triplet", "scatter", "shuffle")
-    OPTIONS = {
-        "smooth": ("all", "others"),
-        "centroid": ("raw", "normalized"),
-        "mining": ("other identity", "any identity", "mean"),
-    }
 
     def __init__(self, formula: str, label_smoothing: float = 0.1, margin: float = 0.3, **options: str):
         self.formula, self.label_smoothing, self.margin = formula, label_smoothing, margin
-        self.options = {name: choices[0] for name, choices in self.OPTIONS.items()} | options
+        self.options = {name: choices[0] for name, choices in OPTIONS.items()} | options
         for name, value in self.options.items():
-            if value not in self.OPTIONS.get(name, ()):
-                raise ValueError(f"no loss has the option {name}={value!r}: there are {self.OPTIONS}")
+            _check_option(name, value)
         terms = [re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)?\s*([a-z]+)\s*", term) for term in formula.split("+")]
         names = [term and term[2] for term in terms]
         if not set(names) <= set(self.LOSSES) or len(set(names)) < len(names):
@@ -144,6 +173,8 @@ class Criterion:
 
     def __call__(self, features: Tensor, logits: Tensor | None, batch) -> tuple[Tensor, dict[str, Tensor]]:
         """features (N, D), logits (N, M) where "id" is asked for, a batch with pids and domains (N,) -> sum, parts."""
+        if self.needs_logits and logits is None:
+            raise ValueError(f"{self!r} needs logits: pass the whole model, not its extractor alone")
         smooth, centroid, mining = self.options.values()
         each = {
             "id": lambda: id_loss(logits, batch.pids, self.label_smoothing, smooth),

@@ -8,7 +8,7 @@ A `model` maps images (N, 3, H, W) to (features, logits), or to features alone w
 without its classifier will do for Algorithm 1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -29,6 +29,7 @@ class Batch(NamedTuple):
 
 
 NO_SCALING = GradScaler(enabled=False)  # only fp16 autocast needs its gradients scaled
+Reduce = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # several processes go on with the mean of their gradients
 
 
 def base_step(
@@ -42,7 +43,7 @@ def base_step(
 
     The optimizer decides what moves: for MetaBIN it does not hold rho. Returns the losses, still on the device.
     """
-    loss, parts = criterion(*model(batch.images), batch)
+    loss, parts = criterion(*_features_and_logits(model(batch.images)), batch)
     model.zero_grad()  # not only what the optimizer holds: rho has a gradient here too, and nobody else clears it
     scaler.scale(loss).backward()
     scaler.step(optimizer)
@@ -58,6 +59,7 @@ def inner_step(
     criterion: Criterion = META_TRAIN,
     order: int = 1,
     scaler: GradScaler = NO_SCALING,
+    reduce: Reduce = tuple,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Move rho virtually, rho' = rho - inner_lr * gradient of the meta-train loss (Eq. 9; Algorithm 1, lines 9 and 12).
 
@@ -66,7 +68,7 @@ def inner_step(
     """
     with frozen_running_stats(model):
         loss, parts = _loss_at(model, rho, batch, criterion)
-    gradients = _gradients(loss, rho, scaler, create_graph=order == 2)
+    gradients = _gradients(loss, rho, scaler, reduce, create_graph=order == 2)
     moved = {name: r - inner_lr * g for (name, r), g in zip(rho.items(), gradients, strict=True)}
     return moved, _named("meta_train", parts)
 
@@ -81,6 +83,7 @@ def meta_step(
     order: int = 1,
     control: Callable[[Tensor], Tensor] | None = None,
     scaler: GradScaler = NO_SCALING,
+    reduce: Reduce = tuple,
 ) -> dict[str, Tensor]:
     """Update rho so that rho' does well on domains that it did not see (Eq. 10; Algorithm 1, lines 13 and 15).
 
@@ -91,10 +94,10 @@ def meta_step(
     rho = balancing_parameters(model)
     if not rho:
         raise ValueError('the model has no balancing parameters to move: build it with norm="bin"')
-    moved, losses = inner_step(model, rho, meta_train, inner_lr, criteria[0], order, scaler)
+    moved, losses = inner_step(model, rho, meta_train, inner_lr, criteria[0], order, scaler, reduce)
     with frozen_running_stats(model):
         loss, parts = _loss_at(model, moved, meta_test, criteria[1])
-    gradients = _gradients(loss, rho, scaler)
+    gradients = _gradients(loss, rho, scaler, reduce)
     with torch.no_grad():
         for r, gradient in zip(rho.values(), gradients, strict=True):
             r.sub_(outer_lr * (control(gradient) if control else gradient)).clamp_(0, 1)
@@ -111,17 +114,18 @@ def mldg_step(
     criteria: tuple[Criterion, Criterion] = (BASE, BASE),
     order: int = 1,
     scaler: GradScaler = NO_SCALING,
+    reduce: Reduce = tuple,
 ) -> dict[str, Tensor]:
     """Update everything in one episode, rho included: L_base(theta) + L_mte(theta') (MLDG [19], Table 4).
 
     theta' is theta after a virtual step against the meta-train loss; with L_mtr = L_base it is Li et al.'s MLDG, with
     Eq. 8 it is MetaBIN without episode separation. The running statistics follow the meta-train batch. Returns the losses.
     """
-    loss, parts = base(*model(meta_train.images), meta_train)
+    loss, parts = base(*_features_and_logits(model(meta_train.images)), meta_train)
     model.zero_grad()
     scaler.scale(loss).backward()
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    moved, losses = inner_step(model, parameters, meta_train, inner_lr, criteria[0], order, scaler)
+    moved, losses = inner_step(model, parameters, meta_train, inner_lr, criteria[0], order, scaler, reduce)
     with frozen_running_stats(model):
         outer, outer_parts = _loss_at(model, moved, meta_test, criteria[1])
     scaler.scale(outer).backward()  # adds to the base loss's gradients
@@ -155,20 +159,24 @@ def cyclic_inner_lr(progress: float, low: float, high: float, cycle: float) -> f
 
 
 def _loss_at(model: nn.Module, parameters: dict[str, Tensor], batch: Batch, criterion: Criterion):
-    """The criterion with these parameters in the place of the model's own."""
-    output = functional_call(model, parameters, batch.images)
-    return criterion(*(output if isinstance(output, tuple) else (output, None)), batch)
+    """The criterion with these parameters in the place of the model's own; the others are constants to its gradient."""
+    constants = {name: p.detach() for name, p in model.named_parameters() if name not in parameters}
+    return criterion(*_features_and_logits(functional_call(model, constants | parameters, batch.images)), batch)
 
 
-def _gradients(loss: Tensor, parameters: dict[str, Tensor], scaler: GradScaler, create_graph: bool = False):
+def _features_and_logits(output: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:
+    return output if isinstance(output, tuple) else (output, None)
+
+
+def _gradients(loss: Tensor, parameters: dict, scaler: GradScaler, reduce: Reduce, create_graph: bool = False):
     """Gradients of a loss; in fp16 of the scaled loss, so that none is rounded to zero, and none where one overflowed."""
     gradients = torch.autograd.grad(
         scaler.scale(loss), list(parameters.values()), create_graph=create_graph, materialize_grads=True
     )
     if not scaler.is_enabled():
-        return gradients
+        return reduce(gradients)
     scale = scaler.scale(torch.ones_like(loss))  # unlike get_scale(), this asks the device for no value
-    return [torch.where(g.isfinite(), g / scale, 0.0) for g in gradients]
+    return reduce([torch.where(g.isfinite(), g / scale, 0.0) for g in gradients])
 
 
 def _named(phase: str, parts: dict[str, Tensor]) -> dict[str, Tensor]:

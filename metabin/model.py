@@ -25,12 +25,12 @@ class ReIDModel(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, 3, H, W) -> pooled features (N, D) and identity logits (N, num_ids)."""
         features = self.extractor(images)  # (N, D)
-        return features, self.classifier(self.neck(features.float()))
+        return features, self.classifier(self.neck(features.to(self.neck.weight.dtype)))
 
     @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) -> the retrieval feature (N, D), to be compared by cosine."""
-        return self.neck(self.extractor(images).float())
+        return self.neck(self.extractor(images).to(self.neck.weight.dtype))
 
 
 def build_model(norm: str, num_ids: int, backbone: str = "streetnet", weights: str | None = None) -> ReIDModel:

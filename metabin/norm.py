@@ -43,6 +43,8 @@ class MixedNorm2d(nn.BatchNorm2d):
             raise TypeError(f"expected floating-point input, got {x.dtype}: convert the images to float first")
         if x.dim() != 4 or x.shape[1] != self.num_features:
             raise ValueError(f"expected input of shape (N, {self.num_features}, H, W), got {tuple(x.shape)}")
+        if not len(x):
+            raise ValueError(f"got an empty batch, {tuple(x.shape)}: give at least one image")
         if x.shape[2] * x.shape[3] < 2:
             raise ValueError(
                 f"instance normalization needs maps larger than 1 x 1, got {tuple(x.shape)}: use larger images"
@@ -179,6 +181,7 @@ class _Fused(torch.autograd.Function):
 
 
 def _differentiate_mix(inputs, ctx, dy):
+    inputs = [t if t is None else t.view_as(t) for t in inputs]  # or what one input owes to another would count twice
     wanted = [tensor for tensor, needed in zip(inputs, ctx.needs_input_grad, strict=False) if needed]
     found = iter(torch.autograd.grad(mix_of_two(*inputs, ctx.eps), wanted, dy, create_graph=True))
     return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)

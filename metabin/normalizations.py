@@ -40,7 +40,7 @@ def then_instance_norm(block: nn.Module) -> nn.Sequential:
     """A block and behind it an IN, whose affine pair starts at (1, 0): DualNorm (Jia et al., BMVC 2019, [17]).
 
     [17] adds IN behind residual additions, with BN as before and on the feature (the BNNeck). In MobileNetV2 a block ends
-    with the addition; in the other backbones a ReLU comes between. The released code of [17] does something else: in
+    with the addition; in the other backbones a ReLU comes between. MetaBIN's released code reads [17] in another way: in
     MobileNetV2's stages 1 to 6 it has IN in the place of BN.
     """
     return nn.Sequential(block, fresh_instance_norm(_last_norm(block))).train(block.training)
@@ -201,12 +201,17 @@ NORMS: dict[str, tuple[Callable[[nn.Module], nn.Module], Callable[[nn.Module], I
 }
 
 
+def _is_full(bn: nn.BatchNorm2d) -> bool:
+    return bn.affine and bn.track_running_stats
+
+
 def convert_norm(model: nn.Module, norm: str) -> nn.Module:
     """Put the normalization `norm` (a key of NORMS) into its places in a model with BatchNorm2d layers; returns the model.
 
     Affine pairs, statistics, device, dtype and mode are carried over; a layer that sits in two places stays one layer.
     Raises ValueError for an unknown name, for a model without a BatchNorm2d or with norms that a conversion puts in
-    (converted before, perhaps), and for one without a place for this method.
+    (converted before, perhaps), for a BatchNorm2d without affine pair or statistics, and for a model without a place for this
+    method.
     """
     if norm not in NORMS:
         raise ValueError(f"unknown norm {norm!r}: choose one of {', '.join(NORMS)}")
@@ -216,6 +221,8 @@ def convert_norm(model: nn.Module, norm: str) -> nn.Module:
         raise ValueError(
             "the model holds other norms than BatchNorm2d already: build it with BatchNorm2d alone and convert it once"
         )
+    if bad := [name for name in everywhere(model) if not _is_full(model.get_submodule(name))]:
+        raise ValueError(f"{bad[0]} has no affine pair or no running statistics, which a conversion takes over")
     what, where = NORMS[norm]
     places = {name: model.get_submodule(name) for name in where(model)}
     if not places:

@@ -13,6 +13,7 @@ def eighteen_points() -> tuple[Tensor, Tensor, Tensor]:
     """Three domains of two people with three images each, by closed form: features (18, 2), pids (18,), domains (18,).
 
     Domains lie around the origin at 80, 45 and 10 degrees; their people lie side by side, close enough to overlap.
+    No two distances are equal: which one is the hardest would be left to rounding.
     """
     features = []
     for domain in range(3):
@@ -22,7 +23,7 @@ def eighteen_points() -> tuple[Tensor, Tensor, Tensor]:
             for image in range(3):
                 turn = math.radians(120 * image + 40 * person + 70 * domain)
                 across = (person - 0.5) * 0.8 + 0.3 * math.cos(turn)
-                along = 2.6 + 0.4 * math.sin(turn)
+                along = 2.6 + 0.4 * math.sin(turn) + 0.007 * len(features)
                 features.append([along * o + across * s for o, s in zip(outward, sideways, strict=True)])
     pids = torch.arange(18) // 3
     return torch.tensor(features), pids, pids // 2

@@ -16,13 +16,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metabin import distributed
 from metabin.augment import colour_jitter, erase, flip_and_crop, normalize
 from metabin.config import Config
-from metabin.images import ImageSet
+from metabin.images import ImageSet, place
 from metabin.meta import Batch, base_step, clamp_rho, cyclic_inner_lr, meta_step, mldg_step, random_direction
 from metabin.model import build_model
 from metabin.norm import balancing_parameters
 from metabin.samplers import PKSampler, split_domains
+
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}  # a run's precision -> what autocast computes in
 
 
 def learning_rate(config: Config, progress: float) -> float:
@@ -33,24 +36,36 @@ def learning_rate(config: Config, progress: float) -> float:
 
 
 class Batches:
-    """Endless augmented mini-batches from random streams of their own, one `Batch` for each domain (or for the pool)."""
+    """Endless augmented mini-batches from random streams of their own, one `Batch` for each domain (or for the pool).
+
+    They come to the device that the labels are on; the set's pixels may lie elsewhere (see `images.place`).
+    """
 
     def __init__(self, config: Config, images: ImageSet, seed: int, pooled: bool = False):
-        self.config, self.images = config, images
+        self.config, self.images, self.device = config, images, images.pids.device
         self.generator = torch.Generator().manual_seed(seed)
-        self.augment_generator = torch.Generator(images.images.device).manual_seed(seed)
+        self.augment_generator = torch.Generator(self.device).manual_seed(seed)
         pids, domains, p = images.pids.cpu(), images.domains.cpu(), config.ids_per_domain
-        room = config.domains_per_batch or images.num_domains
+        room = min(config.domains_per_batch or images.num_domains, images.num_domains)
         domains, p, room = (None, p * room, None) if pooled else (domains, p, room)
         self.sampler = PKSampler(pids, domains, p, config.images_per_id, self.generator, room)
 
     def draw(self) -> list[Batch]:
         """The next mini-batch, by domain: P*K images each."""
-        rows = self.sampler.draw().to(self.images.images.device, non_blocking=True)  # (num_domains, P*K)
-        index = rows.flatten()
-        images = self._augment(self.images.images[index])
+        rows = self.sampler.draw()  # (num_domains, P*K)
+        images = self._augment(self._pick(rows.flatten()))  # (num_domains * P*K, 3, H, W)
+        index = rows.flatten().to(self.device, non_blocking=True)
         parts = (t.chunk(len(rows)) for t in (images, self.images.pids[index], self.images.domains[index]))
         return [Batch(*part) for part in zip(*parts, strict=True)]
+
+    def _pick(self, rows: Tensor) -> Tensor:
+        """The pixels of these images, (N, 3, H, W) uint8, on the device."""
+        pixels = self.images.images
+        if pixels.device == self.device:
+            return pixels.index_select(0, rows.to(self.device, non_blocking=True))
+        picked = torch.empty(len(rows), *pixels.shape[1:], dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        torch.index_select(pixels, 0, rows, out=picked)
+        return picked.to(self.device, non_blocking=True)  # out of pinned memory, so that the host need not wait
 
     def _augment(self, images: Tensor) -> Tensor:
         config, generator = self.config, self.augment_generator
@@ -78,33 +93,59 @@ def precision_for(device: torch.device) -> str:
 class Run:
     """A training run: model, optimizer, random streams and position, all that a checkpoint must hold (Algorithm 1, line 1).
 
-    With the same seed every method starts from the same weights and sees the same base batches: the meta-step draws from
-    streams of its own. Raises ValueError when the images cannot fill a batch, their domains cannot be split, or Algorithm 1
-    has no rho to move.
+    With the same seed every method starts from the same weights, and all but those of one episode see the same base batches:
+    the meta-step draws from streams of its own. Where there are several processes (`distributed`), all make their runs, go
+    on, save and load together; with `sync_stats` they normalize by the statistics of the whole batch. Raises ValueError when
+    the images cannot fill a batch, their domains cannot be split, or Algorithm 1 has no rho to move.
     """
 
-    def __init__(self, config: Config, images: ImageSet, device: torch.device | str | None = None):
+    def __init__(
+        self, config: Config, images: ImageSet, device: torch.device | str | None = None, sync_stats: bool = False
+    ):
         if not torch.equal(images.pids.unique().cpu(), torch.arange(images.num_ids)):
             raise ValueError(f"identities must be numbered 0 ... {images.num_ids - 1}: use images.relabel")
+        if images.images.shape[-2:] != config.size:
+            raise ValueError(f"the configuration is for images of size={config.size}, not for {images!r}")
         self.config, self.iteration = config, 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.precision = precision_for(self.device) if config.precision == "auto" else config.precision
-        self.images = images.to(self.device)
+        self.images, self.placement = place(images, self.device)  # placement says where the pixels are
         root = torch.Generator().manual_seed(config.seed)
         weights_seed, base_seed, meta_seed = torch.randint(2**62, (3,), generator=root).tolist()
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(weights_seed)  # torch.manual_seed would seed every GPU too
             self.model = build_model(config.norm, images.num_ids, config.backbone, config.weights or None)
         self.model.to(self.device, memory_format=torch.channels_last)  # a third faster than contiguous on a CPU
+        self.sync_stats = sync_stats and distributed.world_size() > 1
+        self._agree()
         self.optimizer = self._optimizer()
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
-        self.base_batches = Batches(config, self.images, base_seed, pooled=config.base_sampling == "pooled")
-        self.meta_batches = Batches(config, self.images, meta_seed)
+        self.scaler = distributed.AveragingScaler(self.device.type, enabled=self.precision == "fp16")
+        self.base_batches = Batches(
+            config, self.images, distributed.own_seed(base_seed), pooled=config.base_sampling == "pooled"
+        )
+        self.meta_batches = Batches(config, self.images, distributed.own_seed(meta_seed))
+        own = self.meta_batches.generator, self.meta_batches.augment_generator
+        self.agreed = distributed.agreed_streams(meta_seed, own)  # for the split, for a random direction
+        if distributed.world_size() > 1:
+            self.meta_batches.sampler = distributed.SameDomains(self.meta_batches.sampler, self.agreed[0])
         self._prepare_meta_learning()
+
+    def _agree(self):
+        """Let several processes begin with the same model, after a look whether they have been asked for the same."""
+        settings = dict(
+            configuration=dataclasses.asdict(self.config), images=repr(self.images), precision=self.precision
+        )
+        distributed.check_same(**settings)
+        distributed.copy_first(self.model)
+        if self.sync_stats:
+            distributed.sync_stats(self.model)
 
     def _prepare_meta_learning(self):
         config, self.num_meta_train = self.config, 0
         self.base, *self.criteria = map(config.criterion, ("base", "meta_train", "meta_test"))
+        self.one_episode = config.algorithm in ("mldg", "one_episode")  # one step for weights and rho
+        if config.algorithm == "mldg":
+            self.criteria = [self.base, self.base]
         if config.algorithm == "joint":
             return
         if config.algorithm == "metabin" and not balancing_parameters(self.model.extractor):
@@ -114,7 +155,12 @@ class Run:
             )
         num_domains = self.meta_batches.sampler.num_domains
         self.num_meta_train = int(config.meta_train_share * num_domains + 0.5)
-        split_domains(num_domains, self.num_meta_train, torch.Generator())  # raises if there is no split
+        if not 0 < self.num_meta_train < num_domains:
+            raise ValueError(
+                f"meta-learning needs a domain on each side, but {self.num_meta_train} of {num_domains} would be meta-train "
+                f"(meta_train_share={config.meta_train_share}): give more domains (cameras are some: "
+                'images.cameras_as_domains), or use algorithm="joint"'
+            )
 
     def _optimizer(self) -> torch.optim.SGD:
         """SGD over all that the base step moves, grouped by weight decay and by the step size's multiple of lr."""
@@ -139,8 +185,11 @@ class Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "base_batches": self.base_batches.get_state(),
-            "meta_batches": self.meta_batches.get_state(),
+            "processes": distributed.world_size(),
+            "sync_stats": self.sync_stats,
+            "base_batches": distributed.joined(self.base_batches.get_state()),
+            "meta_batches": distributed.joined(self.meta_batches.get_state()),
+            "agreed": [stream.get_state() for stream in self.agreed],
         }
 
     def load_state_dict(self, state: dict):
@@ -149,19 +198,25 @@ class Run:
         if different := {k for k in mine | state["config"] if mine.get(k) != state["config"].get(k)}:
             names = ", ".join(sorted(different))
             raise ValueError(f"the checkpoint was made with another configuration: {names} differ")
-        for what, own in {"images": repr(self.images), "precision": self.precision}.items():
+        numbers = {"processes": distributed.world_size(), "sync_stats": self.sync_stats}
+        for what, own in (numbers | {"images": repr(self.images), "precision": self.precision}).items():
             if state[what] != own:
                 raise ValueError(f"the checkpoint was made with other {what}: {state[what]}, not {own}")
         self.iteration = state["iteration"]
         for part in ("model", "optimizer", "scaler"):
             getattr(self, part).load_state_dict(state[part])
-        self.base_batches.set_state(state["base_batches"])
-        self.meta_batches.set_state(state["meta_batches"])
+        self.base_batches.set_state(distributed.own_part(state["base_batches"]))
+        self.meta_batches.set_state(distributed.own_part(state["meta_batches"]))
+        for stream, saved in zip(self.agreed, state["agreed"], strict=True):
+            stream.set_state(saved)
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one iteration tells: its number (from 1), its step sizes, its losses (0-d tensors, still on the device)."""
+    """What one iteration tells: its number (from 1), its step sizes, its losses (0-d tensors, still on the device).
+
+    Of several processes, all tell the same: the means of their losses.
+    """
 
     iteration: int
     lr: float
@@ -177,7 +232,7 @@ def join(batches: list[Batch]) -> Batch:
 def train(run: Run) -> Iterator[Step]:
     """An iteration at a time, from where the run stands to its end (Algorithm 1, line 2)."""
     config, model = run.config, run.model
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(run.precision)
+    half = HALF.get(run.precision)
     while run.iteration < config.iterations:
         progress = run.iteration / config.iterations
         lr = learning_rate(config, progress)
@@ -189,7 +244,7 @@ def train(run: Run) -> Iterator[Step]:
         model.train()
         with torch.autocast(run.device.type, half, enabled=half is not None, cache_enabled=False):
             losses = {}
-            if config.algorithm != "mldg" or not now_meta:
+            if not (now_meta and run.one_episode):
                 losses = base_step(model, run.optimizer, join(run.base_batches.draw()), run.base, run.scaler)
                 if config.algorithm != "metabin":
                     clamp_rho(model)
@@ -197,19 +252,20 @@ def train(run: Run) -> Iterator[Step]:
                 losses |= meta_update(run, inner_lr)
 
         run.iteration += 1
+        losses = dict(zip(losses, distributed.average(list(losses.values())), strict=True))
         yield Step(run.iteration, lr, inner_lr, losses)
 
 
 def meta_update(run: Run, inner_lr: float) -> dict[str, Tensor]:
     """Split a mini-batch by domain and make the run's meta-learned step (Algorithm 1, line 7)."""
     config, batches = run.config, run.meta_batches.draw()
-    split = split_domains(len(batches), run.num_meta_train, run.meta_batches.generator)
+    split = split_domains(len(batches), run.num_meta_train, run.agreed[0])
     sides = [join([batches[d] for d in side]) for side in split]
-    options = dict(criteria=run.criteria, order=config.order, scaler=run.scaler)
-    if config.algorithm == "mldg":
+    options = dict(criteria=run.criteria, order=config.order, scaler=run.scaler, reduce=distributed.average)
+    if run.one_episode:
         return mldg_step(run.model, run.optimizer, *sides, inner_lr, run.base, **options)
     if config.control == "random":
-        options["control"] = functools.partial(random_direction, generator=run.meta_batches.augment_generator)
+        options["control"] = functools.partial(random_direction, generator=run.agreed[1])
     needs_logits = any(criterion.needs_logits for criterion in run.criteria)
     return meta_step(run.model if needs_logits else run.model.extractor, *sides, inner_lr, config.outer_lr, **options)
 

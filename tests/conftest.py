@@ -41,4 +41,4 @@ def people() -> ImageSet:
 @pytest.fixture(scope="session")
 def quick() -> Config:
     """MetaBIN on batches of 2 ids x 2 images a domain, for a few iterations."""
-    return demo(ids_per_domain=2, images_per_id=2, iterations=6, crop_pad=1)
+    return demo(size=(32, 16), ids_per_domain=2, images_per_id=2, iterations=6, crop_pad=1)

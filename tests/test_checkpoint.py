@@ -1,6 +1,8 @@
 """Saving, resuming to the bit, sharing weights, and files that must be refused."""
 
 import itertools
+import os
+import stat
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +15,30 @@ from safetensors.torch import save_file
 
 import metabin.checkpoint
 from metabin.augment import normalize
-from metabin.checkpoint import load_model, load_run, save_model, save_run
+from metabin.checkpoint import (
+    Damaged,
+    checkpoints,
+    load_model,
+    load_newest,
+    load_run,
+    save_model,
+    save_newest,
+    save_run,
+)
+from metabin.config import METHODS
 from metabin.model import build_model
 from metabin.train import Run, train
 
-MODES = {"bn": dict(norm="bn"), "joint bin": dict(rho="joint"), "meta bin": dict(), "bf16": dict(precision="bf16")}
+MODES = {
+    "bn": METHODS["bn"],
+    "joint bin": METHODS["bin"],
+    "mldg": METHODS["bin_mldg"],
+    "meta bin": METHODS["metabin"],
+    "random rho": METHODS["random_rho"],
+    "bf16": dict(precision="bf16"),
+    "fp16": dict(precision="fp16"),
+    "pooled, augmented": dict(base_sampling="pooled", colour_jitter=0.2, erasing=0.5),
+}
 
 
 def flat(value, path="") -> dict:
@@ -60,8 +81,8 @@ def test_a_resumed_run_goes_on_to_the_bit_as_if_it_had_never_stopped(people, qui
 
     resumed = Run(config, people, "cpu")
     go_on(resumed, 1)  # whatever it had done before is gone
-    load_run(tmp_path / "runs" / "run.pt", resumed)
-    assert resumed.iteration == 2
+    state = load_run(tmp_path / "runs" / "run.pt", resumed)
+    assert resumed.iteration == 2 and torch.__version__.startswith(state["versions"]["torch"])
     go_on(resumed, 3)
     assert_equal(state_of(resumed), state_of(uninterrupted))
 
@@ -99,19 +120,30 @@ def damaged_files(run: Run, folder: Path) -> dict[str, Path]:
     (folder / "truncated.pt").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.pt").write_bytes(b"")
     (folder / "text.pt").write_text("not a checkpoint")
+    for name, place in {
+        "a bit of the weights": len(whole) // 2,
+        "a bit of the contents": whole.index(b"PK\1\2"),
+    }.items():
+        (folder / f"{name}.pt").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     torch.save({"weights": torch.zeros(3)}, folder / "another dict.pt")
     torch.save(torch.zeros(3), folder / "a tensor.pt")
-    torch.save(run.state_dict() | {"extra": Trap(folder / "sprung")}, folder / "pickled code.pt")
+    state = torch.load(folder / "whole.pt", weights_only=True)
+    torch.save(state | {"metrics": Trap(folder / "sprung")}, folder / "pickled code.pt")
+    torch.save(state | {"run": {"iteration": 3}}, folder / "half a run.pt")
     return {path.stem: path for path in folder.glob("*.pt")}
 
 
-@pytest.mark.parametrize("kind", ["truncated", "empty", "text", "another dict", "a tensor", "pickled code"])
+DAMAGED = ("truncated", "empty", "text", "a bit of the weights", "a bit of the contents")
+FOREIGN = ("another dict", "a tensor", "pickled code", "half a run")
+
+
+@pytest.mark.parametrize("kind", DAMAGED + FOREIGN)
 def test_a_file_that_is_no_checkpoint_is_refused_by_name_and_changes_nothing(quick_run, tmp_path, kind):
     path = damaged_files(quick_run, tmp_path)[kind]
     before = state_of(quick_run)
     with pytest.raises(ValueError, match="checkpoint") as refusal:
         load_run(path, quick_run)
-    assert str(path) in str(refusal.value)
+    assert str(path) in str(refusal.value) and isinstance(refusal.value, Damaged) == (kind in DAMAGED)
     assert len(str(refusal.value)) < 300 and "weights_only" not in str(refusal.value)  # no advice to run the code
     assert not (tmp_path / "sprung").exists()
     assert_equal(state_of(quick_run), before)
@@ -124,22 +156,88 @@ def test_a_missing_file_is_said_to_be_missing(quick_run, tmp_path):
         load_model(tmp_path / "none.safetensors")
 
 
-def half_written(value, path):
-    Path(path).write_bytes(b"half")
-    raise OSError("no space left on device")
+def files(folder: Path) -> dict[str, int]:
+    return {path.name: hash(path.read_bytes()) for path in folder.iterdir()}
 
 
-def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(quick_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("stage", ["open", "fsync", "replace"])
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(quick_run, tmp_path, monkeypatch, stage):
     save_run(tmp_path / "run.pt", quick_run)
     save_model(tmp_path / "model.safetensors", quick_run.model, "bin")
-    before = {path.name: hash(path.read_bytes()) for path in tmp_path.iterdir()}
-    monkeypatch.setattr(metabin.checkpoint.torch, "save", half_written)
-    monkeypatch.setattr(metabin.checkpoint, "save_file", lambda tensors, path, **_: half_written(tensors, path))
+    before = files(tmp_path)
+
+    def full(*_):
+        raise OSError("no space left on device")
+
+    def half_written(path, mode):
+        Path(path).write_bytes(b"half")
+        full()
+
+    if stage == "open":
+        monkeypatch.setattr(metabin.checkpoint, "open", half_written, raising=False)
+    else:
+        monkeypatch.setattr(metabin.checkpoint.os, stage, full)
     with pytest.raises(OSError, match="no space"):
         save_run(tmp_path / "run.pt", quick_run)
     with pytest.raises(OSError, match="no space"):
         save_model(tmp_path / "model.safetensors", quick_run.model, "bin")
-    assert {path.name: hash(path.read_bytes()) for path in tmp_path.iterdir()} == before
+    monkeypatch.undo()
+    assert files(tmp_path) == before
+
+
+def test_a_file_and_its_name_reach_the_disk_before_the_file_is_used(quick_run, tmp_path, monkeypatch):
+    done, fsync, replace_ = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: done.append(stat.S_ISDIR(os.fstat(fd).st_mode)) or fsync(fd))
+    monkeypatch.setattr(os, "replace", lambda *a: done.append("renamed") or replace_(*a))
+    save_run(tmp_path / "run.pt", quick_run)
+    assert done == [False, "renamed", True]  # the file, its new name, the folder
+
+
+# --- a folder of checkpoints ---------------------------------------------------------------------------------------
+
+
+def test_the_last_two_checkpoints_are_kept_by_their_step_and_the_newest_is_loaded(people, quick, tmp_path):
+    run, empty = Run(quick, people, "cpu"), Run(quick, people, "cpu")
+    assert load_newest(tmp_path, empty) is None
+    (tmp_path / "step_best.pt").touch()  # somebody's own
+    for _ in train(run):
+        save_newest(tmp_path, run, {"bytes": run.iteration})
+    assert [path.name for path in checkpoints(tmp_path)] == ["step_000006.pt", "step_000005.pt"]
+    path, state = load_newest(tmp_path, empty)
+    assert (path.name, state["metrics"], empty.iteration) == ("step_000006.pt", {"bytes": 6}, 6)
+    assert (tmp_path / "step_best.pt").exists()
+
+
+def test_steps_beyond_a_million_are_in_order(tmp_path):
+    for n in (999_999, 1_000_000, 20):
+        (tmp_path / f"step_{n:06d}.pt").touch()
+    assert [path.stem for path in checkpoints(tmp_path)] == ["step_1000000", "step_999999", "step_000020"]
+
+
+def test_a_damaged_newest_is_passed_over_in_one_line_and_removed_by_the_next_save(people, quick, tmp_path):
+    run, said = Run(quick, people, "cpu"), []
+    for _ in itertools.islice(train(run), 4):
+        save_newest(tmp_path, run)
+    newest, before = checkpoints(tmp_path)
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    resumed = Run(quick, people, "cpu")
+    assert load_newest(tmp_path, resumed, said.append)[0] == before and resumed.iteration == 3
+    assert len(said) == 1 and str(newest) in said[0]
+    resumed.iteration = 3  # saved again under the same name: the damaged one must not count as one of the two
+    save_newest(tmp_path, resumed)
+    assert checkpoints(tmp_path) == [before]
+    before.write_bytes(b"")
+    with pytest.raises(Damaged, match="no checkpoint in .* is whole"):
+        load_newest(tmp_path, resumed, said.append)
+
+
+def test_a_checkpoint_that_holds_pickled_code_is_refused_and_never_passed_over(quick_run, tmp_path):
+    code = damaged_files(quick_run, tmp_path)["pickled code"]
+    save_newest(tmp_path, quick_run)
+    code.rename(tmp_path / "step_000100.pt")
+    with pytest.raises(ValueError, match="step_000100.pt holds pickled code"):
+        load_newest(tmp_path, quick_run)
+    assert not (tmp_path / "sprung").exists()
 
 
 # --- weights for sharing -------------------------------------------------------------------------------------------
@@ -147,12 +245,12 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(quick_run, tmp
 
 @pytest.mark.parametrize("norm", ["bn", "in", "half", "bin"])
 def test_a_shared_model_embeds_as_the_trained_one_within_half_precision(people, quick, tmp_path, norm):
-    run = Run(replace(quick, norm=norm), people, "cpu")
+    run = Run(replace(quick, norm=norm, algorithm="joint"), people, "cpu")
     go_on(run, 2)
     model, images = run.model.eval(), normalize(people.images[:16])
     save_model(tmp_path / "model.safetensors", model, norm, method="MetaBIN", seed="0")
     shared, notes = load_model(tmp_path / "model.safetensors")
-    assert notes == {"norm": norm, "method": "MetaBIN", "seed": "0"}
+    assert notes == {"norm": norm, "backbone": "streetnet", "method": "MetaBIN", "seed": "0"}
     assert not shared.training and {p.dtype for p in shared.parameters()} == {torch.float32}
     embedding, expected = shared.embed(images), model.embed(images)
     assert ((embedding - expected).norm(dim=1) / expected.norm(dim=1)).max() < 1e-2

@@ -15,7 +15,7 @@ from metabin.streets import World
 from metabin.trials import Task, Trial, run_trial, run_trials
 
 TINY = Task(World(height=32, width=16), sources=(0, 1), targets=(2, 3), train_ids=4, test_ids=4)
-QUICK = demo(ids_per_domain=2, images_per_id=2, meta_train_share=0.5, iterations=2, crop_pad=1)
+QUICK = demo(size=(32, 16), ids_per_domain=2, images_per_id=2, meta_train_share=0.5, iterations=2, crop_pad=1)
 
 
 @pytest.fixture(autouse=True)

@@ -10,17 +10,29 @@ PACKAGE = Path(__file__).resolve().parents[1] / "metabin"
 # From the ground up: a module may use what stands on lower lines. On line 0 nothing uses anything else of the package; the
 # modules of the last line may use each other as long as they don't do it in a circle.
 LAYERS = [
-    {"norm_kernels", "losses", "samplers", "augment", "images", "provenance", "plane", "guard"},
+    {
+        "norm_kernels",
+        "losses",
+        "samplers",
+        "augment",
+        "images",
+        "provenance",
+        "plane",
+        "guard",
+        "certainty",
+        "measuring",
+    },
     {"norm", "datasets", "streets"},
     {"normalizations"},
-    {"backbones"},
+    {"backbones", "distributed"},
     {"model", "config"},
     {"meta", "evaluate", "checkpoint"},
     {"train", "protocols"},
     {"presets", "analysis", "oracle", "progress"},
-    {"command", "meta_study"},
-    {"course", "parameters", "pages", "paper_map", "lesson", "trials", "experiments", "bench"}
-    | {"plotting", "plotting_layers", "plotting_losses", "plotting_meta"},
+    {"flags", "meta_study"},
+    {"command"},
+    {"course", "parameters", "pages", "paper_map", "lesson", "trials", "experiments", "bench", "bench_training"}
+    | {"plotting", "plotting_layers", "plotting_losses", "plotting_meta", "plotting_data"},
 ]
 WORLD = {"provenance", "images", "streets", "datasets"}  # pictures know nothing of networks
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
@@ -28,7 +40,7 @@ TOP = len(LAYERS) - 1
 ONLY_IN = {  # third-party package -> the modules that may use it
     "IPython": {"lesson"},
     "ipywidgets": {"lesson"},
-    "matplotlib": {"lesson", "plotting", "plotting_layers", "plotting_losses", "plotting_meta"},
+    "matplotlib": {"lesson", "plotting", "plotting_layers", "plotting_losses", "plotting_meta", "plotting_data"},
     "matplotlib_inline": {"lesson"},
     "seaborn": {"plotting"},
     "papermill": {"course"},

@@ -234,6 +234,26 @@ def test_an_option_that_no_loss_has_is_refused(option):
         Criterion("triplet", **option)
 
 
+def test_a_loss_refuses_a_misspelt_option_and_too_much_smoothing():
+    features, pids, domains = random_batch()
+    for call in (
+        lambda: id_loss(features, pids, smooth="other"),
+        lambda: scatter_loss(features, domains, "normalised"),
+        lambda: shuffle_loss(features, pids, domains, "any"),
+    ):
+        with pytest.raises(ValueError, match="no loss has the option"):
+            call()
+    with pytest.raises(ValueError, match="label_smoothing=0.9: with 4 identities at most 0.75"):
+        id_loss(features, pids % 4, 0.9, "others")
+    assert id_loss(features[:, :1], pids * 0, 0.0, "others").item() == 0
+
+
+def test_the_id_loss_without_logits_is_refused_with_the_way_out():
+    features, pids, domains = random_batch()
+    with pytest.raises(ValueError, match="needs logits: pass the whole model"):
+        BASE(features, None, Labels(pids, domains))
+
+
 # --- other oracles -------------------------------------------------------------------------------------------------
 
 

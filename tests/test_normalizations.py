@@ -535,3 +535,40 @@ def test_a_model_that_was_converted_is_refused(norm):
 def test_a_model_without_early_blocks_is_refused(norm):
     with pytest.raises(ValueError, match=f"no place for {norm}.*residual blocks"):
         convert_norm(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), norm)
+
+
+@pytest.mark.parametrize("kind", [BatchInstanceNorm2d, SharedBatchInstanceNorm2d, *SWITCHABLE])
+def test_gradients_that_can_be_differentiated_again_are_the_same_gradients(kind):
+    layer = kind(3).double()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.uniform_(0.2, 0.9)
+    x = maps(3).double().requires_grad_()
+    inputs = [x, *layer.parameters()]
+    dy = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(0))
+    once = torch.autograd.grad(layer(x), inputs, dy)
+    again = torch.autograd.grad(layer(x), inputs, dy, create_graph=True)
+    for one, other in zip(once, again, strict=True):
+        torch.testing.assert_close(one, other.detach(), rtol=1e-8, atol=1e-8)
+
+
+def test_a_rho_that_depends_on_the_input_is_differentiated_once_in_either_way():
+    layer, x = BatchInstanceNorm2d(3).double(), maps(3).double().requires_grad_()
+
+    def slope(create_graph):
+        rho = x.mean((0, 2, 3)).sigmoid()
+        y = torch.func.functional_call(layer, {"rho": rho}, x)
+        return torch.autograd.grad(y.square().sum(), x, create_graph=create_graph)[0]
+
+    torch.testing.assert_close(slope(False), slope(True).detach(), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("options", [dict(affine=False), dict(track_running_stats=False)])
+def test_a_norm_without_values_to_take_over_is_refused_by_name(options):
+    with pytest.raises(ValueError, match="^1 has no affine pair or no running statistics"):
+        convert_norm(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, **options)), "half")
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match="empty batch"):
+        BatchInstanceNorm2d(3).eval()(torch.randn(0, 3, 4, 4))

@@ -2,18 +2,19 @@
 
 import ast
 import inspect
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 import torch
 
 from metabin.config import Config, demo
+from metabin.evaluate import evaluate
 from metabin.images import cameras_as_domains, relabel
 from metabin.meta import cyclic_inner_lr
 from metabin.norm import balancing_parameters
-from metabin.presets import CAMERAS, CHOICES, PRESETS, SETTINGS, preset
-from metabin.streets import World, make_streets
+from metabin.presets import CAMERAS, PRESETS, SETTINGS, TABLE, preset
+from metabin.streets import World, make_streets, query_gallery
 from metabin.train import Run, join, train
 
 TESTS = Path(__file__).parent
@@ -26,10 +27,10 @@ def difference(one: Config, other: Config) -> dict[str, tuple]:
 
 
 def test_the_table_has_a_row_for_every_choice_in_order():
-    assert [row.number for row in CHOICES] == [f"D{n}" for n in range(1, 25)]
+    assert [row.number for row in TABLE] == [f"D{n}" for n in range(1, 25)]
 
 
-@pytest.mark.parametrize("row", CHOICES, ids=lambda row: row.number)
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.number)
 def test_a_row_names_fields_code_and_a_test_that_exist(row):
     assert row.fields.keys() <= NAMES and all(len(pair) == 2 for pair in row.fields.values())
     assert inspect.unwrap(row.code).__module__.startswith("metabin.") and row.note.endswith(".")
@@ -44,7 +45,7 @@ def test_the_papers_preset_is_the_configurations_defaults():
 
 
 def test_the_released_preset_differs_in_the_tables_second_column_and_nowhere_else():
-    expected = {name: pair for row in CHOICES for name, pair in row.fields.items() if pair[0] != pair[1]}
+    expected = {name: pair for row in TABLE for name, pair in row.fields.items() if pair[0] != pair[1]}
     assert difference(preset("paper"), preset("released")) == expected
     assert {"base_sampling", "mining", "centroid", "smooth", "decay_norms", "keep_at"} <= expected.keys()
     assert preset("released").keep_at * preset("released").iterations == pytest.approx(100_000)
@@ -62,8 +63,9 @@ def test_cameras_as_domains_are_section_4_2():
     assert (config.backbone, config.outer_lr, config.meta_train_share) == ("resnet50", 0.2, 0.5)
     for formula in ("meta_train", "meta_test"):
         assert config.criterion(formula).weights == Config().criterion(formula).weights | {"id": 1.0}
-    assert config.colour_jitter > 0 and config.ids_per_domain * config.images_per_id * config.domains_per_batch == 96
+    assert config.colour_jitter > 0 and config.domains_per_batch == 0
     theirs = preset("released", "single_source")
+    assert theirs.ids_per_domain * theirs.images_per_id * theirs.domains_per_batch == 96
     assert theirs.iterations / 120 == config.iterations / 100
     assert [round(120 * m) for m in theirs.milestones] == [50, 90]
     assert set(difference(preset(), preset("paper", "supervised"))) <= CAMERAS.keys()
@@ -80,15 +82,23 @@ def test_a_fixed_inner_step_is_the_top():
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_trains_in_every_setting(name, setting, people):
-    small = demo(iterations=2, ids_per_domain=2, images_per_id=2, crop_pad=1)
-    keep = {
-        f: getattr(small, f)
-        for f in ("backbone", "weights", "iterations", "ids_per_domain", "images_per_id", "crop_pad")
-    }
-    config = preset(name, setting, **keep, meta_start=0, domains_per_batch=0)
+    few = dict(size=(32, 16), iterations=2, ids_per_domain=2, images_per_id=2, meta_start=0)
+    config = preset(name, setting, profile="demo", **few)
     images = people if setting == "multi_source" else cameras_as_domains(people)
     for step in train(Run(config, images)):
         assert all(loss.isfinite() for loss in step.losses.values())
+
+
+def test_a_profile_makes_a_preset_smaller_and_keeps_its_choices():
+    config = preset("released", profile="demo")
+    assert (config.backbone, config.size, config.iterations) == ("streetnet", (64, 32), 300)
+    assert (config.mining, config.smooth) == ("any identity", "others")
+    assert preset("paper", "single_source", "gpu").iterations == 13_475 < preset(profile="gpu").iterations
+
+
+def test_the_released_code_keeps_the_last_weights_in_single_source_training_and_cycles_in_five_epochs():
+    config = preset("released", "single_source")
+    assert config.keep_at == 1.0 and config.inner_cycle * 120 == pytest.approx(5)
 
 
 # --- cameras as domains -------------------------------------------------------------------------------------------
@@ -101,7 +111,15 @@ def street():
 
 
 def camera_config(**changes) -> Config:
-    few = dict(domains_per_batch=4, meta_train_share=0.5, ids_per_domain=2, images_per_id=2, crop_pad=1, iterations=2)
+    few = dict(
+        size=(32, 16),
+        domains_per_batch=4,
+        meta_train_share=0.5,
+        ids_per_domain=2,
+        images_per_id=2,
+        crop_pad=1,
+        iterations=2,
+    )
     losses = {name: CAMERAS[name][0] for name in ("meta_train", "meta_test")}
     return demo(**few | losses | changes)
 
@@ -138,13 +156,17 @@ def test_a_single_camera_is_refused_with_the_ways_out(street):
         cameras_as_domains(street[street.camids == 0])
 
 
-def test_more_cameras_than_there_are_cannot_be_asked_for(street):
-    with pytest.raises(ValueError, match="9 domains per batch are asked for, but there are 8"):
-        Run(camera_config(domains_per_batch=9), cameras_as_domains(street))
+def test_a_batch_that_has_room_for_more_cameras_than_there_are_takes_all(street):
+    run = Run(camera_config(domains_per_batch=20), cameras_as_domains(street))
+    assert len(run.base_batches.draw()) == 8 and run.num_meta_train == 4
 
 
 def test_a_supervised_run_is_tested_on_other_people_of_its_own_cameras(street):
-    known = relabel(street[street.pids < 4])
+    known, others = relabel(street[street.pids < 4]), street[street.pids >= 4]
     run = Run(camera_config(domains_per_batch=0), cameras_as_domains(known))
-    assert replace(run.config, seed=1) != run.config and run.model.classifier.out_features == 4
-    assert run.num_meta_train == 4
+    for _ in train(run):
+        pass
+    found = evaluate(run.model, *query_gallery(others))
+    assert run.model.classifier.out_features == 4
+    assert len(found.pids) == (others.camids == 0).sum() and set(found.pids.tolist()) == {4, 5}
+    assert 0 <= found.rank1 <= 1 and 0 < found.mAP <= 1

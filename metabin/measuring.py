@@ -1,0 +1,60 @@
+"""How time and memory are measured: side by side, in one run."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+def paired_seconds(functions: Sequence[Callable[[], object]], device: torch.device, rounds: int) -> list[list[float]]:
+    """Seconds of each function in each round; they take turns, so that other load and warm memory meet them alike."""
+    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    seconds = [[] for _ in functions]
+    for turn in range(rounds + 1):  # the first round warms up
+        for k in range(turn, turn + len(functions)):
+            function, found = functions[k % len(functions)], seconds[k % len(functions)]
+            synchronize()
+            start = time.perf_counter()
+            function()
+            synchronize()
+            found.append(time.perf_counter() - start)
+    return [found[1:] for found in seconds]
+
+
+def median_ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(seconds, reference, strict=True))
+
+
+@contextmanager
+def kept_for_backward(module: nn.Module) -> Iterator[Callable[[], int]]:
+    """Yields a function: how many bytes have been kept for backward since, the module's own parameters left out."""
+    own = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
+    kept = {}  # address -> storage, which stays alive: a freed address would be counted once for two tensors
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield lambda: sum(storage.nbytes() for storage in kept.values())
+
+
+def kept_bytes(layer: nn.Module, x: Tensor) -> int:
+    """Bytes that a forward pass keeps for the backward pass, the layer's own parameters left out."""
+    with kept_for_backward(layer) as kept:
+        layer(x)
+        return kept()
+
+
+def peak_bytes(module: nn.Module, function: Callable[[], object]) -> int:
+    """GPU memory that a function takes at its peak beyond what there is before it, the module's gradients cleared."""
+    module.zero_grad()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    function()
+    return torch.cuda.max_memory_allocated() - before

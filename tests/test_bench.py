@@ -1,0 +1,81 @@
+"""The instruments of the benchmarks, and the claim on memory that they support."""
+
+import json
+
+import pytest
+import torch
+from conftest import make_people
+from torch import nn
+
+from metabin import bench, bench_training
+from metabin.config import demo
+from metabin.measuring import kept_bytes, kept_for_backward, median_ratio, paired_seconds
+from metabin.train import Run
+
+
+def test_functions_take_turns_and_the_first_round_is_left_out():
+    calls = []
+    found = paired_seconds([lambda: calls.append("a"), lambda: calls.append("b")], torch.device("cpu"), rounds=3)
+    assert calls == ["a", "b", "b", "a", "a", "b", "b", "a"]
+    assert [len(seconds) for seconds in found] == [3, 3]
+
+
+def test_a_ratio_is_the_median_over_pairs():
+    assert median_ratio([1.0, 30.0, 4.0], [1.0, 10.0, 2.0]) == 2.0
+
+
+def test_kept_bytes_are_those_that_the_derivatives_need():
+    x = torch.randn(5, 7, requires_grad=True)
+    assert kept_bytes(nn.Tanh(), x) == 5 * 7 * 4  # its output
+    assert kept_bytes(nn.Linear(7, 3), x) == 5 * 7 * 4  # its input; the weight is the layer's own
+    assert kept_bytes(nn.Sequential(nn.Tanh(), nn.Linear(7, 3)), x) == 5 * 7 * 4  # one tensor serves both
+
+
+def test_what_is_freed_in_between_counts_as_well():
+    layer = nn.Tanh()
+    with kept_for_backward(layer) as kept:
+        for _ in range(3):
+            layer(torch.randn(10, requires_grad=True))
+        assert kept() == 3 * 10 * 4
+
+
+def test_the_meta_phases_keep_no_more_for_backward_than_the_base_step():
+    """Figure 2b's claim: 48 and 32 images, one after the other, against 80, and no classifier."""
+    people = make_people(num_domains=5)
+    run = Run(demo(size=(32, 16), crop_pad=1), people, "cpu")
+    base, meta = bench_training.memory(run.model, bench_training.phases(run), run.device)
+    assert 0.4 * base < meta < 0.66 * base  # 48 of 80 are 0.6
+
+
+def test_the_phases_move_what_they_should_and_nothing_else(people, quick):
+    run = Run(quick, people, "cpu")
+    before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    parts = bench_training.phases(run)
+    for name in ("data", "meta-train", "meta"):
+        parts[name]()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in run.model.state_dict().items())
+    parts["base"]()
+    assert not torch.equal(run.model.classifier.weight, before["classifier.weight"])
+
+
+def test_the_training_benchmark_says_and_writes_its_numbers_beside_those_of_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench_training, "IDS", {"cuda": 40, "cpu": 40})
+    monkeypatch.setattr(bench_training, "JPEGS", 6)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    path = tmp_path / "bench.json"
+    path.write_text('{"layer": [1], "training": "old"}')
+    bench.main(["--training", "--backbone", "streetnet", "--size", "32", "16", "--rounds", "1", "--json", str(path)])
+    found = json.loads(path.read_text())
+    assert found["layer"] == [1] and found["training"]["provenance"]["cpus"]
+    row = found["training"]["rows"][0]
+    assert (row["backbone"], row["size"], row["ids"], row["precision"]) == ("streetnet", [32, 16], 40, "fp32")
+    assert all(value > 0 for name, value in row.items() if name.endswith(("_ms", "_mib")) and name != "meta_test_ms")
+    assert row["iteration_over_base"] > 1 and row["meta_mib"] < row["base_mib"]
+    assert "channels_last" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="its peak")
+def test_on_a_gpu_the_meta_phases_peak_below_the_base_step():
+    run = Run(demo(size=(32, 16), crop_pad=1, precision="bf16"), make_people(num_domains=5))
+    base, meta = bench_training.memory(run.model, bench_training.phases(run), run.device)
+    assert meta < base

@@ -1,0 +1,369 @@
+"""Several processes: two compute what one does on the whole batch, draw apart, decide together, and resume together."""
+
+import errno
+import itertools
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make_people
+from torch import nn
+
+import metabin.command
+from metabin import distributed
+from metabin.command import main
+from metabin.config import Config, demo
+from metabin.datasets import write_market1501
+from metabin.meta import Batch
+from metabin.model import build_model
+from metabin.train import Run, join, train
+
+QUICK = demo(size=(32, 16), ids_per_domain=2, images_per_id=2, iterations=2, crop_pad=1, warmup=0.0)
+ID_ONLY = replace(QUICK, base="id", meta_train="id", meta_test="id", lr=1.0, outer_lr=1.0, inner_lr_low=0.1)
+
+
+# --- the harness ---------------------------------------------------------------------------------------------------
+
+
+def _enter(function, number: int, world: int, port: int, folder: Path):
+    """What torchrun does for one process, and its result or its exit code written down."""
+    names = dict(RANK=number, LOCAL_RANK=number, WORLD_SIZE=world, LOCAL_WORLD_SIZE=world)
+    os.environ |= {name: str(value) for name, value in names.items()}
+    os.chdir(folder)
+    os.environ |= dict(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), CUDA_VISIBLE_DEVICES="")
+    sys.stderr = open(folder / f"{number}.txt", "w", buffering=1)
+    torch.set_num_threads(1)
+    torch.save(function(), folder / f"{number}.pt")
+
+
+def in_processes(function, folder: Path, world: int = 2) -> list:
+    """What `function` returns in each of two processes; None from one that didn't reach its end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "metabin.command", "torch._dynamo"])  # takes seconds, once
+    folder.mkdir(parents=True, exist_ok=True)
+    started = [context.Process(target=_enter, args=(function, n, world, port, folder)) for n in range(world)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(120)
+        process.kill()
+    for number in range(world):
+        print((folder / f"{number}.txt").read_text()[-2000:])  # seen where a test fails
+    found = [folder / f"{number}.pt" for number in range(world)]
+    return [torch.load(path) if path.exists() else None for path in found]
+
+
+def joining(function):
+    """The function's result, called where the processes know of each other."""
+    with distributed.processes():
+        return function()
+
+
+# --- two halves and the whole --------------------------------------------------------------------------------------
+
+
+def fixed_batches(part: slice) -> list[list[Batch]]:
+    """Mini-batches in float64 of 3 domains x 2 ids x 4 images, and of every domain this part of its images."""
+    draw, found = torch.Generator().manual_seed(0), []
+    pids = torch.tensor([0, 1]).repeat_interleave(4).repeat(3) + 8 * torch.arange(3).repeat_interleave(8)  # (24,)
+    for _ in range(2 * QUICK.iterations):
+        images = torch.randn(24, 3, 32, 16, dtype=torch.float64, generator=draw)
+        images += torch.randn(3, 3, 1, 1, dtype=torch.float64, generator=draw).repeat_interleave(8, 0)
+        domains = zip(images.chunk(3), pids.chunk(3), (pids // 8).chunk(3), strict=True)
+        found.append([Batch(*(tensor[part] for tensor in domain)) for domain in domains])
+    return found
+
+
+def trained(config: Config, part: slice = slice(None), sync_stats: bool = False) -> dict[str, torch.Tensor]:
+    """Weights and statistics in float64 after two iterations on given batches, split by a given stream."""
+    run = Run(config, make_people(), "cpu", sync_stats)
+    run.model.double()
+    batches = iter(fixed_batches(part))
+    run.base_batches.draw = run.meta_batches.draw = lambda: next(batches)
+    run.agreed[0].manual_seed(5)
+    list(train(run))
+    return run.model.state_dict()
+
+
+CASES = {
+    "metabin": ID_ONLY,
+    "second order": replace(ID_ONLY, order=2),
+    "mldg, second order": replace(ID_ONLY, algorithm="mldg", order=2),
+    "one affine pair": replace(ID_ONLY, norm="bin_shared"),
+    "bn": replace(ID_ONLY, algorithm="joint", norm="bn"),
+    "own statistics": ID_ONLY,
+    "batch-hard": replace(ID_ONLY, base="id + triplet"),
+    "batch-hard, meta-test": replace(ID_ONLY, meta_test="triplet"),
+}
+
+
+def train_halves() -> dict[str, dict[str, torch.Tensor]]:
+    """Every case on this process's half of each identity's images."""
+    half = slice(distributed.rank(), None, 2)
+    return {name: trained(config, half, sync_stats=name != "own statistics") for name, config in CASES.items()}
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory) -> list[dict]:
+    return in_processes(partial(joining, train_halves), tmp_path_factory.mktemp("halves"))
+
+
+def largest_difference(one: dict, other: dict, ending: str = "") -> float:
+    names = [name for name in one if name.endswith(ending)]
+    return max((one[name] - other[name]).abs().max().item() for name in names)
+
+
+@pytest.mark.parametrize("case", list(CASES)[:5])
+def test_two_halves_with_synchronized_statistics_and_cross_entropy_are_one_whole(halves, case):
+    whole = trained(CASES[case])
+    start = Run(CASES[case], make_people(), "cpu").model.double().state_dict()
+    kinds = ("conv1.weight", "classifier.weight", "running_mean", "running_var", "num_batches_tracked")
+    for ending in (*kinds, "rho") if "bin" in CASES[case].norm else kinds:
+        assert any(name.endswith(ending) for name in whole)
+        assert largest_difference(whole, start, ending) > 1e-3  # it moved
+    for process in halves:
+        assert largest_difference(process[case], whole) < 1e-9
+
+
+def test_without_synchronized_statistics_the_weights_are_equal_but_not_the_wholes(halves):
+    one, other = (process["own statistics"] for process in halves)
+    weights = [name for name in one if "running" not in name]
+    assert all(torch.equal(one[name], other[name]) for name in weights)
+    assert largest_difference(one, other, "running_mean") > 1e-3
+    assert largest_difference(one, trained(CASES["own statistics"]), "classifier.weight") > 1e-4
+
+
+@pytest.mark.parametrize(("case", "ending"), [("batch-hard", "conv1.weight"), ("batch-hard, meta-test", "rho")])
+def test_batch_hard_mining_within_halves_is_not_mining_in_the_whole(halves, case, ending):
+    one, other = (process[case] for process in halves)
+    assert largest_difference(one, other) == 0
+    assert largest_difference(one, trained(CASES[case]), ending) > 1e-4
+
+
+# --- what each draws, and what they decide together ----------------------------------------------------------------
+
+
+def drawing() -> dict:
+    """What a process of a run draws and decides, in which every choice is random, and where it stands at the end."""
+    config = replace(QUICK, domains_per_batch=3, control="random", meta_train_share=0.7)
+    run = Run(config, make_people(), "cpu")
+    start = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    streams = [b.get_state()[0] for b in (run.base_batches, run.meta_batches)] + [run.agreed[0].get_state()]
+    batches = [join(run.base_batches.draw()) for _ in range(4)]
+    domains = [[int(part.domains[0]) for part in run.meta_batches.draw()] for _ in range(8)]
+    losses = torch.stack([torch.stack(list(step.losses.values())) for step in train(run)])
+    found = dict(start=start, streams=streams, domains=domains, losses=losses, end=run.model.state_dict())
+    return found | dict(images=[batch.images for batch in batches], saved=run.state_dict()["base_batches"])
+
+
+def overflow() -> list:
+    """One process's gradient is infinite: the weights after a step of the scaler, and its scale."""
+    weight = nn.Parameter(torch.ones(2))
+    optimizer, scaler = torch.optim.SGD([weight], lr=1.0), distributed.AveragingScaler("cpu", init_scale=8.0)
+    seen = []
+    for gradient in (1.0 + distributed.rank(), float("inf") if distributed.rank() else 1.0):
+        scaler.scale(torch.zeros(()))
+        weight.grad = torch.full((2,), 8 * gradient)
+        scaler.step(optimizer)
+        scaler.update()
+        seen += [weight.detach().clone(), scaler.get_scale()]
+    return seen
+
+
+def disagreement() -> str:
+    with pytest.raises(ValueError) as raised:
+        Run(replace(QUICK, seed=distributed.rank()), make_people(), "cpu")
+    return str(raised.value)
+
+
+def no_form() -> str:
+    model = build_model("switchable", 4)
+    with pytest.raises(ValueError) as raised:
+        distributed.sync_stats(model)
+    return str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory) -> list[dict]:
+    functions = drawing, overflow, disagreement, no_form
+    together = partial(joining, partial(call_all, functions))
+    return in_processes(together, tmp_path_factory.mktemp("apart"))
+
+
+def call_all(functions) -> dict:
+    return {function.__name__: function() for function in functions}
+
+
+def test_each_process_draws_from_streams_of_its_own_and_the_first_ones_are_a_single_runs(apart):
+    one, other = (process["drawing"] for process in apart)
+    *_, agreed = one["streams"]
+    distinct = [*one["streams"], *other["streams"][:2]]
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(distinct, 2))
+    assert torch.equal(agreed, other["streams"][2])
+    assert not any(torch.equal(a, b) for a, b in itertools.product(one["images"], other["images"]))
+    alone = drawing()
+    assert all(torch.equal(a, b) for a, b in zip(one["images"], alone["images"], strict=True))
+    assert len(one["saved"]) == 4 and len(alone["saved"]) == 2  # every process's streams are in a checkpoint
+    for a, b in zip(one["saved"], other["saved"], strict=True):
+        assert torch.equal(a, b)
+
+
+def test_all_processes_choose_the_same_domains_and_end_with_the_same_weights(apart):
+    one, other = (process["drawing"] for process in apart)
+    assert one["domains"] == other["domains"]
+    assert {len(set(chosen)) for chosen in one["domains"]} == {3} and len(set(map(tuple, one["domains"]))) > 3
+    assert torch.equal(one["losses"], other["losses"]) and one["losses"].isfinite().all()
+    alone = drawing()["start"]
+    for name in one["end"]:
+        assert torch.equal(one["start"][name], alone[name])
+        assert "running" in name or torch.equal(one["end"][name], other["end"][name])
+    assert not torch.equal(one["end"]["classifier.weight"], alone["classifier.weight"])
+    assert any(not torch.equal(one["end"][name], alone[name]) for name in alone if name.endswith("rho"))
+
+
+def test_where_a_gradient_overflows_in_one_process_all_skip_the_step(apart):
+    for process in apart:
+        first, scale, second, halved = process["overflow"]
+        assert first.tolist() == [-0.5, -0.5]  # 1 - the mean of 1 and 2
+        assert torch.equal(first, second) and (scale, halved) == (8, 4)
+
+
+def test_processes_that_are_asked_for_different_things_all_say_so(apart):
+    lines = {process["disagreement"] for process in apart}
+    assert len(lines) == 1 and "all processes need the same configuration: process 1 has" in lines.pop()
+
+
+def test_a_layer_without_a_synchronized_form_is_refused_by_name(apart):
+    assert all("SwitchableNorm2d has no synchronized form" in process["no_form"] for process in apart)
+
+
+def test_a_machine_with_fewer_gpus_than_processes_says_how_many_to_start(command, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name, value in dict(RANK=0, LOCAL_RANK=0, LOCAL_WORLD_SIZE=2).items():
+        monkeypatch.setenv(name, str(value))
+    with pytest.raises(SystemExit, match="2"):
+        main(command)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("torchrun started 2 processes on a machine with 1 GPU: use --nproc-per-node 1")
+
+
+# --- the command ---------------------------------------------------------------------------------------------------
+
+
+def meddling(arguments: list[str], step: int, act):
+    """The command, in whose second process something happens after a step."""
+    rest = metabin.command.train
+
+    def meddled(run):
+        for made in rest(run):
+            if distributed.rank() == 1 and made.iteration == step:
+                act()
+            yield made
+
+    metabin.command.train = meddled
+    main(arguments)
+
+
+def on_a_full_disk(arguments: list[str]) -> int:
+    """The exit code of the command where the first process's disk is full after a few files."""
+    count, flush = itertools.count(1), os.fsync
+
+    def full(descriptor):
+        if distributed.rank() == 0 and next(count) > 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flush(descriptor)
+
+    os.fsync = full
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    return raised.value.code
+
+
+def stop():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def command(people, tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("pictures")
+    roots = [folder / f"street {domain}" for domain in range(2)]
+    for domain, root in enumerate(roots):
+        write_market1501(people[people.domains == domain], root)
+    small = "--size 32 16 --ids-per-domain 2 --images-per-id 2 --crop-pad 1 --iterations 5 --log-every 1".split()
+    return ["--data-root", *map(str, roots), "--save-every", "0", *small]
+
+
+def assert_same(one, other):
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        one, other = list(one.values()), list(other.values())
+    if isinstance(one, list | tuple):
+        for a, b in zip(one, other, strict=True):
+            assert_same(a, b)
+    else:
+        assert torch.equal(one, other) if torch.is_tensor(one) else one == other
+
+
+def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(command, tmp_path, capsys, monkeypatch):
+    straight, torn = ([*command, "--sync-stats", "--run-dir", str(tmp_path / name)] for name in ("straight", "torn"))
+    words = {}
+    for name, function in {
+        "straight": partial(main, straight),
+        "stopped": partial(meddling, torn, 2, stop),
+        "killed": partial(meddling, torn, 4, kill),
+        "ended": partial(main, torn),
+    }.items():
+        in_processes(function, tmp_path / "words" / name)
+        words[name] = [(tmp_path / "words" / name / f"{number}.txt").read_text().splitlines() for number in range(2)]
+    assert words["stopped"][0][-1].startswith("stopped at step 2") and words["stopped"][1] == []
+    assert "resumed from step 2" in words["killed"][0] and words["killed"][1] == []
+    assert words["killed"][0][-1].startswith("process 0") and "has lost the others" in words["killed"][0][-1]
+    assert words["ended"][0][:2] == [
+        "2 processes on cpu, batch statistics are the whole batch's",
+        "resumed from step 3",
+    ]
+    for name in ("straight", "torn"):
+        rows = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
+    ends = [torch.load(tmp_path / name / "step_000005.pt", weights_only=True)["run"] for name in ("straight", "torn")]
+    assert_same(*ends)
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(torn)
+    assert "with other processes: 2, not 1" in capsys.readouterr().err
+
+
+def test_a_full_disk_of_the_first_process_stops_both_with_one_line(command, tmp_path):
+    codes = in_processes(partial(on_a_full_disk, [*command, "--run-dir", str(tmp_path / "run")]), tmp_path / "words")
+    first, second = ((tmp_path / "words" / f"{number}.txt").read_text().splitlines() for number in range(2))
+    assert codes == [2, 2] and second == []
+    assert "No space left on device; the last good checkpoint is" in first[-1]
+    assert Path(first[-1].split()[-1]).exists()
+
+
+@pytest.mark.slow
+def test_torchrun_trains_with_two_processes_and_stops_with_one_line(command, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    call = [*torchrun, "-m", "metabin.train", *command, "--run-dir", str(tmp_path / "run")]
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(call, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("weights for retrieval") == 1
+    assert done.stderr.count("step 5/5") == 1
