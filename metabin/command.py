@@ -12,6 +12,7 @@ Exit codes: 1 when the training diverged, 2 when something is wrong around it, 1
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 import warnings
@@ -26,7 +27,7 @@ from metabin.checkpoint import load_newest, save_model, save_newest, versions
 from metabin.datasets import list_own
 from metabin.datasets.load import load_images
 from metabin.datasets.protocols import open_protocol
-from metabin.flags import configure, parser
+from metabin.flags import configure, duke, parser, setting_of
 from metabin.images import ImageSet, cameras_as_domains, relabel
 from metabin.progress import Progress, stop_signals
 from metabin.streets import World, make_streets
@@ -43,14 +44,20 @@ def say(line: str):
 
 def open_images(given: argparse.Namespace, size: tuple[int, int]) -> ImageSet:
     """The pictures to train on: a protocol's sources, people's own, or streets; cameras as domains where that is set."""
-    cameras = given.setting != "multi_source"
+    cameras = setting_of(given) != "multi_source"
+    if given.held_out and not given.protocol:
+        raise ValueError("--held-out keeps identities of a protocol's sources: it needs --protocol")
     if given.protocol:
         if not given.data_root or len(given.data_root) > 1:
             raise ValueError("--protocol needs one --data-root: the folder that holds the data sets")
-        found = open_protocol(given.protocol, given.data_root[0], size, CACHE, given.target, opt_in=given.opt_in)
+        found = open_protocol(
+            given.protocol, given.data_root[0], size, CACHE, given.target, given.held_out, given.opt_in
+        )
         for name, reason in found.missing.items():
             say(f"{given.protocol} without {name}: {reason}")
-        images, cameras = found.train, cameras and not found.cameras
+        for line in (*found.remarks, *(f"DukeMTMC-reID is the source: {k} {v}" for k, v in duke(given).items())):
+            say(line)
+        images, cameras = found.train, False  # it has made domains of cameras, where that is its setting
     elif given.data_root:
         with warnings.catch_warnings():  # of a missing query or gallery, which training doesn't need
             warnings.simplefilter("ignore", UserWarning)
@@ -60,6 +67,17 @@ def open_images(given: argparse.Namespace, size: tuple[int, int]) -> ImageSet:
         streets, num_cameras = ([0], 8) if cameras else (range(5), 2)
         images = relabel(make_streets(World(0, *size), streets, 120, num_cameras, cache=CACHE))
     return cameras_as_domains(images) if cameras else images
+
+
+def evaluation(given: argparse.Namespace, folder: Path) -> str:
+    """The command that tests what a protocol's run has left."""
+    words = ["--weights", folder / WEIGHTS, "--data-root", given.data_root[0], "--protocol", given.protocol]
+    words += ["--target", given.target] if given.target else []
+    words += ["--held-out", given.held_out] if given.held_out else []
+    words += ["--opt-in", *given.opt_in] if given.opt_in else []
+    return (
+        f"python -m metabin.protocols {shlex.join(map(str, words))} --json {shlex.quote(str(folder / 'result.json'))}"
+    )
 
 
 def save(folder: Path, run: Run, progress: Progress):
@@ -73,7 +91,8 @@ def save(folder: Path, run: Run, progress: Progress):
 
 def keep_weights(folder: Path, run: Run):
     """The weights for retrieval, as they are now."""
-    notes = {"step": str(run.iteration), "config": json.dumps(asdict(run.config))}
+    data = {"domains": json.dumps(run.images.names), "images": repr(run.images)}
+    notes = {"step": str(run.iteration), "config": json.dumps(asdict(run.config))} | data
     save_model(folder / WEIGHTS, run.model, run.config.norm, run.config.backbone, **notes)
 
 
@@ -125,6 +144,7 @@ def job(given: argparse.Namespace) -> int:
     ):
         images = distributed.after_the_first(lambda: open_images(given, config.size))
         run = Run(config, images, device, given.sync_stats)
+        say(run.placement)
         if distributed.world_size() > 1:
             whose = "the whole batch's" if run.sync_stats else "each one's own"
             say(f"{distributed.world_size()} processes on {run.device.type}, batch statistics are {whose}")
@@ -139,6 +159,8 @@ def job(given: argparse.Namespace) -> int:
             say(f"stopped at step {run.iteration}, saved as {progress.saved}: the same command goes on from there")
         elif distributed.rank() == 0:
             print(f"weights for retrieval: {folder / WEIGHTS}")
+            if given.protocol:
+                print(f"to test them: {evaluation(given, folder)}")
     return number
 
 
@@ -153,7 +175,7 @@ def main(arguments: list[str] | None = None):
         number = job(given)
     except FloatingPointError as error:
         flags.exit(1, line.format(error))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         flags.exit(2, line.format(error))
     except KeyboardInterrupt:
         flags.exit(130, line.format("stopped before the training began"))
