@@ -29,10 +29,21 @@ LAYERS = [
     {"meta", "evaluate", "checkpoint"},
     {"train", "protocols"},
     {"presets", "analysis", "oracle", "progress"},
-    {"flags", "meta_study"},
+    {"flags"},
     {"command"},
-    {"course", "parameters", "pages", "paper_map", "lesson", "trials", "experiments", "bench", "bench_training"}
-    | {"plotting", "plotting_layers", "plotting_losses", "plotting_meta", "plotting_data"},
+    {
+        "course",
+        "parameters",
+        "pages",
+        "paper_map",
+        "lesson",
+        "trials",
+        "experiments",
+        "bench",
+        "bench_training",
+        "protocol_command",
+    }
+    | {"plotting"},
 ]
 WORLD = {"provenance", "images", "streets", "datasets"}  # pictures know nothing of networks
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
@@ -40,7 +51,7 @@ TOP = len(LAYERS) - 1
 ONLY_IN = {  # third-party package -> the modules that may use it
     "IPython": {"lesson"},
     "ipywidgets": {"lesson"},
-    "matplotlib": {"lesson", "plotting", "plotting_layers", "plotting_losses", "plotting_meta", "plotting_data"},
+    "matplotlib": {"lesson", "plotting"},
     "matplotlib_inline": {"lesson"},
     "seaborn": {"plotting"},
     "papermill": {"course"},

@@ -31,9 +31,9 @@ def live(monkeypatch):
 
 def test_show_gives_the_real_source_with_its_file_and_line(published):
     show(plotting.use_style)
-    lines = (lesson.repo_root() / "metabin" / "plotting.py").read_text().splitlines()
+    lines = (lesson.repo_root() / "metabin" / "plotting" / "style.py").read_text().splitlines()
     place, first = published[0]["text/plain"].split("\n")[:2]
-    line = int(re.fullmatch(r"# metabin/plotting\.py, line (\d+)", place)[1])
+    line = int(re.fullmatch(r"# metabin/plotting/style\.py, line (\d+)", place)[1])
     assert first == lines[line - 1] == "def use_style() -> None:"
     assert "matplotlib.style.use(STYLE)" in published[0]["text/markdown"]
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from metabin import meta_study as study
+from metabin.analysis import meta_study as study
 from metabin.config import METHODS, demo
 from metabin.guard import RUNNING
 from metabin.losses import Criterion

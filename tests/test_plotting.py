@@ -3,6 +3,7 @@
 import matplotlib
 import pytest
 import torch
+from matplotlib import pyplot as plt
 
 from metabin import plotting
 from metabin.plotting import (
@@ -19,7 +20,6 @@ from metabin.plotting import (
     draw_rho_history,
     draw_spine,
     draw_step_sizes,
-    plt,
     save,
     smoothed,
 )

@@ -3,11 +3,12 @@
 import matplotlib
 import pytest
 import torch
+from matplotlib import pyplot as plt
 
-from metabin import plotting_layers as layers
 from metabin.analysis import norm_layers
 from metabin.backbones import build_backbone
-from metabin.plotting import METHODS, plt
+from metabin.plotting import METHODS
+from metabin.plotting import layers as layers
 
 matplotlib.use("Agg")
 

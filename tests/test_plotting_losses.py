@@ -6,11 +6,12 @@ from functools import partial
 import matplotlib
 import pytest
 import torch
+from matplotlib import pyplot as plt
 
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
 from metabin.plane import eighteen_points, push
-from metabin.plotting import LOSSES, METHODS, STYLE, plt, save
-from metabin.plotting_losses import (
+from metabin.plotting import LOSSES, METHODS, STYLE, save
+from metabin.plotting.losses import (
     DOMAINS,
     draw_batch,
     draw_chosen,
@@ -137,7 +138,7 @@ def test_the_same_points_give_the_same_bytes(tmp_path):
 def test_the_committed_teaser_shows_what_the_losses_do_today():
     text = (STYLE.parent / "losses.svg").read_text(encoding="utf-8")
     groups = re.findall(r'<g id="Quiver_\d">(.*?)</g>', text, re.DOTALL)
-    assert len(groups) == len(PUSHES), "draw it again: python -m metabin.plotting_losses"
+    assert len(groups) == len(PUSHES), "draw it again: python -m metabin.plotting.losses"
     for group, expected in zip(groups, PUSHES.values(), strict=True):
         outlines = [re.findall(r"[-\d.]+ [-\d.]+", path) for path in re.findall(r'd="(.*?)"', group, re.DOTALL)]
         corners = torch.tensor(

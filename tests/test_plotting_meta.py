@@ -3,11 +3,12 @@
 import matplotlib
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
-from metabin import plotting_meta as drawing
-from metabin.meta_study import GROUPS, Phase, toy_step
-from metabin.plotting import METHODS, plt
+from metabin.analysis.meta_study import GROUPS, Phase, toy_step
+from metabin.plotting import METHODS
+from metabin.plotting import meta as drawing
 
 matplotlib.use("Agg")
 

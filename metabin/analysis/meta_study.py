@@ -1,6 +1,6 @@
 """Numbers about the meta-step: a toy that a pencil can follow, what each line may move, what first order leaves out.
 
-No drawing here: `plotting_meta` turns these numbers into figures (lesson 05).
+No drawing here: `plotting.meta` turns these numbers into figures (lesson 05).
 """
 
 import copy

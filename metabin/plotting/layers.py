@@ -1,6 +1,6 @@
 """How the layer is drawn: what it does to one channel, what it costs, how rho learns, and where each method puts what.
 
-python -m metabin.plotting_layers      # draws figures/layer.svg, the teaser of lesson 03
+python -m metabin.plotting.layers      # draws figures/layer.svg, the teaser of lesson 03
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from metabin.norm import mix_of_two
-from metabin.plotting import METHODS, STYLE, save, to_picture, use_style
+from metabin.plotting.style import METHODS, STYLE, save, to_picture, use_style
 
 INK, FAINT = "#222222", "#999999"
 IMAGES = (

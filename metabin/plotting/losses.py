@@ -1,6 +1,6 @@
 """How losses and batches are drawn: points that are pushed, samples that are chosen, pictures that a batch holds.
 
-python -m metabin.plotting_losses      # draws figures/losses.svg, the teaser of lesson 04
+python -m metabin.plotting.losses      # draws figures/losses.svg, the teaser of lesson 04
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
 from metabin.plane import eighteen_points, push
-from metabin.plotting import LOSSES, STYLE, save, to_picture, use_style
+from metabin.plotting.style import LOSSES, STYLE, save, to_picture, use_style
 
 INK = "#222222"
 DOMAINS = (("#8C510A", "o", 10), ("#6B7785", "s", 9), ("#E377A2", "^", 11))  # colour, marker and its size, by domain

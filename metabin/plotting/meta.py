@@ -1,6 +1,6 @@
 """How the meta-step is drawn: on the toy's two curves, phase by phase, and what first order, free statistics and a clamp do.
 
-python -m metabin.plotting_meta      # draws figures/meta_step.svg, the teaser of lesson 05
+python -m metabin.plotting.meta      # draws figures/meta_step.svg, the teaser of lesson 05
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from metabin.meta_study import GROUPS, Phase, ToyStep, toy_step, toy_walk
-from metabin.plotting import LOSSES, METHODS, STYLE, save, use_style
+from metabin.analysis.meta_study import GROUPS, Phase, ToyStep, toy_step, toy_walk
+from metabin.plotting.style import LOSSES, METHODS, STYLE, save, use_style
 
 INK, FAINT = "#222222", "#999999"
 _OTHER = {"left": "right", "right": "left"}

@@ -1,0 +1,50 @@
+"""How the course draws: `draw_*` functions, numbers in, Figure out. A lesson's own drawings are in a file by its topic."""
+
+from metabin.plotting.results import (
+    draw_comparison,
+    draw_differences,
+    draw_knob,
+    draw_phase,
+    draw_readings,
+    draw_spine,
+    draw_transfer,
+)
+from metabin.plotting.style import LOSSES, METHODS, STYLE, Look, save, to_picture, use_style
+from metabin.plotting.training import (
+    draw_costs,
+    draw_inner_step,
+    draw_losses,
+    draw_progress,
+    draw_rho_history,
+    draw_step_sizes,
+    smoothed,
+)
+from metabin.plotting.worlds import draw_balances, draw_pictures, draw_rankings, draw_two_channels
+
+__all__ = [
+    "LOSSES",
+    "METHODS",
+    "STYLE",
+    "Look",
+    "draw_balances",
+    "draw_comparison",
+    "draw_costs",
+    "draw_differences",
+    "draw_inner_step",
+    "draw_knob",
+    "draw_losses",
+    "draw_phase",
+    "draw_pictures",
+    "draw_progress",
+    "draw_rankings",
+    "draw_readings",
+    "draw_rho_history",
+    "draw_spine",
+    "draw_step_sizes",
+    "draw_transfer",
+    "draw_two_channels",
+    "save",
+    "smoothed",
+    "to_picture",
+    "use_style",
+]

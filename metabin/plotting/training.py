@@ -1,0 +1,136 @@
+"""What happens in a training run (lesson 06)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from metabin.plotting.style import LOSSES, METHODS
+
+
+def smoothed(values: Sequence[float], width: int) -> np.ndarray:
+    """A running mean over up to `width` values, as many as there are at both ends."""
+    sums = np.cumsum([0.0, *values])
+    last = np.minimum(np.arange(len(values)) + width // 2 + 1, len(values))
+    first = np.maximum(np.arange(len(values)) - width // 2, 0)
+    return (sums[last] - sums[first]) / (last - first)
+
+
+def draw_losses(history: Mapping[str, Sequence[float]], width: int = 25) -> Figure:
+    """The losses of every iteration, faint, and their running means; a panel for each phase ("base/id", …), as in Fig. 7."""
+    titles = {"base": "Base step", "meta_train": "Meta-train", "meta_test": "Meta-test"}
+    phases = [phase for phase in titles if any(name.startswith(f"{phase}/") for name in history)]
+    figure, axes = plt.subplots(1, len(phases), figsize=(4.4 * len(phases), 4), squeeze=False)
+    for axis, phase in zip(axes[0], phases, strict=True):
+        for name, values in history.items():
+            if name.startswith(f"{phase}/"):
+                loss, steps = name.partition("/")[2], range(1, len(values) + 1)
+                colour, line = LOSSES[loss]
+                axis.plot(steps, values, color=colour, alpha=0.2, lw=1)
+                axis.plot(steps, smoothed(values, width), color=colour, ls=line, label=loss)
+        axis.set(title=titles[phase], xlabel="iteration", ylim=(0, None))
+        axis.legend()
+    axes[0, 0].set_ylabel("loss")
+    return figure
+
+
+def draw_step_sizes(sizes: Mapping[str, Sequence[float]]) -> Figure:
+    """A panel for each step size over the iterations."""
+    figure, axes = plt.subplots(1, len(sizes), figsize=(5.5 * len(sizes), 3.2), squeeze=False)
+    for axis, (title, values) in zip(axes[0], sizes.items(), strict=True):
+        axis.plot(range(1, len(values) + 1), values, color="#222222")
+        axis.set(title=title, xlabel="iteration", ylim=(0, None))
+    axes[0, 0].set_ylabel("step size")
+    return figure
+
+
+def draw_rho_history(iterations: Sequence[int], summaries: Tensor) -> Figure:
+    """rho over time in each layer and, last, over all channels: mean, and the band that holds half of them, as in Fig. 11.
+
+    summaries (T, layers + 1, 4), each of `analysis.rho_summary`.
+    """
+    count, look = summaries.shape[1], METHODS["metabin"]
+    columns = min(count, 4)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(3.1 * columns, 2.3 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    for i, axis in enumerate(axes.flat):
+        if i >= count:
+            axis.set_visible(False)
+            continue
+        mean_rho, low, _, high = summaries[:, i].T.numpy()  # (T,) each
+        axis.fill_between(iterations, low, high, color=look.colour, alpha=0.25, lw=0)
+        axis.plot(iterations, mean_rho, color=look.colour)
+        axis.set_title("all channels" if i == count - 1 else f"layer {i + 1}", fontsize=13)
+        axis.set(ylim=(0, 1.02), yticks=(0, 0.5, 1))
+    for axis in axes[-1]:
+        axis.set_xlabel("iteration")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("ρ")
+    return figure
+
+
+def draw_costs(costs: Mapping[str, Sequence[float]]) -> Figure:
+    """Where the time of an iteration goes: its parts' medians in one bar, in milliseconds, and each part's share."""
+    looks = {
+        "data": ("#DDDDDD", ""),
+        "base step": ("#88CCEE", "//"),
+        "meta-train": ("#DDCC77", ""),
+        "meta-test": ("#CC6677", ".."),
+    }
+    medians = {part: 1000 * float(np.median(seconds)) for part, seconds in costs.items()}
+    figure, axis = plt.subplots(figsize=(10, 3))
+    left, total = 0.0, sum(medians.values())
+    for part, width in medians.items():
+        colour, hatch = looks[part]
+        axis.barh(0, width, left=left, color=colour, hatch=hatch, label=f"{part}, {width:.0f} ms ({width / total:.0%})")
+        left += width
+    axis.set(xlabel="milliseconds of one iteration", yticks=[], xlim=(0, 1.02 * total))
+    axis.grid(axis="y", visible=False)
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def draw_progress(iterations: Sequence[int], rates: Sequence[float], committed: Mapping[str, float]) -> Figure:
+    """Rank-1 of a training MetaBIN over its iterations, and of finished networks as level lines."""
+    figure, axis = plt.subplots(figsize=(8.5, 4.2))
+    look = METHODS["metabin"]
+    axis.plot(iterations, [100 * r for r in rates], color=look.colour, marker=look.marker, ms=14, label="this run")
+    for method, rate in committed.items():
+        other = METHODS[method]
+        axis.axhline(
+            100 * rate,
+            color=other.colour,
+            ls=other.line if method != "metabin" else ":",
+            label=f"{other.name}, trained",
+        )
+    axis.set(xlabel="iteration", ylabel="Rank-1 (%)", ylim=(0, 100), xlim=(0, None))
+    figure.legend(loc="outside right center")
+    return figure
+
+
+def draw_inner_step(
+    changes: Mapping[str, Mapping[str, Tensor]], step_sizes: Sequence[float], titles: Mapping[str, str]
+) -> Figure:
+    """What an inner step changes, by its size: a panel for each quantity of `titles`, a line for each loss.
+
+    changes: of `analysis.inner_step_changes`, loss -> quantity -> (sizes, 3); the bars are its intervals. rho's own move is
+    drawn as it is, everything else in points (percent).
+    """
+    figure, axes = plt.subplots(1, len(titles), figsize=(4.1 * len(titles), 4.4), squeeze=False)
+    for axis, (quantity, title) in zip(axes[0], titles.items(), strict=True):
+        for i, (loss, values) in enumerate(changes.items()):
+            colour, line = LOSSES[loss]
+            middle, low, high = values[quantity].T.numpy() * (1 if quantity == "move" else 100)  # (sizes,) each
+            x = np.arange(len(step_sizes)) + 0.14 * (i - 1)
+            bars = [middle - low, high - middle]
+            axis.errorbar(x, middle, bars, color=colour, ls=line, marker="osD"[i], elinewidth=1.6, label=loss)
+        axis.axhline(0, color="#999999", lw=1.5, zorder=0)
+        axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
+        axis.set_xlabel("inner step size β")
+        axis.set_title(title, fontsize=14)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(changes))
+    return figure

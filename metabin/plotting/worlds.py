@@ -1,0 +1,88 @@
+"""Pictures, rank lists, and the two-channel world of lesson 02."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from torch import Tensor
+
+from metabin.plotting.style import METHODS, to_picture
+
+
+def draw_pictures(rows: Mapping[str, Tensor], gap: int = 2, scale: float = 0.022) -> Figure:
+    """One row of pictures (N, 3, H, W) uint8 for each label, on a common white ground; `scale` is inches per pixel."""
+    count = max(len(images) for images in rows.values())
+    height, width = next(iter(rows.values())).shape[-2:]
+    figure, axes = plt.subplots(
+        len(rows),
+        1,
+        figsize=(scale * count * (width + gap) + 1.6, scale * len(rows) * (height + gap) + 0.1),
+        squeeze=False,
+    )
+    for axis, (label, images) in zip(axes[:, 0], rows.items(), strict=True):
+        strip = np.full((height, count * (width + gap) - gap, 3), 255, np.uint8)
+        for i, image in enumerate(images):
+            strip[:, i * (width + gap) : i * (width + gap) + width] = to_picture(image)
+        axis.imshow(strip)
+        axis.set(xticks=[], yticks=[])
+        axis.set_ylabel(label, rotation=0, ha="right", va="center")
+        axis.spines[:].set_visible(False)
+    return figure
+
+
+def draw_rankings(rankings: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:
+    """Rank lists, one row for each label: the query (3, H, W), the best gallery images (K, 3, H, W), right or not (K,).
+
+    A right picture has a solid green frame and a tick, a wrong one a dashed vermilion frame.
+    """
+    count = 1 + max(len(images) for _, images, _ in rankings.values())
+    figure, axes = plt.subplots(len(rankings), count, figsize=(1.0 * count + 1.2, 2.05 * len(rankings)), squeeze=False)
+    for row, (label, (query, images, right)) in zip(axes, rankings.items(), strict=True):
+        for axis, picture in zip(row, [query, *images], strict=True):
+            axis.imshow(to_picture(picture))
+            axis.set(xticks=[], yticks=[])
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=12)
+        row[0].set_title("query", fontsize=12, loc="center", fontweight="normal")
+        row[0].spines[:].set_visible(False)
+        for rank, (axis, hit) in enumerate(zip(row[1:], right.tolist(), strict=True), 1):
+            axis.set_title(f"{rank} ✓" if hit else f"{rank}", fontsize=12, loc="center", fontweight="normal")
+            for spine in axis.spines.values():
+                spine.set(visible=True, linewidth=4, edgecolor="#009E73" if hit else "#C84B00")
+                spine.set(linestyle="-" if hit else (0, (2, 1)), capstyle="butt")
+    return figure
+
+
+def draw_balances(balances: Mapping[str, Tensor]) -> Figure:
+    """A histogram of all balancing parameters (C,) for each label, from IN (0) to BN (1)."""
+    figure, axes = plt.subplots(1, len(balances), figsize=(5 * len(balances), 3.2), sharey=True, squeeze=False)
+    for axis, (label, rho) in zip(axes[0], balances.items(), strict=True):
+        look = next(look for look in METHODS.values() if look.name == label)
+        axis.hist(rho.cpu().numpy(), bins=np.linspace(0, 1, 21), color=look.colour, hatch=look.hatch)
+        axis.set(title=label, xlabel="ρ   (0: IN, 1: BN)", xlim=(0, 1))
+    axes[0, 0].set_ylabel("channels")
+    return figure
+
+
+def draw_two_channels(panels: Mapping[str, Tensor], people: Sequence[int], streets: Sequence[int]) -> Figure:
+    """The two-channel world: one panel per label with its images (N, 2, 1, 2), each a line between its two pixels.
+
+    Across: the channel of style; up: the channel of identity. Filled or not says which person (0 or 1), the marker which
+    street: 0 and 1 are known, 2 is new.
+    """
+    size = max(9, 3.9 * len(panels)), 4.3
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
+    ink, fills, markers = "#222222", ("#222222", "white"), (("o", 11), ("s", 11), ("*", 17))
+    for axis, (label, images) in zip(axes[0], panels.items(), strict=True):
+        for image, person, street in zip(images.detach(), people, streets, strict=True):
+            x, y = image[:, 0].numpy()  # (2,) pixels each
+            marker, size = markers[street]
+            axis.plot(x, y, color="#999999", lw=1.5, marker=marker, ms=size, mfc=fills[person], mec=ink)
+        axis.set(title=label, xlabel="style channel", ylim=(-1.6, 1.6))
+    axes[0, 0].set_ylabel("identity channel")
+    dots = [Line2D([], [], marker="o", ms=11, mfc=fill, mec=ink, ls="") for fill in fills]
+    dots += [Line2D([], [], marker=marker, ms=size, color="#999999", ls="") for marker, size in markers]
+    names = ("person 1", "person 2", "street A", "street B", "unseen street")
+    figure.legend(dots, names, loc="outside lower center", ncols=5, columnspacing=1.2, handletextpad=0.2)
+    return figure

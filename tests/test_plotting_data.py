@@ -1,0 +1,150 @@
+"""The figures of lesson 11: every number where it belongs, and the committed teaser up to date."""
+
+import re
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from metabin.certainty import half_width
+from metabin.plotting import METHODS, STYLE, save
+from metabin.plotting.data import (
+    RankList,
+    ablation_steps,
+    draw_chance,
+    draw_half_widths,
+    draw_published,
+    draw_rank_lists,
+    draw_rules,
+    draw_selection,
+    draw_teaser,
+    draw_two_areas,
+)
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def markers(axis, kind=None):
+    """x and y of every single marker, of one kind or of all."""
+    lines = [line for line in axis.lines if len(line.get_xdata()) == 1]
+    return [tuple(line.get_xydata()[0]) for line in lines if kind in (None, line.get_marker())]
+
+
+def test_every_picture_of_a_rank_list_names_its_camera_and_says_twice_whether_it_is_right():
+    images = torch.zeros(3, 3, 8, 4, dtype=torch.uint8)
+    found = RankList(images[0], images, torch.tensor([True, False, True]), 0, [1, 0, 1])
+    axes = draw_rank_lists({"first": found, "second": found._replace(query_camera=4)}).axes
+    assert [axis.get_xlabel() for axis in axes] == [f"cam {n}" for n in (1, 2, 1, 2, 5, 2, 1, 2)]
+    for axis, right in zip(axes[1:4], (True, False, True), strict=True):
+        assert ("✓" in axis.get_title()) == right == (axis.spines["left"].get_linestyle() == "-")
+    assert axes[1].spines["left"].get_edgecolor() != axes[2].spines["left"].get_edgecolor()
+
+
+def title(axis):
+    """Left in the house style, else in the middle."""
+    return axis.get_title(loc="left") or axis.get_title()
+
+
+def area(axis):
+    """Of what is filled in a panel, by the shoelace formula."""
+    total = 0.0
+    for collection in axis.collections:
+        x, y = collection.get_paths()[0].vertices.T
+        total += abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+    return total
+
+
+@pytest.mark.parametrize(
+    "right, step, trapezoid",
+    [
+        ([1, 0, 1, 0, 0, 1], (1 + 2 / 3 + 3 / 6) / 3, (1 + (1 / 2 + 2 / 3) / 2 + (2 / 5 + 3 / 6) / 2) / 3),
+        ([0, 0, 0, 1], 1 / 4, 1 / 8),
+        ([1, 1], 1, 1),
+    ],
+)
+def test_the_filled_area_is_the_average_precision_of_each_definition(right, step, trapezoid):
+    for axis, expected in zip(draw_two_areas(right).axes, (step, trapezoid), strict=True):
+        assert area(axis) == pytest.approx(expected)
+        assert title(axis).endswith(f"{expected:.3f}")
+
+
+def test_a_bar_for_each_method_under_each_rule():
+    rates = {"one": {"bn": 0.1, "metabin": 0.7}, "two": {"bn": 0.4, "metabin": 0.8}}
+    (axis,) = draw_rules(rates).axes
+    heights = {container.get_label(): [bar.get_height() for bar in container] for container in axis.containers}
+    assert heights == {"BN": pytest.approx([10, 40]), "MetaBIN": pytest.approx([70, 80])}
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["one", "two"]
+    assert axis.containers[0][0].get_hatch() == METHODS["bn"].hatch
+
+
+def test_targets_stand_at_their_queries_and_half_widths_over_the_band_of_differences():
+    targets = {"a": (0.5, 100), "b": (0.8, 400)}
+    (axis,) = draw_half_widths(targets, [0.3, 0.1, 2.0]).axes
+    assert markers(axis) == [(n, pytest.approx(100 * half_width(rate, n))) for rate, n in targets.values()]
+    labels = [line.get_label() for line in axis.lines if len(line.get_xdata()) == 1]
+    assert labels == ["a, 100 queries: ±9.8", "b, 400 queries: ±3.9"]
+    (band,) = axis.patches
+    assert (band.get_bbox().y0, band.get_bbox().y1) == (0.1, 2.0)
+
+
+def test_tests_with_the_wrong_sign_are_hatched_and_counted():
+    draws = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 3.0, 4.0])
+    (axis,) = draw_chance({"step": (1.5, draws)}).axes
+    right, wrong = axis.containers
+    assert sum(bar.get_height() for bar in right) == 5 and sum(bar.get_height() for bar in wrong) == 3
+    assert all(bar.get_hatch() for bar in wrong) and not any(bar.get_hatch() for bar in right)
+    assert "truth +1.5, wrong sign 38%" in title(axis)
+    assert axis.lines[0].get_xdata()[0] == 1.5
+
+
+def test_each_rule_marks_its_checkpoint_and_an_oracle_is_hollow():
+    lines = {"held-out": [0.2, 0.6, 0.5], "target": [0.3, 0.2, 0.1]}
+    above, axis = draw_selection([10, 20, 30], lines, {"last": 30, "held-out": 20, "target (oracle)": 10}).axes
+    assert markers(above) == [(30, 0), (20, 1), (10, 2)]
+    assert [line.get_markerfacecolor() == "white" for line in above.lines] == [False, False, True]
+    assert [line.get_ydata().tolist() for line in axis.lines] == [
+        pytest.approx([20, 60, 50]),
+        pytest.approx([30, 20, 10]),
+    ]
+
+
+@pytest.mark.parametrize("ours", [None, 63.2])
+def test_what_was_not_run_is_said_and_not_drawn(ours):
+    (axis,) = draw_published([("A", 50.0), ("B", 60.0)], ours).axes
+    assert markers(axis, METHODS["paper"].marker) == [(50, 0), (60, 1)]
+    assert markers(axis, METHODS["metabin"].marker) == ([] if ours is None else [(63.2, 2)])
+    assert ("not run" in [text.get_text() for text in axis.texts]) == (ours is None)
+
+
+def test_the_same_numbers_give_the_same_bytes(tmp_path):
+    one, two = (save(draw_teaser(), tmp_path / f"{name}.svg").read_bytes() for name in "ab")
+    assert one == two and len(one) > 1000
+
+
+def test_the_teaser_shows_the_printed_rates_on_one_split():
+    (axis,) = draw_teaser().axes
+    printed = [(0.569, 316), (0.725, 100), (0.497, 125), (0.797, 60)]  # MetaBIN in Table 1; VIPeR, PRID, GRID, i-LIDS
+    assert markers(axis) == [(n, pytest.approx(100 * half_width(rate, n))) for rate, n in printed]
+    band = axis.patches[0].get_bbox()
+    assert (
+        (band.y0, band.y1) == (pytest.approx(0.1), pytest.approx(1.2)) == (min(ablation_steps()), max(ablation_steps()))
+    )
+
+
+def test_the_committed_teaser_is_todays(tmp_path):
+    """By where its ticks and markers stand."""
+    with matplotlib.style.context(STYLE):
+        today = save(draw_teaser(), tmp_path / "splits.svg")
+    drawn, kept = (
+        [float(x) for xy in re.findall(r'<use [^>]*?x="(.*?)" y="(.*?)"', path.read_text(encoding="utf-8")) for x in xy]
+        for path in (today, STYLE.parent / "splits.svg")
+    )
+    assert len(drawn) > 10 and kept == pytest.approx(drawn, abs=1), "draw it again: python -m metabin.plotting.data"
