@@ -175,7 +175,9 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def _download(name: str) -> tuple[str, dict[str, Tensor]]:
     if name not in (*RESNETS, "mobilenetv2_x1_0"):
-        other = "the path of deep-person-reid's file, or to '' for random ones" if name.startswith("mobilenet") else "''"
+        other = (
+            "the path of deep-person-reid's file, or to '' for random ones" if name.startswith("mobilenet") else "''"
+        )
         raise ValueError(f"torchvision has no ImageNet weights of {name}: set weights (--weights) to {other}")
     from torchvision.models import get_model_weights
 

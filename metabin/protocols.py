@@ -94,6 +94,7 @@ def report(experiment: Experiment, found: Found) -> dict:
         "protocol": experiment.protocol,
         "sources": {s.name: {"ids": len(s.ids), "images": len(s)} for s in experiment.sources},
         "missing": dict(experiment.missing),
+        "remarks": list(experiment.remarks),
         "held_out": {name: test.origin for name, test in experiment.validation.items()},
         "targets": targets,
         "average": average,
@@ -184,3 +185,9 @@ def select(candidates: Sequence[Candidate]) -> list[dict]:
     return [
         {"rule": rule, **chosen._asdict(), "may_be_claimed": "oracle" not in rule} for rule, chosen in rules.items()
     ]
+
+
+if __name__ == "__main__":
+    from metabin.protocol_command import main
+
+    main()

@@ -137,8 +137,16 @@ def write_cuhksysu(root: Path) -> Path:
 
 
 def write_cuhksysu_cropped(root: Path) -> Path:
+    """As the copy that most people have."""
+    names = [f"p{person}_s{name[1:-4]}_{k}.jpg" for person, rows in SYSU.items() for k, (name, _) in enumerate(rows, 1)]
+    write_all(root / "cropped_images", names)
+    return root
+
+
+def write_cuhksysu_matlab(root: Path) -> Path:
+    """As its own MATLAB script cuts persons out."""
     names = [
-        f"p{person:05d}_n{k:02d}_s00001_hard0.png" for person, scenes in SYSU.items() for k in range(1, len(scenes) + 1)
+        f"p{person:05d}_n{k:02d}_s00001_hard0.png" for person, rows in SYSU.items() for k in range(1, len(rows) + 1)
     ]
     write_all(root / "cropped_image", names)
     return root

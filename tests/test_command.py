@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import torch
 
 import metabin.checkpoint
 import metabin.command
+import metabin.protocol_command
 from metabin.augment import normalize
 from metabin.checkpoint import checkpoints, load_model
 from metabin.command import main, open_images
@@ -203,6 +205,63 @@ def test_cameras_that_a_protocol_made_domains_of_stay_as_they_are(tmp_path, monk
     words = "--data-root . --protocol supervised --setting supervised".split()
     names = open_images(parser().parse_args(words), (32, 16)).names
     assert len(names) == 4 and all(name.count("camera") == 1 for name in names)
+
+
+def test_a_protocol_brings_its_setting_and_duke_its_outer_step(capsys):
+    market = flags("--protocol", "market_duke", "--preset", "released")
+    assert market == flags("--setting", "single_source", "--preset", "released") != flags("--preset", "released")
+    assert flags("--protocol", "supervised") == flags("--setting", "supervised") != flags()
+    assert flags("--protocol", "no_duke") == flags("--protocol", "leave_one_out") == flags()
+    words = "--protocol market_duke --target market1501".split()
+    assert flags(*words) == replace(flags("--protocol", "market_duke"), outer_lr=0.5)
+    assert flags(*words, "--outer-lr", "0.3").outer_lr == 0.3
+    for protocol, setting in (("market_duke", "multi_source"), ("no_duke", "single_source")):
+        code, line = exit_of(["--data-root", ".", "--protocol", protocol, "--setting", setting], capsys)
+        assert code == 2 and f"not {setting}: leave --setting out" in line
+
+
+def test_what_is_unusual_about_the_sources_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fake_datasets.write_dukemtmc(tmp_path / "duke")
+    words = "--data-root . --protocol market_duke --target market1501 --opt-in dukemtmc".split()
+    open_images(parser().parse_args(words), (32, 16))
+    said = capsys.readouterr().err
+    assert "dukemtmc: not a complete copy: train has 1 of 702 persons" in said
+    assert "DukeMTMC-reID is the source: outer_lr 0.5" in said
+
+
+def test_identities_are_held_out_of_a_protocols_sources_only(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fake_datasets.write_cuhk02(tmp_path / "cuhk02")
+    words = "--data-root . --protocol no_duke --held-out 3".split()
+    assert open_images(parser().parse_args(words), (32, 16)).num_ids == 10 - 3
+    code, line = exit_of(["--held-out", "3"], capsys)
+    assert code == 2 and "it needs --protocol" in line
+
+
+def test_a_protocols_run_ends_with_the_command_that_tests_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fake_datasets.write_cuhk02(tmp_path / "my sets" / "cuhk02")
+    fake_datasets.write_cuhksysu_cropped(tmp_path / "my sets" / "cuhksysu")
+    fake_datasets.write_cuhk03_extracted(tmp_path / "my sets" / "cuhk03")
+    images = "--ids-per-domain 2 --images-per-id 2 --size 32 16 --crop-pad 1 --iterations 1".split()
+    main(["--data-root", "my sets", "--protocol", "no_duke", "--run-dir", "run", *images])
+    line = capsys.readouterr().out.splitlines()[-1]
+    words = shlex.split(line.removeprefix("to test them: "))
+    assert words[:3] == ["python", "-m", "metabin.protocols"]
+    given = metabin.protocol_command.parser().parse_args(words[3:])
+    assert (given.data_root, given.protocol, given.json) == (Path("my sets"), "no_duke", Path("run/result.json"))
+    notes = load_model(given.weights)[1]
+    assert json.loads(notes["domains"]) == ["cuhk02", "cuhk03", "cuhksysu"]
+
+
+def test_a_missing_package_is_said_in_one_line(command, capsys, monkeypatch):
+    def without(*_):
+        raise ImportError("reading cuhk-03.mat needs h5py")
+
+    monkeypatch.setattr(metabin.command, "open_images", without)
+    code, line = exit_of(command, capsys)
+    assert code == 2 and "needs h5py" in line
 
 
 def test_sets_that_are_read_on_request_can_be_requested():

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.io import savemat
 
 from metabin.datasets import SETS, list_own, read_market1501, write_market1501
 from metabin.datasets.cuhk03 import read_inside
@@ -309,7 +311,7 @@ def test_half_a_set_is_an_error_that_names_what_is_missing_or_a_warning(tmp_path
     with pytest.raises(ValueError, match="cam_b holds no picture"):
         SETS["viper"].find(tmp_path)
     (tmp_path / "viper" / "cam_b").rmdir()
-    with pytest.raises(FileNotFoundError, match="cam_b is missing"):
+    with pytest.raises(FileNotFoundError, match="lacks cam_b"):
         SETS["viper"].find(tmp_path)
     fake.write_market1501(tmp_path / "market")
     for file in (tmp_path / "market" / "query").iterdir():
@@ -376,6 +378,19 @@ def test_cuhk03_is_divided_where_its_new_protocol_lies_beside_it(write, tmp_path
     assert listing.left_out == {"pictures that cuhk03_new_protocol_config_detected.mat doesn't name": 2}
 
 
+def test_cuhk03s_division_may_count_in_decimals(tmp_path, monkeypatch):
+    fake.write_cuhk03_extracted(tmp_path)
+    monkeypatch.setattr(
+        fake,
+        "savemat",
+        lambda file, content: savemat(
+            file, {key: value if key == "filelist" else value.astype(float) for key, value in content.items()}
+        ),
+    )
+    fake.write_cuhk03_division(tmp_path)
+    assert [len(SETS["cuhk03"].read(tmp_path).part(part)) for part in ("train", "query", "gallery")] == [3, 1, 1]
+
+
 def test_cuhk03_np_is_read_from_its_detected_boxes(tmp_path):
     fake.write_cuhk03_np(tmp_path / "cuhk03-np")
     assert [row[1:] for row in rows(SETS["cuhk03"].read(tmp_path))] == [
@@ -409,10 +424,11 @@ def test_cuhk_sysus_boxes_cut_out_what_matlab_cuts_out(data_root):
         assert np.array_equal(pixels[top:bottom, left:right], matlab)
 
 
-def test_cuhk_sysu_is_read_from_pictures_that_were_cut_out_already(tmp_path):
-    fake.write_cuhksysu_cropped(tmp_path / "CUHK-SYSU")
+@pytest.mark.parametrize("write", [fake.write_cuhksysu_cropped, fake.write_cuhksysu_matlab])
+def test_cuhk_sysu_is_read_from_pictures_that_were_cut_out_already(write, tmp_path):
+    write(tmp_path / "CUHK-SYSU")
     listing = SETS["cuhksysu"].read(tmp_path)
-    assert [row[1:] for row in rows(listing)] == [row[1:] for row in TREES["cuhksysu"]]
+    assert sorted(row[1:] for row in rows(listing)) == sorted(row[1:] for row in TREES["cuhksysu"])
     assert all(picture.box is None for picture in listing.pictures)
 
 
@@ -441,9 +457,72 @@ def test_what_msmt17s_lists_name_and_the_disk_lacks_is_counted(tmp_path):
     (tmp_path / "list_query.txt").write_text("\n0000/0000_000_01_0303morning_0100_0.jpg\n")
     with pytest.raises(ValueError, match="list_query.txt, line 2: expected a path and a person's number"):
         SETS["msmt17"].find(tmp_path)
-    (tmp_path / "list_query.txt").unlink()
-    with pytest.raises(FileNotFoundError, match="list_query.txt"):
+    for name in ("list_query.txt", "list_val.txt"):
+        (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match="lacks list_val.txt, list_query.txt"):
         SETS["msmt17"].find(tmp_path)
+
+
+@pytest.mark.parametrize("release", [("train", "test"), ("mask_train_v2", "mask_test_v2")])
+def test_msmt17s_lists_may_name_the_folder_as_well(release, tmp_path):
+    fake.write_msmt17(tmp_path, *release)
+    for file in tmp_path.glob("list_*.txt"):
+        place = release[file.stem in ("list_query", "list_gallery")]
+        file.write_text("".join(f"{place}/{line}\n" for line in file.read_text().splitlines()))
+    assert rows(SETS["msmt17"].read(tmp_path)) == TREES["msmt17"]
+
+
+def test_a_list_of_msmt17_of_which_nothing_is_there_is_an_error(tmp_path):
+    fake.write_msmt17(tmp_path)
+    shutil.rmtree(tmp_path / "test")
+    with pytest.raises(ValueError, match=r"none of the pictures of .*list_query.txt is in .*test, e.g. 0000/0000_000"):
+        SETS["msmt17"].find(tmp_path)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_names_of_folders_and_lists_are_found_in_whatever_case(name, tmp_path):
+    fake.FAKES[name][0](tmp_path)
+    names = {part for p in SETS[name].read(tmp_path).pictures for part in p.file.relative_to(tmp_path).parts[:-1]}
+    others = [path for path in sorted(tmp_path.rglob("*"), reverse=True) if path.suffix in (".txt", ".mat")]
+    for path in others + [path for path in sorted(tmp_path.rglob("*"), reverse=True) if path.name in names]:
+        path.rename(path.with_name(path.name.swapcase()))
+    assert [row[1:] for row in rows(SETS[name].read(tmp_path))] == [row[1:] for row in TREES[name]]
+
+
+def test_of_several_copies_the_one_with_the_most_pictures_is_read_and_the_others_are_named(tmp_path):
+    for place in ("market old", "market1501", "Market-new"):
+        fake.write_market1501(tmp_path / place)
+    next((tmp_path / "Market-new/query").iterdir()).unlink()
+    shutil.rmtree(tmp_path / "market old/bounding_box_train")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        listing = SETS["market1501"].read(tmp_path)
+    assert listing.root == tmp_path / "market1501"
+    (warning,) = caught  # what is wrong with the others doesn't matter
+    assert str(warning.message).startswith(
+        f"also found in {tmp_path / 'Market-new'}, {tmp_path / 'market old'}, not used"
+    )
+
+
+def test_a_broken_copy_doesnt_hide_a_whole_one(tmp_path):
+    fake.write_viper(tmp_path / "VIPeR")
+    fake.write_viper(tmp_path / "viper broken")
+    shutil.rmtree(tmp_path / "VIPeR/cam_b")
+    with pytest.warns(UserWarning, match="also found in .*VIPeR, not used"):
+        assert rows(SETS["viper"].read(tmp_path)) == TREES["viper"]
+
+
+def test_of_two_copies_with_as_many_pictures_the_divided_one_is_read(tmp_path):
+    fake.write_cuhk03_np(tmp_path / "cuhk03-np")
+    fake.write_all(tmp_path / "cuhk03/images_detected", [f"1_001_1_0{k}.png" for k in range(1, 5)])
+    with pytest.warns(UserWarning, match="also found in"):
+        assert len(SETS["cuhk03"].read(tmp_path).part("query")) == 1
+
+
+def test_another_sets_folder_that_begins_alike_is_not_read(tmp_path):
+    fake.write_ilids(tmp_path / "iLIDS-VID")
+    fake.write_prid(tmp_path / "prid_450s")
+    assert SETS["ilids"].find(tmp_path) is None and SETS["prid"].find(tmp_path) is None
 
 
 def test_ones_own_pictures_in_markets_layout_are_one_domain_called_like_their_folder(tmp_path):

@@ -2,6 +2,7 @@
 
 import random
 import re
+import shutil
 import sys
 from dataclasses import replace
 
@@ -132,6 +133,40 @@ def test_half_a_set_is_a_problem_that_names_the_missing_folder(tmp_path, check):
         file.unlink()
     code, text = check(tmp_path)
     assert code == 1 and "QMUL GRID (target): PROBLEM" in text and "gallery holds no picture whose name matches" in text
+
+
+def test_all_missing_folders_are_named_and_where_the_set_already_lies(tmp_path, check):
+    fake.write_cuhk02(tmp_path / "CUHK02" / "Dataset")
+    shutil.rmtree(tmp_path / "CUHK02/Dataset/P5")
+    shutil.rmtree(tmp_path / "CUHK02/Dataset/P2/cam1")
+    code, text = check(tmp_path)
+    assert code == 1 and "lacks P2/cam1, P5/cam1, P5/cam2" in text
+    assert f"it already lies in {tmp_path / 'CUHK02'}: unpack it again and add what is missing" in text
+    assert f"put that into {tmp_path / 'cuhk02'}" not in text
+
+
+def test_folders_of_other_sets_are_named_as_such(tmp_path, check):
+    for name in ("iLIDS-VID", "PRID_450S"):
+        (tmp_path / name).mkdir()
+    code, text = check(tmp_path)
+    assert code == 0 and "has the set's name" not in text
+    assert f"{tmp_path / 'iLIDS-VID'} is another set" in text and f"{tmp_path / 'PRID_450S'} is another set" in text
+
+
+def test_a_copy_in_markets_layout_is_called_converted(tmp_path, check):
+    fake.write_market1501(tmp_path / "MSMT17")
+    assert "MSMT17 is a converted copy" in check(tmp_path / "MSMT17", "--set", "msmt17")[1]
+    code, text = check(tmp_path)
+    assert (
+        code == 0 and f"{tmp_path / 'MSMT17'} is a converted copy, in Market-1501's layout: give the original" in text
+    )
+
+
+def test_a_second_copy_is_remarked_once(tmp_path, check):
+    for name in ("viper", "VIPeR.v1.0"):
+        fake.write_viper(tmp_path / name)
+    code, text = check(tmp_path, "--set", "viper")
+    assert code == 0 and text.count("also found in") == 1
 
 
 def damage(file, how):

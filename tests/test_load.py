@@ -217,6 +217,31 @@ def test_what_is_written_to_the_images_does_not_reach_the_cache(tmp_path):
     assert torch.equal(load_images(listing, SIZE, tmp_path / "cache").images, expected_pixels(listing))
 
 
+def test_a_cache_larger_than_the_memory_is_mapped(tmp_path):
+    memory = Path("/proc/meminfo")
+    if not memory.exists():
+        pytest.skip("only Linux tells its memory here")
+    words = [line.split() for line in memory.read_text().splitlines()]
+    size = 1024 * sum(int(word[1]) for word in words if word[0] in ("MemTotal:", "SwapTotal:"))
+    pictures = range(size * 5 // 4 // (3 * 256 * 128))
+    with (tmp_path / "large").open("wb") as file:
+        try:
+            file.truncate(len(pictures) * 3 * 256 * 128)  # takes no room: nothing is written
+        except OSError as error:
+            pytest.skip(f"no such large file here: {error}")
+    pixels = load._mapped(tmp_path / "large", pictures, (256, 128))
+    assert len(pixels) == len(pictures) and pixels.nbytes > size and not pixels[-1].any()
+
+
+def test_who_comes_too_late_to_build_leaves_no_partial_file(tmp_path, count):
+    listing = make_listing(tmp_path / "a")
+    load_images(listing, SIZE, tmp_path / "cache")
+    (path,) = (tmp_path / "cache").iterdir()
+    count.clear()
+    load._build(path, listing.pictures, SIZE)  # as one that had looked for the file before it was there
+    assert list((tmp_path / "cache").iterdir()) == [path] and not count
+
+
 CHANGES = {
     "another picture under the same name": lambda folder: write(folder / "003.png", scene(16, 8)),
     "a picture more": lambda folder: write(folder / "999.png", scene(16, 8)),

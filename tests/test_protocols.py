@@ -1,6 +1,8 @@
 """Protocols on trees with as many people as the real small sets have, and numbers that can be checked by hand."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from metabin.checkpoint import save_model
 from metabin.datasets import load, protocols
 from metabin.datasets.listing import Listing, Picture
 from metabin.datasets.protocols import PROTOCOLS, by_camera, choose, hold_out, open_protocol
@@ -18,6 +21,8 @@ from metabin.datasets.published import PUBLISHED, published
 from metabin.datasets.splits import DESIGNS
 from metabin.evaluate import extract_features, retrieval
 from metabin.images import ImageSet
+from metabin.model import build_model
+from metabin.protocol_command import main
 from metabin.protocols import (
     METRICS,
     Candidate,
@@ -117,8 +122,8 @@ def test_the_original_protocol_has_duke_only_on_request(root):
 
 
 def test_one_set_is_left_out_and_only_training_parts_are_learnt_from(root):
-    with pytest.warns(UserWarning, match="cuhk03 is not divided: all its 3 identities"):
-        experiment = open_protocol("leave_one_out", root, SIZE, target="msmt17")
+    experiment = open_protocol("leave_one_out", root, SIZE, target="msmt17")
+    assert "cuhk03: not divided, all its 3 identities are learnt from" in experiment.remarks
     assert {listing.name: listing.ids for listing in experiment.sources}["market1501"] == {1, 6}
     assert {listing.name for listing in experiment.sources} == {"market1501", "cuhk03", "cuhksysu"}
     (split,) = experiment.tests["msmt17"].splits
@@ -205,10 +210,32 @@ def test_to_test_a_model_no_source_is_decoded(root, monkeypatch):
     assert {file.parent.name for file in seen} == {"Persons"}
 
 
-def test_a_set_with_people_lost_is_refused_before_any_training(root, tmp_path):
+def test_a_set_with_people_lost_is_among_the_missing_with_the_reason(root, tmp_path):
     fake_datasets.write_viper(tmp_path / "VIPeR")
-    with pytest.raises(ValueError, match="viper has 3 persons in query and gallery, not 632"):
-        open_protocol("no_duke", tmp_path, SIZE)
+    experiment = open_protocol("no_duke", tmp_path, SIZE)
+    assert not experiment.tests and "viper has 3 persons in query and gallery, not 632" in experiment.missing["viper"]
+
+
+def test_half_a_set_is_among_the_missing_and_the_others_go_on(tmp_path):
+    fake_datasets.write_cuhk02(tmp_path / "cuhk02")
+    shutil.rmtree(tmp_path / "cuhk02/P5")
+    fake_datasets.write_cuhksysu(tmp_path / "cuhksysu")
+    experiment = open_protocol("no_duke", tmp_path, SIZE)
+    assert [listing.name for listing in experiment.sources] == ["cuhksysu"]
+    assert "can't be read" in experiment.missing["cuhk02"] and "lacks P5/cam1, P5/cam2" in experiment.missing["cuhk02"]
+
+
+def test_a_missing_h5py_is_a_reason_for_a_missing_set(tmp_path, monkeypatch):
+    pytest.importorskip("h5py")
+    fake_datasets.write_cuhk03_mat(tmp_path / "cuhk03")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    assert "pip install h5py" in open_protocol("no_duke", tmp_path, SIZE).missing["cuhk03"]
+
+
+def test_an_incomplete_source_is_remarked_in_the_experiment_and_its_report(root, opened):
+    expected = "cuhk02: not a complete copy: train has 10 of 1,816 persons in 40 of 7,264 pictures"
+    assert expected in opened.remarks and not [line for line in opened.remarks if line.startswith("viper")]
+    assert evaluate_protocol(Pixels(), opened)["remarks"] == list(opened.remarks)
 
 
 # source identities to choose a model by
@@ -241,9 +268,9 @@ def test_held_out_people_validate_a_model(tmp_path):
     for k in range(1, 6):
         for camera in (1, 2):
             write_person(tmp_path / f"market/bounding_box_train/{k:04d}_c{camera}s1_000000_00.png", k, 10 * camera + k)
-    with pytest.warns(UserWarning, match="is missing or holds no picture"):
-        experiment = open_protocol("no_duke", tmp_path, SIZE, held_out=2)
-        assert open_protocol("no_duke", tmp_path, SIZE).train.num_ids == 5
+    experiment = open_protocol("no_duke", tmp_path, SIZE, held_out=2)
+    assert any("query is missing or holds no picture" in line for line in experiment.remarks)
+    assert open_protocol("no_duke", tmp_path, SIZE).train.num_ids == 5
     assert experiment.train.num_ids == 3 and len(experiment.train) == 6
     ((query, gallery),) = experiment.validation["market1501"].pairs()
     assert (len(query), len(gallery)) == (2, 2)
@@ -308,7 +335,7 @@ def searched(right: list[int], pids: list[int]):
 
 def pretended(**tests) -> SimpleNamespace:
     origins = {name: SimpleNamespace(origin="by hand") for name in tests}
-    return SimpleNamespace(protocol="pretended", sources=(), missing={}, validation={}, tests=origins)
+    return SimpleNamespace(protocol="pretended", sources=(), missing={}, remarks=(), validation={}, tests=origins)
 
 
 def test_mean_and_deviation_over_splits_by_hand():
@@ -402,6 +429,57 @@ def test_three_rules_choose_a_checkpoint_and_the_oracle_may_not_be_claimed():
     assert [row["may_be_claimed"] for row in (last, validated, oracle)] == [True, True, False]
     with pytest.raises(ValueError, match="no checkpoint"):
         select([])
+
+
+# the command
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    """An untrained network that says it was trained on all sources but CUHK03."""
+    file = tmp_path_factory.mktemp("run") / "model.safetensors"
+    domains = ["market1501", "cuhk02", "cuhksysu"]
+    config = {"size": [32, 16], "algorithm": "joint", "seed": 7}
+    save_model(file, build_model("bn", 3), "bn", config=json.dumps(config), domains=json.dumps(domains))
+    return file
+
+
+def test_the_command_prints_our_rates_above_the_printed_ones_and_writes_them(root, weights, tmp_path, capsys):
+    words = ["--data-root", root, "--protocol", "original", "--cache", tmp_path / "cache", "--held-out", 1]
+    main([str(word) for word in ("--weights", weights, *words, "--json", tmp_path / "result.json")])
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (
+        set(result["targets"]) == set(DESIGNS) and result["size"] == [32, 16] and result["notes"]["config"]["seed"] == 7
+    )
+    assert result["provenance"]["python"] and result["seconds"] > 0 and 0 < result["validation_mAP"] <= 1
+    text = capsys.readouterr().out
+    blocks = text.split("here, mean over 10 splits")[1:]
+    for name, block in zip((*DESIGNS, "average"), [*blocks, text.split("average  ")[1]], strict=True):
+        part = result["targets"].get(name, result["average"])
+        rates = block.splitlines()[0].split()[-4:]
+        assert rates == [f"{100 * part[metric]['mean']:.1f}" for metric in ("rank1", "rank5", "rank10", "mAP")]
+        printed = [row for row in published("original", name) if row.method == "MetaBIN"]
+        assert all(f"{row.rank1:.1f}" in block and "Table 1" in block for row in printed) and len(printed) == 2
+    assert "without dukemtmc: read only on request" in text and "note: cuhk02: not a complete copy" in text
+    assert "note: the weights were trained on market1501, cuhk02, cuhksysu, not on the protocol's" in text
+
+
+def test_the_command_gives_no_average_where_a_target_is_missing(root, weights, tmp_path, capsys):
+    for name in ("VIPeR", "ilids"):
+        (tmp_path / name).symlink_to(root / name)
+    main(["--weights", str(weights), "--data-root", str(tmp_path), "--cache", str(tmp_path / "cache")])
+    text = capsys.readouterr().out
+    assert "no average over all targets: prid, grid could not be tested" in text and "\naverage " not in text
+
+
+def test_the_command_says_what_it_lacks_in_one_line(weights, tmp_path, capsys):
+    for words, message in (
+        (["--weights", "none"], "no weights at none"),
+        (["--weights", str(weights)], "has no target"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main([*words, "--data-root", str(tmp_path)])
+        assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
 # printed numbers

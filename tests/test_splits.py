@@ -56,7 +56,7 @@ def test_the_command_writes_the_committed_files_byte_by_byte(tmp_path):
 @pytest.mark.parametrize("name", DESIGNS)
 def test_ten_draws_differ_and_hold_each_person_about_as_often_as_chance_says(name):
     drawn = [split["people"] for split in draw_splits(name)]
-    people, tested, _ = DESIGNS[name]
+    people, tested, *_ = DESIGNS[name]
     assert len(drawn) == 10 and len({tuple(split) for split in drawn}) == 10
     for split in drawn:
         assert split == sorted(set(split)) and len(split) == tested and 0 <= split[0] and split[-1] < people
@@ -117,6 +117,20 @@ def test_a_set_with_another_number_of_people_is_refused(name):
     fewer = Listing(name, people.root, tuple(picture for picture in people.pictures if picture.pid != 5))
     with pytest.raises(ValueError, match=f"has {DESIGNS[name].people - 1} persons .* not {DESIGNS[name].people}"):
         splits_of(fewer)
+
+
+@pytest.mark.parametrize(
+    "name, extra", [("viper", (3, 1, "gallery")), ("prid", (700, 1, "gallery")), ("grid", (-1, 0, "gallery"))]
+)
+def test_a_picture_too_many_is_refused_with_what_was_found_and_expected(name, extra):
+    people = SETS[name]()
+    more = Listing(name, people.root, (*people.pictures, Picture(Path("copy.png"), *extra)))
+    query, gallery = SIZES[name]
+    message = (
+        f"{name}'s split .* has {query} query and {gallery + 1} gallery pictures, not {query} and {gallery}: .*Unpack"
+    )
+    with pytest.raises(ValueError, match=message):
+        splits_of(more)
 
 
 def test_a_changed_or_missing_file_is_refused(tmp_path):

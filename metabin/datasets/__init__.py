@@ -1,8 +1,9 @@
 """Real data sets: one small reader each, from the folders that people have; the doctor says what is wrong with them."""
 
+from metabin.datasets.dataset import DataSet
 from metabin.datasets.listing import Listing, Picture
 from metabin.datasets.market1501 import read_market1501, write_market1501
 from metabin.datasets.own import list_own
-from metabin.datasets.sets import SETS, DataSet
+from metabin.datasets.sets import SETS
 
 __all__ = ["SETS", "DataSet", "Listing", "Picture", "list_own", "read_market1501", "write_market1501"]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from metabin.datasets.folders import has_pictures, list_pictures, whole
+from metabin.datasets.folders import has_pictures, list_pictures, whole, within
 from metabin.datasets.listing import PARTS, Listing, Picture
 from metabin.datasets.market1501 import NP_NAME, list_layout
 
@@ -28,11 +28,11 @@ COLUMNS_PER_VIEW = 5
 
 def list_cuhk03(folder: Path) -> Listing | None:
     """Everything is "train" unless the folder tells the 767/700 division. None when it isn't CUHK03's."""
-    if has_pictures(folder / "images_detected", NAME):
-        return divide(Listing("cuhk03", folder, tuple(extracted(folder / "images_detected"))))
-    if mat := next((file for file in sorted(folder.glob("*.mat")) if file.name.lower() == "cuhk-03.mat"), None):
+    if has_pictures(images := within(folder, "images_detected"), NAME):
+        return divide(Listing("cuhk03", folder, tuple(extracted(images))))
+    if (mat := within(folder, "cuhk-03.mat")).is_file():
         return divide(Listing("cuhk03", folder, tuple(packed(mat))))
-    return list_layout(folder / "detected", NP_NAME, "cuhk03")
+    return list_layout(within(folder, "detected"), NP_NAME, "cuhk03")
 
 
 def extracted(folder: Path) -> Iterator[Picture]:
@@ -77,15 +77,14 @@ def open_hdf5(file: Path) -> Iterator:
 
 def divide(listing: Listing) -> Listing:
     """The listing in its parts, if the file with the division lies in its folder or the one above."""
-    file = next(
-        (place / DIVISION for place in (listing.root, listing.root.parent) if (place / DIVISION).is_file()), None
-    )
+    places = [within(place, DIVISION) for place in (listing.root, listing.root.parent)]
+    file = next((place for place in places if place.is_file()), None)
     if file is None:
         return listing
     with whole(file):
         config = loadmat(file, squeeze_me=True)
         names = [Path(str(name)).stem for name in np.atleast_1d(config["filelist"])]
-        parts = {names[number - 1]: part for part in PARTS for number in np.atleast_1d(config[f"{part}_idx"])}
+        parts = {names[int(number) - 1]: part for part in PARTS for number in np.atleast_1d(config[f"{part}_idx"])}
     divided = [(picture, parts.get(stem(picture))) for picture in listing.pictures]
     kept = tuple(picture._replace(part=part) for picture, part in divided if part)
     unnamed = len(divided) - len(kept)

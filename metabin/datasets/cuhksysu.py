@@ -2,35 +2,41 @@
 
 Each entry of `Person` has `idname` ("p1" …) and, per scene, `imname` and `idlocate` = (x, y, width, height). The set's
 readme cuts a person out in MATLAB as I(y : y + height, x : x + width): counted from 1, both ends within.
-Many have cut them out with MATLAB: `cropped_image/p00001_n01_s00015_hard0.png` is read where the scenes are not there.
+Where the scenes are not there, persons that somebody has cut out already are read: `cropped_images/p11422_s16929_1.jpg`,
+or with MATLAB `cropped_image/p00001_n01_s00015_hard0.png`: person and scene.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat
 
-from metabin.datasets.folders import has_pictures, list_pictures, picture_files, warn_left_out, whole
+from metabin.datasets.folders import has_pictures, list_pictures, picture_files, warn_left_out, whole, within
 from metabin.datasets.listing import Listing, Picture
 
-NAME = r"p(\d+)_n(\d+)_s\d+_hard\d"
-CROPPED = ("cropped_image", "cropped_images")
+NAME = r"p(\d+)_(?:s\d+_\d+|n\d+_s\d+_hard\d)"
+CROPPED = ("cropped_images", "cropped_image")
 
 
 def list_cuhksysu(folder: Path) -> Listing | None:
     """Everything is "train"; None when the folder isn't CUHK-SYSU's.
 
-    Scenes come from moving cameras and films, so a picture's number among its person's stands in for the camera.
+    Scenes come from moving cameras and films, so a picture's place among its person's stands in for the camera.
     """
-    annotation, scenes = folder / "annotation" / "Person.mat", folder / "Image" / "SSM"
+    annotation, scenes = within(folder, "annotation/Person.mat"), within(folder, "Image/SSM")
     if annotation.is_file() and scenes.is_dir():
         return Listing("cuhksysu", folder, tuple(boxes(annotation, scenes)))
-    place = next((folder / name for name in CROPPED if has_pictures(folder / name, NAME)), None)
+    place = next((place for name in CROPPED if has_pictures(place := within(folder, name), NAME)), None)
     if place is None:
         return None
-    found = list_pictures(place, NAME)
-    return Listing("cuhksysu", place, tuple(Picture(f, int(m[1]) - 1, int(m[2]) - 1, "train") for f, m in found))
+    pictures, so_far = [], Counter()
+    for file, match in list_pictures(place, NAME):
+        pid = int(match[1]) - 1
+        pictures.append(Picture(file, pid, so_far[pid], "train"))
+        so_far[pid] += 1
+    return Listing("cuhksysu", place, tuple(pictures))
 
 
 def boxes(annotation: Path, scenes: Path) -> Iterator[Picture]:

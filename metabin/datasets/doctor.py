@@ -7,13 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import wrap
 
+from metabin.datasets.counts import expected_of, miscounts
 from metabin.datasets.damage import damaged
+from metabin.datasets.dataset import DataSet
+from metabin.datasets.folders import subfolders, within
 from metabin.datasets.listing import PARTS, Listing
-from metabin.datasets.sets import SETS, Counts, DataSet
+from metabin.datasets.market1501 import FOLDERS
+from metabin.datasets.sets import SETS
 
 NAMED = 100  # so many damaged pictures are named, the rest counted
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"}
 WIDTH = 110
+AGAIN = "Unpack the set again into an empty folder"
+INSTEAD = "give the original, or give this one as your own data (data/README.md)"
 
 
 @dataclass
@@ -66,14 +72,14 @@ def examine(dataset: DataSet, data_root: Path, fast: bool = False) -> Finding:
             finding.listing = dataset.find(data_root)
         except (ValueError, OSError, ImportError) as error:
             finding.problems.append(str(error))
-    finding.remarks += [str(warning.message) for warning in caught]
+    finding.remarks += [str(warning.message) for warning in caught] + anothers(dataset, data_root)
     listing = finding.listing
     if listing is None:
         finding.remarks += traces(dataset, data_root) if not finding.problems else []
         return finding
     finding.remarks += [f"left out, as it should be: {n:,} {kind}" for kind, n in listing.left_out.items()]
     finding.remarks += same_camera_only(listing) + without_companion(dataset, listing)
-    finding.problems += miscounts(dataset, listing) + mixtures(dataset, listing)
+    finding.problems += [f"{line}. {AGAIN}" for line in miscounts(dataset, listing)] + mixtures(dataset, listing)
     if not fast and (lines := damaged(listing)):
         rest = [f"… and {len(lines) - NAMED:,} more"] if len(lines) > NAMED else []
         finding.problems.append("\n".join([f"cannot be read: {len(lines):,}. Copy them again:", *lines[:NAMED], *rest]))
@@ -82,31 +88,20 @@ def examine(dataset: DataSet, data_root: Path, fast: bool = False) -> Finding:
 
 def traces(dataset: DataSet, data_root: Path) -> list[str]:
     """What looks as if it was meant to be the set: a folder with its name, an archive that isn't unpacked."""
-    folders = [place for place in dataset.places(data_root) if dataset.is_called(place.name)][:1]
+    tops = dataset.tops(data_root)
     archives = [f for f in data_root.iterdir() if f.suffix.lower() in ARCHIVES and dataset.is_called(f.name)]
-    return [f"{folder} has the set's name, but not the layout below" for folder in folders] + [
-        f"{file} may hold it: unpack it there" for file in sorted(archives)
-    ]
+    converted = [folder for folder in tops if within(folder, FOLDERS["train"]).is_dir()]
+    if converted and not dataset.layout.startswith(FOLDERS["train"]):
+        lines = [f"{converted[0]} is a converted copy, in Market-1501's layout: {INSTEAD}"]
+    else:
+        lines = [f"{folder} has the set's name, but not the layout below" for folder in tops[:1]]
+    return lines + [f"{file} may hold it: unpack it there" for file in sorted(archives)]
 
 
-def expected_of(dataset: DataSet, listing: Listing) -> Counts:
-    """What a complete copy in the listing's form has: CUHK03 comes divided or not."""
-    parts = {picture.part for picture in listing.pictures}
-    return min((counts for counts in dataset.expected if parts <= set(counts)), key=len)
-
-
-def miscounts(dataset: DataSet, listing: Listing) -> list[str]:
-    """A problem that says which counts are not those of a complete copy."""
-    wrong = []
-    for part, (ids, pictures) in expected_of(dataset, listing).items():
-        of_part = listing.part(part)
-        if (len(of_part.ids), len(of_part)) != (ids, pictures):
-            wrong.append(
-                f"{part} has {len(of_part.ids):,} of {ids:,} persons in {len(of_part):,} of {pictures:,} pictures"
-            )
-    if dataset.cameras is not None and len(listing.cameras) != dataset.cameras:
-        wrong.append(f"{len(listing.cameras)} of {dataset.cameras} cameras")
-    return [f"not a complete copy: {'; '.join(wrong)}. Unpack the set again into an empty folder"] if wrong else []
+def anothers(dataset: DataSet, data_root: Path) -> list[str]:
+    """A remark on each folder whose name begins like the set's and that is another set's."""
+    folders = [folder for folder in subfolders(data_root) if dataset.is_anothers(folder.name)]
+    return [f"{folder} is another set, which is not read here" for folder in folders]
 
 
 def mixtures(dataset: DataSet, listing: Listing) -> list[str]:
@@ -154,12 +149,19 @@ def report(finding: Finding, data_root: Path) -> str:
         lines += [f"  in {listing.root}", *table(dataset, listing)]
         lines += bullet("-", dataset.notice) if dataset.notice else []
     lines += [line for text in finding.problems for line in bullet("!", text)]
-    lines += [line for text in finding.remarks for line in bullet("-", text)]
+    lines += [line for text in dict.fromkeys(finding.remarks) for line in bullet("-", text)]
     if listing is None:
         lines += bullet("-", f"expected: {dataset.layout}")
-        place = data_root / dataset.folders[0]
-        lines += bullet("-", f"to do: get it as data/README.md says, unpack it and put that into {place}")
+        lines += bullet("-", f"to do: {todo(finding, data_root)}")
     return "\n".join(lines)
+
+
+def todo(finding: Finding, data_root: Path) -> str:
+    """Complete what is there, or get the set."""
+    if finding.problems and (tops := finding.dataset.tops(data_root)):
+        return f"it already lies in {tops[0]}: unpack it again and add what is missing"
+    place = data_root / finding.dataset.folders[0]
+    return f"get it as data/README.md says, unpack it and put that into {place}"
 
 
 def bullet(mark: str, text: str) -> list[str]:

@@ -21,6 +21,24 @@ def picture_files(folder: Path) -> Iterator[Path]:
                 yield folder / entry.name
 
 
+def subfolders(folder: Path) -> list[Path]:
+    """Sorted; without hidden folders and the one that a Mac puts into archives."""
+    try:
+        return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "__MACOSX")))
+    except PermissionError:
+        return []
+
+
+def within(folder: Path, path: str) -> Path:
+    """A path below a folder, in whatever case its names have on the disk; as it was given where it isn't there."""
+    for name in Path(path).parts:
+        exact = folder / name
+        if not exact.exists() and folder.is_dir():
+            exact = next((folder / f for f in sorted(os.listdir(folder)) if f.lower() == name.lower()), exact)
+        folder = exact
+    return folder
+
+
 def has_pictures(folder: Path, pattern: str) -> bool:
     """Whether the folder is there and holds a picture whose stem matches the whole pattern."""
     return folder.is_dir() and any(re.fullmatch(pattern, file.stem) for file in picture_files(folder))
@@ -29,8 +47,8 @@ def has_pictures(folder: Path, pattern: str) -> bool:
 def list_pictures(folder: Path, pattern: str) -> list[tuple[Path, re.Match]]:
     """Pictures of a folder, sorted by name, whose stem matches the whole pattern.
 
-    Hidden files and other kinds are passed over; pictures with another name are counted in a warning. Raises FileNotFoundError when there is no such folder and
-    ValueError when it holds no such picture.
+    Hidden files and other kinds are passed over; pictures with another name are counted in a warning.
+    Raises FileNotFoundError when there is no such folder and ValueError when it holds no such picture.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder {folder} is missing")
@@ -49,10 +67,16 @@ def warn_left_out(folder: Path, what: str, names: Sequence[str]) -> None:
 
 
 def list_places(folder: Path, places: Sequence[str], pattern: str) -> list[list[tuple[Path, re.Match]]] | None:
-    """`list_pictures` of each place in the folder; None when none holds such a picture: it is another set then."""
-    if not any(has_pictures(folder / place, pattern) for place in places):
+    """`list_pictures` of each place in the folder; None when none holds such a picture: it is another set then.
+
+    Raises FileNotFoundError naming all places that are missing beside others, and what `list_pictures` does.
+    """
+    folders = [within(folder, place) for place in places]
+    if not any(has_pictures(place, pattern) for place in folders):
         return None
-    return [list_pictures(folder / place, pattern) for place in places]
+    if missing := [place for place, found in zip(places, folders, strict=True) if not found.is_dir()]:
+        raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}")
+    return [list_pictures(place, pattern) for place in folders]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ camera's, so the camera rule of the evaluation drops nothing.
 
 from pathlib import Path
 
-from metabin.datasets.folders import has_pictures, list_pictures
+from metabin.datasets.folders import has_pictures, list_pictures, within
 from metabin.datasets.listing import Listing, Picture
 
 NAME = r"(\d{4})(\d{3})"
@@ -15,7 +15,7 @@ PLACES = ("Persons", "images", "")
 
 def list_ilids(folder: Path) -> Listing | None:
     """Every picture is "gallery": the protocol draws query and gallery itself. None when the folder isn't i-LIDS'."""
-    place = next((folder / place for place in PLACES if has_pictures(folder / place, NAME)), None)
+    place = next((place for name in PLACES if has_pictures(place := within(folder, name), NAME)), None)
     if place is None:
         return None
     found = list_pictures(place, NAME)

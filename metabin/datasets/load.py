@@ -1,9 +1,11 @@
 """Decode listings into an ImageSet whose pixels lie in a cache on disk and are mapped, not read, into memory."""
 
 import hashlib
+import mmap
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache as remember
@@ -25,6 +27,11 @@ except ImportError:  # Windows has no such locks: there, let one process build a
     fcntl = None
 
 CHUNK = 1024  # pictures that are decoded and written together; an interruption costs two chunks at most
+# Linux counts what could be written to a mapping of one's own as memory in use, and so refuses a cache larger than the
+# memory, unless it is told not to reserve any.
+MAPPING = {"access": mmap.ACCESS_COPY}
+if sys.platform == "linux":  # Python 3.13 knows the second flag's name
+    MAPPING = {"flags": mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0x4000)}
 VERSION = 1  # of the pixels that `decode` makes; part of every cache's name
 Size = tuple[int, int]  # (H, W)
 
@@ -140,7 +147,10 @@ def _mapped(path: Path, pictures: Sequence[Picture], size: Size) -> Tensor:
         _build(path, pictures, size)
     if path.stat().st_size != num_bytes:
         raise ValueError(f"{path} has {path.stat().st_size} bytes, not {num_bytes}; delete it and it is made again")
-    return torch.from_file(str(path), shared=False, size=num_bytes, dtype=torch.uint8).view(shape)  # (N, 3, H, W)
+    with path.open("rb") as file:
+        return torch.frombuffer(mmap.mmap(file.fileno(), num_bytes, **MAPPING), dtype=torch.uint8).view(
+            shape
+        )  # (N, 3, H, W)
 
 
 def _build(path: Path, pictures: Sequence[Picture], size: Size) -> None:
@@ -152,6 +162,8 @@ def _build(path: Path, pictures: Sequence[Picture], size: Size) -> None:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)  # another process that builds the same file is waited for
         if path.exists():
+            if os.fstat(file.fileno()).st_size == 0:
+                part.unlink(missing_ok=True)  # opened, and so made, after the other one had renamed its own
             return  # it has finished, and this is no longer the partial file
         # The length says how far the build got. The last whole chunk is made again: only those before it were synced.
         chunks = max(0, os.fstat(file.fileno()).st_size // (CHUNK * num_bytes) - 1)

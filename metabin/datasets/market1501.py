@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from metabin.datasets.folders import has_pictures, list_pictures
+from metabin.datasets.folders import has_pictures, list_pictures, within
 from metabin.datasets.listing import PARTS, Listing, Picture
 from metabin.datasets.load import load_images
 from metabin.images import ImageSet
@@ -38,17 +38,18 @@ def list_layout(folder: Path, pattern: str, name: str, parts: Sequence[str] = PA
     Persons and cameras count from 1 in file names and from 0 here. Junk is left out and counted.
     A folder that is missing or empty beside others is warned of.
     """
-    there = [part for part in parts if has_pictures(folder / FOLDERS[part], pattern)]
+    places = {part: within(folder, FOLDERS[part]) for part in parts}
+    there = [part for part in parts if has_pictures(places[part], pattern)]
     if not there:
         return None
     pictures, junk = [], 0
-    for part in parts:
+    for part, place in places.items():
         if part not in there:
-            warnings.warn(f"{folder / FOLDERS[part]} is missing or holds no picture of the set", stacklevel=2)
+            warnings.warn(f"{place} is missing or holds no picture of the set", stacklevel=2)
             continue
-        rows = numbers(folder / FOLDERS[part], pattern)
+        rows = numbers(place, pattern)
         if part != "gallery" and any(pid == 0 for _, pid, _ in rows):
-            raise ValueError(f"{folder / FOLDERS[part]}: person 0000 means a distractor here; number people from 0001")
+            raise ValueError(f"{place}: person 0000 means a distractor here; number people from 0001")
         pictures += [Picture(file, pid - 1, camera - 1, part) for file, pid, camera in rows if pid >= 0]
         junk += sum(pid < 0 for _, pid, _ in rows)
     return Listing(name, folder, tuple(pictures), {"junk pictures (person -1)": junk} if junk else {})
@@ -75,7 +76,7 @@ def read_market1501(
     for part in parts:
         if part not in FOLDERS:
             raise ValueError(f"no part {part!r}: choose from {', '.join(FOLDERS)}")
-        folder = root / FOLDERS[part]
+        folder = within(root, FOLDERS[part])
         if not folder.is_dir():
             layout = ", ".join(f"{place}/" for place in FOLDERS.values())
             raise FileNotFoundError(f"{folder} is missing: expected the folders {layout} in {root}, as Market-1501 has")

@@ -5,7 +5,7 @@ Both cameras saw only the first 200 persons: person 201 of camera a is somebody 
 
 from pathlib import Path
 
-from metabin.datasets.folders import list_places
+from metabin.datasets.folders import list_places, within
 from metabin.datasets.listing import Listing, Picture
 
 NAME = r"person_(\d+)"
@@ -20,7 +20,8 @@ def list_prid(folder: Path) -> Listing | None:
     """
     cameras = list_places(folder, ("cam_a", "cam_b"), NAME)
     if cameras is None:
-        return list_prid(folder / "single_shot") if (folder / "single_shot").is_dir() else None
+        below = within(folder, "single_shot")
+        return list_prid(below) if below.is_dir() else None
     pictures = []
     for camid, (part, found) in enumerate(zip(("query", "gallery"), cameras, strict=True)):
         for file, match in found:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import torch
 
+from metabin.datasets.counts import miscounts, undivided
 from metabin.datasets.listing import PARTS, Listing
 from metabin.datasets.load import Size, load_images
 from metabin.datasets.sets import SETS
@@ -71,13 +72,17 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """A protocol's run on what a user has. `validation` holds the source identities that were kept out of `train`."""
+    """A protocol's run on what a user has. `validation` holds the source identities that were kept out of `train`.
+
+    `remarks` says what is unusual about the sets that are there: copies that are not complete, or lie there twice.
+    """
 
     protocol: str
     sources: tuple[Listing, ...]
     tests: dict[str, Target]
     validation: dict[str, Target]
-    missing: dict[str, str]  # set -> why it isn't there
+    missing: dict[str, str]  # set -> why it isn't there or can't be used
+    remarks: tuple[str, ...]
     cameras: bool
     size: Size
     cache: Path | None
@@ -108,25 +113,26 @@ def open_protocol(
 
     `target` chooses among the runs of "leave_one_out", "market_duke" and "supervised" (otherwise the first).
     `held_out` identities of each source are kept out of training, to choose a model by. Sets with a notice are only read
-    if `opt_in` names them. Raises ValueError for an unknown name, or when a set is there but not whole.
+    if `opt_in` names them. A set that can't be read, or whose splits don't fit, is among the missing ones, and one that has
+    other counts than a complete copy is remarked. Raises ValueError for an unknown name.
     """
     data_root = Path(data_root).expanduser()
     if not data_root.is_dir():
         raise FileNotFoundError(f"{data_root} is not there: give the folder that holds the data sets")
-    run, missing = choose(name, target), {}
-    found = {s: _find(s, data_root, opt_in, missing) for s in dict.fromkeys(run.sources + run.targets)}
+    run, missing, remarks = choose(name, target), {}, []
+    found = {s: _find(s, data_root, opt_in, missing, remarks) for s in dict.fromkeys(run.sources + run.targets)}
     cache = None if cache is None else Path(cache).expanduser()
     tests, validation, sources = {}, {}, []
     for s in (s for s in run.targets if found[s]):
         if splits := _splits(found[s], missing):
             tests[s] = Target(*splits, size, cache)
     for s in (s for s in run.sources if found[s]):
-        listing = _to_train(found[s], run.parts, missing)
+        listing = _to_train(found[s], run.parts, missing, remarks)
         if held_out and listing:
             listing, kept, split = hold_out(listing, held_out)
             validation[s] = Target(kept, (split,), f"{held_out} identities held out", size, cache)
         sources += [listing] if listing else []
-    return Experiment(name, tuple(sources), tests, validation, missing, run.cameras, size, cache)
+    return Experiment(name, tuple(sources), tests, validation, missing, tuple(remarks), run.cameras, size, cache)
 
 
 def choose(name: str, target: str | None = None) -> Run:
@@ -140,25 +146,32 @@ def choose(name: str, target: str | None = None) -> Run:
     return runs[0]
 
 
-def _find(name: str, data_root: Path, opt_in: Sequence[str], missing: dict[str, str]) -> Listing | None:
-    """The set's listing; None, with the reason in `missing`, where it isn't there or wasn't asked for."""
+def _find(
+    name: str, data_root: Path, opt_in: Sequence[str], missing: dict[str, str], remarks: list[str]
+) -> Listing | None:
+    """The set's listing, with remarks; None, with the reason in `missing`, where it can't be read or wasn't asked for."""
     known = SETS[name]
     if known.opt_in and name not in opt_in:
         missing[name] = f"read only on request (opt_in): {known.notice}"
         return None
-    listing = known.find(data_root)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            listing = known.find(data_root)
+        except (ValueError, OSError, ImportError) as error:
+            missing[name] = f"can't be read: {error}"
+            return None
     if listing is None:
         missing[name] = f"not found in {data_root}: expected {known.layout}"
+        return None
+    remarks += [f"{name}: {line}" for line in (*(str(w.message) for w in caught), *miscounts(known, listing))]
     return listing
 
 
-def _to_train(listing: Listing, parts: Sequence[str], missing: dict[str, str]) -> Listing | None:
+def _to_train(listing: Listing, parts: Sequence[str], missing: dict[str, str], remarks: list[str]) -> Listing | None:
     """What of a source is learnt from; None, with the reason, where that is nothing."""
-    divided = any("query" in counts for counts in SETS[listing.name].expected)
-    if divided and parts == TRAIN and not len(listing.part("query")):
-        warnings.warn(
-            f"{listing.name} is not divided: all its {len(listing.ids)} identities are learnt from", stacklevel=3
-        )
+    if parts == TRAIN and undivided(SETS[listing.name], listing):
+        remarks.append(f"{listing.name}: not divided, all its {len(listing.ids):,} identities are learnt from")
     listing = listing.part(*parts).people()
     if not len(listing):
         missing[listing.name] = f"{listing.root} has no pictures to learn from ({', '.join(parts)})"
@@ -168,7 +181,11 @@ def _to_train(listing: Listing, parts: Sequence[str], missing: dict[str, str]) -
 def _splits(listing: Listing, missing: dict[str, str]) -> tuple[Listing, tuple[Split, ...], str] | None:
     """What a target is tested on: drawn splits, or its own query and gallery; None, with the reason, where it has none."""
     if listing.name in DESIGNS:
-        return listing, *splits_of(listing)
+        try:
+            return listing, *splits_of(listing)
+        except ValueError as error:
+            missing[listing.name] = str(error)
+            return None
     listing = listing.part("query", "gallery")
     parts = [picture.part for picture in listing.pictures]
     if len(set(parts)) < 2:

@@ -1,96 +1,15 @@
 """The ten data sets in one table: what each is for, how it lies on a disk, how much it holds, who reads it."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
 from metabin.datasets.cuhk02 import list_cuhk02
 from metabin.datasets.cuhk03 import list_cuhk03
 from metabin.datasets.cuhksysu import list_cuhksysu
+from metabin.datasets.dataset import DataSet
 from metabin.datasets.grid import list_grid
 from metabin.datasets.ilids import list_ilids
-from metabin.datasets.listing import Listing
 from metabin.datasets.market1501 import list_dukemtmc, list_market1501
 from metabin.datasets.msmt17 import list_msmt17
 from metabin.datasets.prid import list_prid
 from metabin.datasets.viper import list_viper
-
-DEPTH = 2  # how many folders a set may be wrapped in, as `prid2011/prid_2011/single_shot` is
-Counts = Mapping[str, tuple[int, int]]  # part -> (identities, pictures), distractors among the pictures
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """One data set. `folders` are the beginnings of the names that its folder goes by, without case and punctuation.
-
-    `expected` holds what a complete copy has; CUHK03 has two forms. `cameras` is None where the set doesn't tell them.
-    `alone` counts the query persons who are not in the gallery: PRID has some by design. `companion` is a file that isn't
-    needed to read the set, and what its absence means.
-    """
-
-    name: str
-    title: str
-    role: str
-    layout: str
-    expected: tuple[Counts, ...]
-    cameras: int | None
-    folders: tuple[str, ...]
-    reader: Callable[[Path], Listing | None]
-    alone: int = 0
-    companion: tuple[str, str] = ("", "")
-    notice: str = ""
-
-    @property
-    def opt_in(self) -> bool:
-        """Whether the set is read only where somebody asks for it by name."""
-        return bool(self.notice)
-
-    def find(self, data_root: Path | str) -> Listing | None:
-        """The set's listing, from its own folder or the one that holds all sets; None where it isn't there.
-
-        Raises ValueError or OSError, with what to do, when a part of it is damaged or missing.
-        """
-        for folder in self.places(Path(data_root).expanduser()):
-            if listing := self.reader(folder):
-                return listing
-        return None
-
-    def read(self, data_root: Path | str) -> Listing:
-        """What `find` finds. Raises FileNotFoundError with the expected layout where there is nothing."""
-        listing = self.find(data_root)
-        if listing is None:
-            raise FileNotFoundError(
-                f"no {self.title} in {data_root}: expected {self.layout} in it or in a folder called {self.folders[0]}"
-            )
-        return listing
-
-    def places(self, root: Path) -> Iterator[Path]:
-        """Where the set may lie: the root, whatever its name, and folders down from one with one of the set's names."""
-        if not root.is_dir():
-            return
-        yield root
-        children = subfolders(root)
-        tops = [root] if self.is_called(root.resolve().name) else []
-        tops += [folder for folder in children if self.is_called(folder.name)]
-        tops += [folder for child in children for folder in subfolders(child) if self.is_called(folder.name)]
-        for top in tops:
-            level = [top]
-            for _ in range(DEPTH + 1):
-                yield from level
-                level = [folder for above in level for folder in subfolders(above)]
-
-    def is_called(self, name: str) -> bool:
-        return re.sub(r"[\W_]", "", name.lower()).startswith(self.folders)
-
-
-def subfolders(folder: Path) -> list[Path]:
-    """Sorted; without hidden folders and the one that a Mac puts into archives."""
-    try:
-        return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "__MACOSX")))
-    except PermissionError:
-        return []
-
 
 BOXES = "bounding_box_train/, query/, bounding_box_test/"
 DUKE_NOTICE = (
@@ -143,6 +62,7 @@ SETS = {
             expected=({"train": (702, 16522), "query": (702, 2228), "gallery": (1110, 17661)},),
             cameras=8,
             folders=("duke",),
+            others=("DukeMTMC-VideoReID", "DukeMTMC-attribute"),
             reader=list_dukemtmc,
             notice=DUKE_NOTICE,
         ),
@@ -150,7 +70,7 @@ SETS = {
             name="cuhksysu",
             title="CUHK-SYSU",
             role="source",
-            layout="Image/SSM/s1.jpg and annotation/Person.mat, or cropped_image/p00001_n01_s00015_hard0.png",
+            layout="Image/SSM/s1.jpg and annotation/Person.mat, or cropped_images/p11422_s16929_1.jpg",
             expected=({"train": (11934, 34574)},),
             cameras=None,
             folders=("cuhksysu",),
@@ -185,6 +105,7 @@ SETS = {
             expected=({"query": (385, 385), "gallery": (749, 749)},),
             cameras=2,
             folders=("prid",),
+            others=("PRID-450S",),
             reader=list_prid,
             alone=185,
         ),
@@ -207,6 +128,7 @@ SETS = {
             expected=({"gallery": (119, 476)},),
             cameras=None,
             folders=("ilids", "qmulilids"),
+            others=("iLIDS-VID",),
             reader=list_ilids,
         ),
     )

@@ -29,18 +29,23 @@ DRAW = 840  # divisible by 1 … 8, the numbers of images that an i-LIDS person 
 
 
 class Design(NamedTuple):
-    """How many persons can be tested, how many of them a split tests, and whether it draws an image pair for each."""
+    """How many persons can be tested, how many of them a split tests, the pictures of its gallery, and how it is drawn.
+
+    A split's query has a picture of each person that it tests; with `pairs`, one picture of a person is its query and
+    another one its gallery.
+    """
 
     people: int
     tested: int
+    gallery: int
     pairs: bool = False
 
 
 DESIGNS = {
-    "viper": Design(632, 316),
-    "prid": Design(200, 100),  # seen by both cameras; who only camera b saw is in every gallery
-    "grid": Design(250, 125),  # distractors are in every gallery
-    "ilids": Design(119, 60, pairs=True),
+    "viper": Design(632, 316, 316),
+    "prid": Design(200, 100, 649),  # seen by both cameras; who only camera b saw is in every gallery
+    "grid": Design(250, 125, 900),  # distractors are in every gallery
+    "ilids": Design(119, 60, 60, pairs=True),
 }
 
 
@@ -97,7 +102,7 @@ def read_splits(name: str, folder: Path = FOLDER) -> tuple[list[dict[str, list[i
 
 def read_partitions(file: Path) -> list[dict[str, list[int]]]:
     """GRID's own ten partitions: who isn't in the training half is tested. Raises ValueError on another file."""
-    people, tested, _ = DESIGNS["grid"]
+    people, tested, *_ = DESIGNS["grid"]
     try:
         cells = loadmat(file, variable_names=["trainIdxAll"])["trainIdxAll"].ravel()
         halves = [{int(person) - 1 for person in cell.ravel()[0][2].ravel()} for cell in cells]  # 3rd field: identities
@@ -108,13 +113,14 @@ def read_partitions(file: Path) -> list[dict[str, list[int]]]:
     return [{"people": sorted(set(range(people)) - half)} for half in halves]
 
 
+SEE = "Unpack the set again into an empty folder; see: python -m metabin.datasets check --data-root …"
 OTHERWISE = "Copy it again from where GRID came from; without it the seeded splits are used"
 
 
 def splits_of(listing: Listing, folder: Path = FOLDER) -> tuple[tuple[Split, ...], str]:
     """The splits of one of the four sets as rows of its listing, and where they come from.
 
-    Raises ValueError when the listing doesn't have as many persons as the splits were drawn from.
+    Raises ValueError when the listing doesn't have the persons that the splits were drawn from, or other pictures of them.
     """
     if listing.name == "grid" and (listing.root / PARTITIONS).is_file():
         drawn, origin = read_partitions(listing.root / PARTITIONS), PARTITIONS
@@ -134,10 +140,17 @@ def splits_of(listing: Listing, folder: Path = FOLDER) -> tuple[tuple[Split, ...
         what = "with two images or more" if design.pairs else "in query and gallery"
         raise ValueError(
             f"{listing.root}: {listing.name} has {len(people)} persons {what}, not {design.people}, so its splits do not "
-            "fit. See: python -m metabin.datasets check --data-root …"
+            f"fit. {SEE}"
         )
     place = _place_pairs if design.pairs else _place
-    return tuple(place(split, people, rows) for split in drawn), origin
+    splits = tuple(place(split, people, rows) for split in drawn)
+    for number, (query, gallery) in enumerate(splits):
+        if (len(query), len(gallery)) != (design.tested, design.gallery):
+            raise ValueError(
+                f"{listing.root}: {listing.name}'s split {number} has {len(query)} query and {len(gallery)} gallery "
+                f"pictures, not {design.tested} and {design.gallery}: pictures were added or are missing. {SEE}"
+            )
+    return splits, origin
 
 
 def _place(split: dict[str, list[int]], people: list[int], rows: dict[str, dict[int, list[int]]]) -> Split:
