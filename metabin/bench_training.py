@@ -20,7 +20,7 @@ from metabin.config import Config
 from metabin.datasets.listing import Listing, Picture
 from metabin.datasets.load import load_images
 from metabin.images import ImageSet
-from metabin.measuring import kept_for_backward, median_ratio, paired_seconds, peak_bytes
+from metabin.measuring import count_flops, kept_for_backward, limits, median_ratio, paired_seconds, peak_bytes
 from metabin.meta import base_step, inner_step, meta_step
 from metabin.norm import balancing_parameters
 from metabin.train import HALF, Run, join, train
@@ -99,6 +99,7 @@ def training_cost(config: Config, images: ImageSet, device: torch.device, memory
         "iteration_over_base": median_ratio(seconds["metabin"], seconds["bin"]),
         "bn_iteration_ms": 1e3 * median["bn"],
         "base_over_bn": median_ratio(seconds["bin"], seconds["bn"]),
+        "gflop": {name: count_flops(parts[name]) / 1e9 for name in ("base", "meta-train", "meta")},
         "memory": "peak" if device.type == "cuda" else "kept for backward",
         "base_mib": base_bytes / 2**20,
         "meta_mib": meta_bytes / 2**20,
@@ -155,7 +156,15 @@ def print_training_costs(
             memory = f"{row['base_mib']:.0f}", f"{row['meta_mib']:.0f}"
             speed = f"{1e3 / row['iteration_ms']:.2f}"
             print(ROW.format(precision, row["memory_format"], speed, *times, *rest, *memory), flush=True)
-    return {"rows": rows, "cache": print_cache_cost(size)}
+    most = limits(device)
+    print(
+        f"This machine does {most['flops'] / 1e9:.0f} GFLOP/s in a product and copies {most['bytes'] / 1e9:.0f} GB/s;"
+    )
+    for row in rows:
+        work = row["gflop"]["base"] + row["gflop"]["meta"]
+        share = 1e12 * work / most["flops"] / (row["iteration_ms"] - row["data_ms"])
+        print(f"an iteration has {work:.0f} GFLOP in its convolutions: {share:.0%} of its time at that speed")
+    return {"rows": rows, "limits": most, "cache": print_cache_cost(size)}
 
 
 def print_cache_cost(size: tuple[int, int]) -> dict:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 
 def paired_seconds(functions: Sequence[Callable[[], object]], device: torch.device, rounds: int) -> list[list[float]]:
@@ -26,6 +27,21 @@ def paired_seconds(functions: Sequence[Callable[[], object]], device: torch.devi
 
 def median_ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(seconds, reference, strict=True))
+
+
+def limits(device: torch.device, rounds: int = 5) -> dict[str, float]:
+    """What this machine can do at most: float operations a second in a large product, bytes a second in a large copy."""
+    a = torch.ones(2048, 2048, device=device)
+    x, y = (torch.ones(2**26, device=device) for _ in range(2))  # 256 MiB each
+    product, copy = paired_seconds([lambda: a @ a, lambda: y.copy_(x)], device, rounds)
+    return {"flops": 2 * 2048**3 / min(product), "bytes": 2 * x.nbytes / min(copy)}
+
+
+def count_flops(function: Callable[[], object]) -> int:
+    """Float operations of a function's convolutions and products, backward passes too."""
+    with FlopCounterMode(display=False) as counter:
+        function()
+    return counter.get_total_flops()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from torch import nn
 
 from metabin import bench, bench_training
 from metabin.config import demo
-from metabin.measuring import kept_bytes, kept_for_backward, median_ratio, paired_seconds
+from metabin.measuring import count_flops, kept_bytes, kept_for_backward, limits, median_ratio, paired_seconds
 from metabin.train import Run
 
 
@@ -79,3 +79,18 @@ def test_on_a_gpu_the_meta_phases_peak_below_the_base_step():
     run = Run(demo(size=(32, 16), crop_pad=1, precision="bf16"), make_people(num_domains=5))
     base, meta = bench_training.memory(run.model, bench_training.phases(run), run.device)
     assert meta < base
+
+
+def test_flops_are_those_of_products_and_convolutions_with_their_derivatives():
+    a, b = torch.ones(3, 4), torch.ones(4, 5, requires_grad=True)
+    assert count_flops(lambda: a @ b) == 2 * 3 * 4 * 5
+    assert count_flops(lambda: (a @ b).sum().backward()) == 2 * (2 * 3 * 4 * 5)
+    convolution, x = torch.nn.Conv2d(2, 3, 3, padding=1), torch.ones(1, 2, 4, 4)
+    forward = 2 * 3 * 2 * 9 * 16
+    assert count_flops(lambda: convolution(x)) == forward
+    assert count_flops(lambda: convolution(x).sum().backward()) == 2 * forward  # the images need no gradient
+
+
+def test_a_machines_limits_are_numbers_that_a_machine_can_have():
+    most = limits(torch.device("cpu"), rounds=1)
+    assert 1e8 < most["flops"] < 1e16 and 1e8 < most["bytes"] < 1e14

@@ -13,6 +13,7 @@ from metabin.plotting.style import LOSSES, METHODS, STYLE, Look, save, to_pictur
 from metabin.plotting.training import (
     draw_costs,
     draw_inner_step,
+    draw_limits,
     draw_losses,
     draw_progress,
     draw_rho_history,
@@ -32,6 +33,7 @@ __all__ = [
     "draw_differences",
     "draw_inner_step",
     "draw_knob",
+    "draw_limits",
     "draw_losses",
     "draw_phase",
     "draw_pictures",
