@@ -38,7 +38,7 @@ def limits(device: torch.device, rounds: int = 5) -> dict[str, float]:
 
 
 def count_flops(function: Callable[[], object]) -> int:
-    """Float operations of a function's convolutions and products, backward passes too."""
+    """Float operations of a function's convolutions and products; forward, since torch's formulas for gradients forget groups."""
     with FlopCounterMode(display=False) as counter:
         function()
     return counter.get_total_flops()

@@ -94,6 +94,7 @@ def clone(tmp_path, monkeypatch):
     return make
 
 
+CHECKPOINTS = "python -m metabin.experiments checkpoints --compare"
 INSTALL = "uv pip install --quiet --python .venv/bin/python -e .[all]"
 
 
@@ -108,22 +109,22 @@ def test_a_target_sets_up_its_environment_once_in_a_folder_with_spaces(clone):
 
 @needs_make
 def test_a_changed_dependency_list_or_a_moved_folder_is_installed_again(clone):
-    clone("bench")
-    assert clone("bench") == ["python -m metabin.bench"]
+    clone("checkpoints")
+    assert clone("checkpoints") == [CHECKPOINTS]
     time = (clone.folder / ".venv" / "ready").stat().st_mtime
     os.utime(clone.folder / "pyproject.toml", (time + 10, time + 10))
-    assert clone("bench") == [INSTALL, "python -c import torch, torchvision", "python -m metabin.bench"]
+    assert clone("checkpoints") == [INSTALL, "python -c import torch, torchvision", CHECKPOINTS]
     os.utime(clone.folder / "pyproject.toml", (time - 10, time - 10))
     moved = clone.folder.rename(clone.folder.parent / "moved")
-    assert INSTALL in clone("bench", into=moved)
-    assert INSTALL not in clone("bench", into=moved)
+    assert INSTALL in clone("checkpoints", into=moved)
+    assert INSTALL not in clone("checkpoints", into=moved)
 
 
 @needs_make
 def test_an_environment_left_by_a_killed_install_is_made_anew(clone):
     (clone.folder / ".venv" / "lib").mkdir(parents=True)
     (clone.folder / ".venv" / "installing").touch()
-    assert clone("bench")[0].startswith("uv venv")
+    assert clone("checkpoints")[0].startswith("uv venv")
     assert not (clone.folder / ".venv" / "lib").exists() and not (clone.folder / ".venv" / "installing").exists()
 
 
@@ -139,6 +140,6 @@ def test_ci_runs_the_tests_and_says_how_they_ended():
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o100, "not executable"
     lines = script.read_text().splitlines()
-    assert "set -euo pipefail" in lines and lines[-1] == "exec make test"
+    assert "set -euo pipefail" in lines and lines[-1] == "exec make test test-long"
     recipe = re.search(r"^test:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)[1].splitlines()
     assert recipe[-1].endswith("-m pytest"), "pytest's closing line has to be the last one"
