@@ -28,8 +28,8 @@ from metabin.train import HALF, Run, join, train
 DOMAINS, JPEGS = 5, 2000
 PASSES = {"base": 3 * 80, "meta-train": 2 * 48, "meta": 2 * (48 + 32)}  # forward, gradients of maps, and of weights
 IDS = {"cuda": 18_530, "cpu": 500}  # the paper's sources have 18,530
-ROW = "{:>9} {:>17} {:>8} {:>7} {:>7} {:>10} {:>9} {:>9} {:>8} {:>8} {:>9} {:>8}"
-HEADS = "precision,memory_format,it/s,data,base,meta-train,meta-test,iter/base,BN it/s,base/BN,MiB base,meta".split(",")
+ROW = "{:>9} {:>8} {:>7} {:>7} {:>10} {:>9} {:>9} {:>8} {:>8} {:>9} {:>8}"
+HEADS = "precision,it/s,data,base,meta-train,meta-test,iter/base,BN it/s,base/BN,MiB base,meta".split(",")
 
 
 def random_images(ids: int, size: tuple[int, int]) -> ImageSet:
@@ -66,7 +66,7 @@ def phases(run: Run) -> dict[str, Callable[[], object]]:
     }
 
 
-def training_cost(config: Config, images: ImageSet, device: torch.device, memory_format, rounds: int) -> dict:
+def training_cost(config: Config, images: ImageSet, device: torch.device, rounds: int) -> dict:
     """Milliseconds of each phase, and in pairs: the iteration over its own base step, that over one with BN.
 
     Memory is what the phases keep for backward, and on a GPU their peak beyond weights and images.
@@ -76,8 +76,6 @@ def training_cost(config: Config, images: ImageSet, device: torch.device, memory
         "bin": Run(replace(config, algorithm="joint"), images, device),
         "bn": Run(replace(config, algorithm="joint", norm="bn"), images, device),
     }
-    for weight in (p for run in runs.values() for p in run.model.parameters() if p.dim() == 4):
-        weight.data = weight.data.clone(memory_format=memory_format)  # .to() would leave the strides of 1x1 kernels
     whole = {name: partial(next, train(run)) for name, run in runs.items()}
     parts = phases(runs["metabin"])
     seconds = dict(
@@ -93,7 +91,6 @@ def training_cost(config: Config, images: ImageSet, device: torch.device, memory
         "size": list(config.size),
         "ids": images.num_ids,
         "precision": runs["metabin"].precision,
-        "memory_format": str(memory_format).removeprefix("torch."),
         "iteration_ms": 1e3 * median["metabin"],
         "data_ms": 1e3 * median["data"],
         "base_ms": 1e3 * median["base"],
@@ -146,19 +143,17 @@ def print_training_costs(
     print(ROW.format(*HEADS))
     rows = []
     for precision in ("bf16", "fp32") if cuda else ("fp32",):
-        for memory_format in (torch.channels_last, torch.contiguous_format):
-            config = Config(backbone=backbone, weights="", size=size, precision=precision)
-            rows.append(training_cost(config, images, device, memory_format, rounds or (20 if cuda else 5)))
-            row = rows[-1]
-            times = (f"{row[f'{name}_ms']:.0f}" for name in ("data", "base", "meta_train", "meta_test"))
-            rest = (
-                f"{row['iteration_over_base']:.2f}",
-                f"{1e3 / row['bn_iteration_ms']:.2f}",
-                f"{row['base_over_bn']:.2f}",
-            )
-            memory = f"{row['base_mib']:.0f}", f"{row['meta_mib']:.0f}"
-            speed = f"{1e3 / row['iteration_ms']:.2f}"
-            print(ROW.format(precision, row["memory_format"], speed, *times, *rest, *memory), flush=True)
+        config = Config(backbone=backbone, weights="", size=size, precision=precision)
+        row = training_cost(config, images, device, rounds or (20 if cuda else 5))
+        rows.append(row)
+        times = (f"{row[f'{name}_ms']:.0f}" for name in ("data", "base", "meta_train", "meta_test"))
+        ratios = (
+            f"{row['iteration_over_base']:.2f}",
+            f"{1e3 / row['bn_iteration_ms']:.2f}",
+            f"{row['base_over_bn']:.2f}",
+        )
+        mib = f"{row['base_mib']:.0f}", f"{row['meta_mib']:.0f}"
+        print(ROW.format(precision, f"{1e3 / row['iteration_ms']:.2f}", *times, *ratios, *mib), flush=True)
     most = limits(device)
     print(
         f"This machine does {most['flops'] / 1e9:.0f} GFLOP/s in a product and copies {most['bytes'] / 1e9:.0f} GB/s;"
