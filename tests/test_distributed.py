@@ -334,7 +334,8 @@ def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(c
     assert words["stopped"][0][-1].startswith("stopped at step 2") and words["stopped"][1] == []
     assert "resumed from step 2" in words["killed"][0] and words["killed"][1] == []
     assert words["killed"][0][-1].startswith("process 0") and "has lost the others" in words["killed"][0][-1]
-    assert words["ended"][0][:2] == [
+    assert words["ended"][0][:3] == [
+        "0.0 GB of images on cpu",
         "2 processes on cpu, batch statistics are the whole batch's",
         "resumed from step 3",
     ]
