@@ -24,6 +24,7 @@ from metabin.meta import Batch, base_step, clamp_rho, cyclic_inner_lr, meta_step
 from metabin.model import build_model
 from metabin.norm import balancing_parameters
 from metabin.samplers import PKSampler, split_domains
+from metabin.synced_norms import sync_stats
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}  # a run's precision -> what autocast computes in
 
@@ -138,7 +139,7 @@ class Run:
         distributed.check_same(**settings)
         distributed.copy_first(self.model)
         if self.sync_stats:
-            distributed.sync_stats(self.model)
+            sync_stats(self.model)
 
     def _prepare_meta_learning(self):
         config, self.num_meta_train = self.config, 0

@@ -25,6 +25,7 @@ from metabin.config import Config, demo
 from metabin.datasets import write_market1501
 from metabin.meta import Batch
 from metabin.model import build_model
+from metabin.synced_norms import sync_stats
 from metabin.train import Run, join, train
 
 QUICK = demo(size=(32, 16), ids_per_domain=2, images_per_id=2, iterations=2, crop_pad=1, warmup=0.0)
@@ -191,7 +192,7 @@ def disagreement() -> str:
 def no_form() -> str:
     model = build_model("switchable", 4)
     with pytest.raises(ValueError) as raised:
-        distributed.sync_stats(model)
+        sync_stats(model)
     return str(raised.value)
 
 
