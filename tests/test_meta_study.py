@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from metabin.analysis import meta_study as study
+from metabin.analysis.toy import NO_IMAGES, TOY_TEST, TOY_TRAIN, Toy, toy_step, toy_walk
 from metabin.config import METHODS, demo
 from metabin.guard import RUNNING
 from metabin.losses import Criterion
@@ -34,7 +35,7 @@ def small_run():
 
 
 def test_the_toys_meta_step_is_the_lessons_pencil_arithmetic():
-    step = study.toy_step(0.6, inner_lr=0.5, outer_lr=0.25)
+    step = toy_step(0.6, inner_lr=0.5, outer_lr=0.25)
     found = step.virtual, step.slope_train, step.slope_test, step.after
     assert found == pytest.approx((0.4, 0.4, -0.4, 0.7))
     train_losses, test_losses = step.losses(torch.tensor([0.6, 0.4]).double())
@@ -42,18 +43,18 @@ def test_the_toys_meta_step_is_the_lessons_pencil_arithmetic():
 
 
 def test_in_second_order_the_toys_move_is_shorter_by_one_minus_beta_times_curvature():
-    first, second = (study.toy_step(0.6, 0.5, 0.25, order).after - 0.6 for order in (1, 2))
+    first, second = (toy_step(0.6, 0.5, 0.25, order).after - 0.6 for order in (1, 2))
     assert second == pytest.approx(first * (1 - 0.5 * 1.0))
 
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_the_toy_rests_where_the_pushed_rho_is_best(order):
-    assert study.toy_walk(0.6, 100, 0.5, 0.25, order)[-1] == pytest.approx(0.8)
-    assert study.toy_walk(0.6, 100, 0.0, 0.1, order)[-1] == pytest.approx(0.5)
+    assert toy_walk(0.6, 100, 0.5, 0.25, order)[-1] == pytest.approx(0.8)
+    assert toy_walk(0.6, 100, 0.0, 0.1, order)[-1] == pytest.approx(0.5)
 
 
 def test_a_walk_holds_the_start_and_stays_in_range():
-    assert study.toy_walk(0.6, 2, 0.5, 100.0) == [0.6, 1.0, 0.0]
+    assert toy_walk(0.6, 2, 0.5, 100.0) == [0.6, 1.0, 0.0]
 
 
 # ---- one iteration --------------------------------------------------------------------------------------------------
@@ -116,11 +117,10 @@ def test_sides_hold_every_domain_once(small_run):
 
 
 def test_the_gap_between_orders_is_that_of_the_chain_rule_on_the_toy():
-    toy = study.Toy(0.6)
+    toy = Toy(0.6)
     for size in (0.0, 0.5):
         first, second = (
-            study.outer_gradient(toy, study.NO_IMAGES, study.NO_IMAGES, size, order, (study.TOY_TRAIN, study.TOY_TEST))
-            for order in (1, 2)
+            study.outer_gradient(toy, NO_IMAGES, NO_IMAGES, size, order, (TOY_TRAIN, TOY_TEST)) for order in (1, 2)
         )
         assert second.item() == pytest.approx(first.item() * (1 - size))
 

@@ -14,7 +14,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from metabin.analysis.meta_study import GROUPS, Phase, ToyStep, toy_step, toy_walk
+from metabin.analysis.meta_study import GROUPS, Phase
+from metabin.analysis.toy import ToyStep, toy_step, toy_walk
 from metabin.plotting.style import LOSSES, METHODS, STYLE, save, use_style
 
 INK, FAINT = "#222222", "#999999"
