@@ -15,6 +15,7 @@ CHOICES = {  # what a field may hold
     "algorithm": ALGORITHMS,
     "order": (1, 2),
     "control": ("none", "random"),
+    "meta_test_statistics": ("own", "source"),
     "base_sampling": ("balanced", "pooled"),
     "precision": ("auto", "fp32", "bf16", "fp16"),
 } | OPTIONS
@@ -41,12 +42,16 @@ class Config:
     meta_train: str = "scatter + shuffle + triplet"  # L_mtr, Eq. 8
     meta_test: str = "triplet"  # L_mte, Eq. 10
     order: int = 1  # of the meta-gradient: 1 leaves the inner step's derivative out
+    meta_test_statistics: str = (
+        "own"  # by which BN normalizes X_T; "source": by X_S's, as at deployment (not in the paper)
+    )
     control: str = "none"  # "random": rho walks at random, in steps as long as the meta-step's
 
     ids_per_domain: int = 4  # P
     images_per_id: int = 4  # K; P x K = 16 samples for each domain in a mini-batch
     domains_per_batch: int = 0  # at most so many domains, chosen at random; 0: all of them
     base_sampling: str = "balanced"  # over domains; "pooled": as many identities, from all domains as one
+    meta_ids_per_domain: int = 0  # P of the meta-step's batch; 0: as the base step's
     meta_train_share: float = 0.6  # of a batch's domains: 3 of 5
     crop_pad: int = 10  # pixels; not in the text, but in [26], the baseline
     colour_jitter: float = 0.0  # strength of brightness, contrast and saturation changes
@@ -97,8 +102,11 @@ class Config:
             raise ValueError(f"size={self.size!r}: height and width in pixels are needed")
         if self.inner_lr_low > self.inner_lr_high:
             raise ValueError(f"inner_lr_low={self.inner_lr_low} is above inner_lr_high={self.inner_lr_high}")
-        if self.control != "none" and self.algorithm != "metabin":
-            raise ValueError(f'control={self.control!r} is a control of algorithm="metabin", not of {self.algorithm!r}')
+        for name, usual in {"control": "none", "meta_test_statistics": "own"}.items():
+            if getattr(self, name) != usual and self.algorithm != "metabin":
+                raise ValueError(
+                    f'{name}={getattr(self, name)!r} is for algorithm="metabin", not for {self.algorithm!r}'
+                )
         for formula in ("base", "meta_train", "meta_test"):
             try:
                 self.criterion(formula)
@@ -115,8 +123,8 @@ def _is_a(kind: type, value) -> bool:
     return isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
 
 
-def _method(algorithm: str, norm: str, control: str = "none") -> dict[str, str]:
-    return dict(algorithm=algorithm, norm=norm, control=control)
+def _method(algorithm: str, norm: str, control: str = "none", statistics: str = "own") -> dict[str, str]:
+    return dict(algorithm=algorithm, norm=norm, control=control, meta_test_statistics=statistics)
 
 
 # A method of Tables 1, 3, 4 or 5, and what makes it that method: `replace(config, **METHODS["ibn"])` switches to it.
@@ -128,7 +136,9 @@ METHODS = {name: _method("joint", name) for name in ("bn", "in", "half", "ibn", 
     "one_episode": _method("one_episode", "bin"),  # "MetaBIN (w/o episode separation)"
     "metabin_shared": _method("metabin", "bin_shared"),  # "MetaBIN (replace with BIN [30])"
     "metabin": _method("metabin", "bin"),
-    "random_rho": _method("metabin", "bin", "random"),  # not in the paper: does the meta-gradient's direction matter?
+    # Not in the paper: does the meta-gradient's direction matter? Should meta-test look as deployment does?
+    "random_rho": _method("metabin", "bin", "random"),
+    "metabin_source": _method("metabin", "bin", statistics="source"),
 }
 
 

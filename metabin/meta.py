@@ -17,7 +17,7 @@ from torch.amp import GradScaler
 from torch.func import functional_call
 
 from metabin.losses import BASE, META_TEST, META_TRAIN, Criterion
-from metabin.norm import balancing_parameters, frozen_running_stats
+from metabin.norm import balancing_parameters, frozen_running_stats, normalized_by
 
 
 class Batch(NamedTuple):
@@ -81,6 +81,7 @@ def meta_step(
     outer_lr: float,
     criteria: tuple[Criterion, Criterion] = (META_TRAIN, META_TEST),
     order: int = 1,
+    statistics: str = "own",
     control: Callable[[Tensor], Tensor] | None = None,
     scaler: GradScaler = NO_SCALING,
     reduce: Reduce = tuple,
@@ -88,16 +89,22 @@ def meta_step(
     """Update rho so that rho' does well on domains that it did not see (Eq. 10; Algorithm 1, lines 13 and 15).
 
     Only rho moves, and it stays in [0, 1]; weights, running statistics and the optimizer are untouched. No weight
-    gradient is computed. `control`, if given, turns each layer's gradient into what rho follows instead, to find out whether
-    the gradient matters. Returns the losses, still on the device. Raises ValueError when there is no rho.
+    gradient is computed. By whose `statistics` BN normalizes the meta-test batch: its "own", as the paper does, or the
+    "source", the meta-train batch's at rho', as at deployment, where BN knows the sources alone. `control`, if given, turns
+    each layer's gradient into what rho follows instead, to find out whether the gradient matters. Returns the losses, still
+    on the device. Raises ValueError when there is no rho.
     """
     rho = balancing_parameters(model)
     if not rho:
         raise ValueError('the model has no balancing parameters to move: build it with norm="bin"')
     moved, losses = inner_step(model, rho, meta_train, inner_lr, criteria[0], order, scaler, reduce)
-    with frozen_running_stats(model):
+    if statistics == "source":
+        mode = normalized_by(model, lambda: functional_call(model, moved, meta_train.images))
+    else:
+        mode = frozen_running_stats(model)
+    with mode:
         loss, parts = _loss_at(model, moved, meta_test, criteria[1])
-    gradients = _gradients(loss, rho, scaler, reduce)
+        gradients = _gradients(loss, rho, scaler, reduce)
     with torch.no_grad():
         for r, gradient in zip(rho.values(), gradients, strict=True):
             r.sub_(outer_lr * (control(gradient) if control else gradient)).clamp_(0, 1)

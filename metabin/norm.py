@@ -7,7 +7,7 @@ instance statistics, and all gradients from the sums of dy and of dy * (x - mean
 large tensor is made or kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -111,6 +111,30 @@ def frozen_running_stats(model: nn.Module) -> Iterator[nn.Module]:
     finally:
         for layer, track in zip(layers, tracked, strict=True):
             layer.track_running_stats = track
+
+
+@contextmanager
+def normalized_by(model: nn.Module, look: Callable[[], object]) -> Iterator[nn.Module]:
+    """Inside, BN and BN branches normalize by the statistics of what `look` sends through the model, as if deployed there.
+
+    Afterwards all is as before; derivatives must be taken inside.
+    """
+    layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    before = [(layer.momentum, layer.training, {k: b.clone() for k, b in layer.named_buffers()}) for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = 1.0  # what is seen now replaces what was seen before
+        with torch.no_grad():
+            look()
+        for layer in layers:
+            layer.eval()
+        yield model
+    finally:
+        for layer, (momentum, training, buffers) in zip(layers, before, strict=True):
+            layer.momentum = momentum
+            layer.train(training)
+            for name, buffer in layer.named_buffers():
+                buffer.copy_(buffers[name])
 
 
 def mix_of_two(x, rho, weight, bias, in_weight, in_bias, mean, var, eps: float) -> Tensor:

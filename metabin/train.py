@@ -124,7 +124,10 @@ class Run:
         self.base_batches = Batches(
             config, self.images, distributed.own_seed(base_seed), pooled=config.base_sampling == "pooled"
         )
-        self.meta_batches = Batches(config, self.images, distributed.own_seed(meta_seed))
+        people = config.meta_ids_per_domain or config.ids_per_domain
+        self.meta_batches = Batches(
+            dataclasses.replace(config, ids_per_domain=people), self.images, distributed.own_seed(meta_seed)
+        )
         own = self.meta_batches.generator, self.meta_batches.augment_generator
         self.agreed = distributed.agreed_streams(meta_seed, own)  # for the split, for a random direction
         if distributed.world_size() > 1:
@@ -265,6 +268,7 @@ def meta_update(run: Run, inner_lr: float) -> dict[str, Tensor]:
     options = dict(criteria=run.criteria, order=config.order, scaler=run.scaler, reduce=distributed.average)
     if run.one_episode:
         return mldg_step(run.model, run.optimizer, *sides, inner_lr, run.base, **options)
+    options["statistics"] = config.meta_test_statistics
     if config.control == "random":
         options["control"] = functools.partial(random_direction, generator=run.agreed[1])
     needs_logits = any(criterion.needs_logits for criterion in run.criteria)

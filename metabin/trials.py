@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import joblib
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from metabin.config import Config
 from metabin.evaluate import evaluate
-from metabin.images import ImageSet, relabel
+from metabin.images import ImageSet, cameras_as_domains, relabel
 from metabin.norm import balancing_parameters
 from metabin.oracle import oracle_rho
 from metabin.provenance import ROOT, write_json
@@ -24,6 +24,7 @@ from metabin.train import Run, train
 PACKAGE = Path(__file__).parent
 CACHE = ROOT / "build" / "cache"
 METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")
+MOMENTS = 10  # so often rho is looked at during a run
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,25 @@ class Task:
     targets: tuple[int, ...] = (5, 6, 7, 8, 9, 10)  # unseen; the sources themselves: their held-out people
     train_ids: int = 120  # people per source domain
     test_ids: int = 100  # people per target domain
+    cameras: int = 2  # on each source street
+    by_camera: bool = False  # every camera of the sources is a domain, as in Table 2
+    target_style: float | None = None  # how far the target streets differ in style, where not as the sources
 
     def train_set(self) -> ImageSet:
-        return self._people(self.sources, range(self.train_ids), images=4)
+        people = self._people(
+            self.world, self.sources, range(self.train_ids), cameras=self.cameras, images_per_camera=4
+        )
+        return cameras_as_domains(people) if self.by_camera else people
 
     def target_set(self) -> ImageSet:
         """The people to be found: on unseen streets, or, where targets are sources, others than were trained on."""
         first = self.train_ids if set(self.sources) & set(self.targets) else 0
-        return self._people(self.targets, range(first, first + self.test_ids), images=2)
+        world = self.world if self.target_style is None else replace(self.world, style=self.target_style)
+        return self._people(world, self.targets, range(first, first + self.test_ids), images_per_camera=2)
 
-    def _people(self, domains: tuple[int, ...], wanted: range, images: int) -> ImageSet:
+    def _people(self, world: World, domains: tuple[int, ...], wanted: range, **counts: int) -> ImageSet:
         """The people with these numbers on each street: `make_streets` numbers them street after street."""
-        streets = make_streets(self.world, domains, wanted.stop, images_per_camera=images, cache=CACHE)
+        streets = make_streets(world, domains, wanted.stop, **counts, cache=CACHE)
         number = streets.pids % wanted.stop  # (N,)
         return relabel(streets[number >= wanted.start])
 
@@ -55,14 +63,15 @@ class Task:
 class Trial:
     """One training run and its test."""
 
-    method: str
+    method: str  # its name
     config: Config
     task: Task
     oracle: bool = False  # also fit rho on the targets: headroom, never a claim
 
     def key(self) -> str:
-        """The content's hash: this declaration and all code of the package that a trial runs."""
-        return hashlib.sha256((json.dumps(asdict(self)) + _code_version()).encode()).hexdigest()[:16]
+        """The content's hash: all of this but its name, and all code of the package that a trial runs."""
+        content = json.dumps(asdict(replace(self, method="")))
+        return hashlib.sha256((content + _code_version()).encode()).hexdigest()[:16]
 
 
 def _code_version() -> str:
@@ -88,19 +97,40 @@ def _imported_files(file: Path) -> set[Path]:
 
 
 def run_trial(trial: Trial) -> dict:
-    """Train and test once: metrics per target domain and their means, as plain numbers."""
+    """Train and test once: metrics per target domain and their means, losses and rho on the way, as plain numbers."""
     started = time.monotonic()
     run = Run(trial.config, trial.task.train_set())
-    for _ in train(run):
-        pass
+    history = train_and_watch(run)
     targets = trial.task.target_set()
-    result = {"train_seconds": time.monotonic() - started} | test(run.model, targets)
+    result = {"train_seconds": time.monotonic() - started} | test(run.model, targets) | history
     rho = balancing_parameters(run.model.extractor)
-    if rho:
-        result["rho_mean"] = torch.cat([r.detach() for r in rho.values()]).mean().item()
     if rho and trial.oracle:
         run.model.extractor.load_state_dict(oracle_rho(run.model, targets, seed=trial.config.seed), strict=False)
         result["oracle"] = test(run.model, targets)
+    return result
+
+
+def train_and_watch(run: Run) -> dict:
+    """Train to the end. Returns "losses", each one's means over up to 30 equal parts of the schedule, and "rho", the values in
+    every layer at the start and after each tenth: {"layers": [...], "iterations": [...], "values": [moment][layer][channel]}.
+    """
+    length, rho = run.config.iterations, balancing_parameters(run.model.extractor)
+
+    def look() -> list[list[float]]:
+        return [[round(value, 3) for value in r.tolist()] for r in rho.values()]
+
+    losses, moments = [], {0: look()}
+    for step in train(run):
+        losses.append(step.losses)
+        if step.iteration * MOMENTS % length < MOMENTS:
+            moments[step.iteration] = look()
+    curves = {name: torch.stack([at[name] for at in losses]) for name in losses[-1]}  # (iterations,) each
+    result = {
+        "losses": {k: [part.mean().item() for part in v.tensor_split(min(30, length))] for k, v in curves.items()}
+    }
+    if rho:
+        layers = [name.removesuffix(".rho") for name in rho]
+        result["rho"] = {"layers": layers, "iterations": list(moments), "values": list(moments.values())}
     return result
 
 

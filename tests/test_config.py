@@ -69,7 +69,7 @@ def test_every_method_can_be_switched_to_from_every_other():
 
 @pytest.mark.parametrize("algorithm", ["joint", "mldg", "one_episode"])
 def test_the_control_belongs_to_metabin_alone(algorithm):
-    with pytest.raises(ValueError, match="control='random' is a control of algorithm=\"metabin\""):
+    with pytest.raises(ValueError, match="control='random' is for algorithm=\"metabin\""):
         demo(algorithm=algorithm, control="random")
 
 

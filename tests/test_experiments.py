@@ -8,11 +8,33 @@ import pytest
 import torch
 from scipy import stats
 
-from metabin import experiments, trials
-from metabin.config import METHODS, demo
-from metabin.experiments import DEVELOPMENT, SETTINGS, SPINE, development, main, read_results, same_streets, trial
+from metabin import trials
+from metabin.config import METHODS, Config, demo
+from metabin.experiments import (
+    EXPERIMENTS,
+    SPINE,
+    Experiment,
+    Row,
+    chosen,
+    development,
+    far_streets,
+    phase_text,
+    read_results,
+    same_streets,
+    single_street,
+    spine_table,
+    supervised,
+    text,
+    trial,
+    verdict,
+)
+from metabin.experiments import phase as phases
+from metabin.experiments import results, runner
+from metabin.experiments.__main__ import main, studies
+from metabin.experiments.tasks import DEVELOPMENT, LIKE, SETTINGS
+from metabin.provenance import ROOT
 from metabin.streets import World
-from metabin.trials import Task, Trial, run_trial, run_trials
+from metabin.trials import METRICS, Task, Trial, run_trial, run_trials
 
 TINY = Task(World(height=32, width=16), sources=(0, 1), targets=(2, 3), train_ids=4, test_ids=4)
 QUICK = demo(size=(32, 16), ids_per_domain=2, images_per_id=2, meta_train_share=0.5, iterations=2, crop_pad=1)
@@ -59,7 +81,7 @@ def test_a_trial_that_is_known_is_not_run_again(monkeypatch):
 
 
 def test_every_method_has_the_same_budget_of_settings_that_it_can_take():
-    assert set(SETTINGS) == set(SPINE)
+    assert set(SETTINGS) >= set(SPINE) and set(LIKE.values()) <= set(SETTINGS)
     assert len({len(settings) for settings in SETTINGS.values()}) == 1
     for method, settings in SETTINGS.items():
         assert len({trial(method, TINY, 0, **setting).key() for setting in settings}) == len(settings)
@@ -74,12 +96,102 @@ def test_settings_are_chosen_without_the_targets_and_on_other_worlds():
 
 
 def test_missing_results_name_the_command_that_makes_them(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(experiments, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
     with pytest.raises(FileNotFoundError, match="make tables EXPERIMENT=spine"):
         read_results("spine")
     with pytest.raises(SystemExit) as stop:
         main(["figures"])
     assert stop.value.code == 2 and "make tables" in capsys.readouterr().err
+
+
+# ---- declarations and reports --------------------------------------------------------------------------------------
+
+
+def test_what_the_paper_claims_is_said_of_rows_that_are_there():
+    for name, experiment in EXPERIMENTS.items():
+        rows = [row.name for row in experiment.rows]
+        assert len(set(rows)) == len(rows), name
+        assert {row for claim in experiment.claims for row in claim} <= set(rows)
+        assert all(len(row.paper) in (0, 2) for row in experiment.rows)
+
+
+def test_every_row_is_a_valid_configuration_in_both_profiles():
+    for experiment in EXPERIMENTS.values():
+        for row in experiment.rows:
+            for profile in ("demo", "gpu"):
+                run = runner.trials_of(row, [1], profile)[0]
+                assert run.config.size == (run.task.world.height, run.task.world.width)
+            assert run.config.backbone == row.changes.get("backbone", Config.backbone)
+
+
+def test_rows_that_tables_share_are_run_once():
+    plans = {n: {runner.trials_of(row, [1])[0].key() for row in EXPERIMENTS[n].rows} for n in ("table1", "table4")}
+    assert len(plans["table1"] & plans["table4"]) == 3  # BN, BIN with two pairs, MetaBIN
+    period, weight = EXPERIMENTS["figure8"].rows[1], EXPERIMENTS["figure6"].rows[2]
+    assert {runner.trials_of(row, [1])[0].key() for row in (period, weight)} <= plans["table1"]
+
+
+def test_a_fixed_inner_step_and_a_scaled_outer_one_are_relative_to_what_was_chosen():
+    tuned = chosen("metabin")
+    found = runner.settings(Row("x", "metabin", inner=0.5, outer=4), "demo")
+    assert found["inner_lr_low"] == found["inner_lr_high"] == 0.5 * tuned["inner_lr_high"]
+    assert found["outer_lr"] == 4 * tuned["outer_lr"]
+    assert runner.settings(Row("x", "bn_mldg", inner=1), "gpu") == {"inner_lr_low": 0.1, "inner_lr_high": 0.1}
+
+
+def test_a_single_street_is_seen_by_six_cameras_that_are_its_domains():
+    task = replace(single_street(3), world=TINY.world, train_ids=4, test_ids=4)
+    assert task.train_set().num_domains == 6 and not set(task.sources) & set(task.targets)
+
+
+def test_far_streets_differ_more_from_each_other_than_those_trained_on():
+    task = replace(far_streets(2), sources=(0, 1), targets=(2, 3), train_ids=4, test_ids=4)
+    plain = replace(task, target_style=None)
+    assert pictures(task.train_set()) == pictures(plain.train_set())
+    assert pictures(task.target_set()) != pictures(plain.target_set())
+    assert not set(supervised(1).targets) - set(supervised(1).sources)
+
+
+def known_runs(rank1: dict):
+    """Instead of training: a Rank-1 by method, a little better with every seed."""
+
+    def run(wanted, jobs):
+        for t in wanted:
+            found = dict.fromkeys(METRICS, rank1[t.method] + 0.01 * t.config.seed) | {"train_seconds": 1}
+            yield found | ({"rho": {"layers": ["a"], "values": [[[1.0, 0.0]]]}} if t.method == "metabin" else {})
+
+    return lambda wanted, jobs: list(run(wanted, jobs))
+
+
+def test_a_report_tells_each_row_and_whether_the_claims_hold(monkeypatch):
+    rows = Row("BN", "bn"), Row("IN", "in"), Row("MetaBIN", "metabin", paper=(64.7, 72.3))
+    claims = ("IN", "BN"), ("MetaBIN", "IN"), ("MetaBIN", "BN")
+    monkeypatch.setattr(runner, "run_trials", known_runs({"bn": 0.3, "in": 0.5, "metabin": 0.4}))
+    found = json.loads(json.dumps(runner.report(Experiment("T", rows, claims, keeps_rho=True), seeds=3, jobs=1)))
+    assert [row["metrics"]["rank1"] for row in found["rows"]] == [
+        [b + 0.01 * s for s in (1, 2, 3)] for b in (0.3, 0.5, 0.4)
+    ]
+    assert found["rows"][2]["rho"] == [[0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0.5]] and found["rows"][2]["rho_mean"] == [0.5] * 3
+    assert [claim["rank1"][0] for claim in found["claims"]] == pytest.approx([0.2, -0.1, 0.1])
+    assert verdict(found) == "partly: 2 of 3 differences shown, 1 reversed"
+    assert "| MetaBIN | 42.0 ± 1.0 | 42.0 ± 1.0 |  | 64.7 | 72.3 |" in text(found)
+
+
+def test_a_trial_tells_its_losses_and_rho_over_training():
+    result = run_trial(Trial("metabin", replace(QUICK, iterations=20), TINY))
+    assert set(result["losses"]) > {"base/id", "meta_test/triplet"}
+    assert all(len(curve) == 20 for curve in result["losses"].values())
+    rho = result["rho"]
+    assert rho["iterations"] == list(range(0, 21, 2)) and len(rho["values"]) == 11
+    assert all(set(layer) == {1.0} for layer in rho["values"][0])
+
+
+def test_every_experiment_has_a_name_a_text_and_a_drawing():
+    from metabin import plotting
+
+    for name, study in studies().items():
+        assert callable(study.text) and study.seeds >= 3
+        assert hasattr(plotting, study.draw) or name == "tuning"
 
 
 # ---- the committed numbers -----------------------------------------------------------------------------------------
@@ -96,11 +208,14 @@ def test_the_spine_says_where_its_numbers_come_from(spine):
     assert len(made["commit"]) == 40 and made["cpus"] and made["seconds"] > 0 and made["versions"]["torch"]
 
 
-def test_the_spines_settings_are_the_best_of_those_tried(spine):
-    for method, setting in spine["chosen"].items():
-        tried = [row for row in spine["tuning"] if row["method"] == method]
+def test_the_chosen_settings_are_the_best_of_those_tried(spine):
+    tuning = read_results("tuning")
+    assert tuning["chosen"].keys() == SETTINGS.keys()
+    for method, setting in tuning["chosen"].items():
+        tried = [row for row in tuning["tuning"] if row["method"] == method]
         assert [row["setting"] for row in tried] == SETTINGS[method]
         assert max(tried, key=lambda row: mean(row["mAP"]))["setting"] == setting
+    assert spine["chosen"] == {method: chosen(method) for method in SPINE}
 
 
 @pytest.mark.parametrize("setting", ["unseen_streets", "same_streets"])
@@ -133,7 +248,7 @@ def test_no_method_saturates_on_unseen_streets(spine):
 
 
 def test_a_phase_task_moves_identity_from_shape_into_colour():
-    task = experiments.phase_task(1.5, 0.33, 7)
+    task = phases.phase_task(1.5, 0.33, 7)
     assert (task.world.seed, task.world.style) == (7, 1.5)
     assert task.world.colour_identity + task.world.shape_identity == pytest.approx(1)
     assert not set(task.sources) & set(task.targets)
@@ -141,27 +256,27 @@ def test_a_phase_task_moves_identity_from_shape_into_colour():
 
 def test_the_phase_diagram_runs_every_method_in_every_world(monkeypatch):
     grid = {"styles": (0.0, 1.0), "colours": (0.0, 1.0), "iterations": 5}
-    monkeypatch.setattr(experiments, "PHASE", experiments.PHASE | grid)
+    monkeypatch.setattr(phases, "PHASE", phases.PHASE | grid)
 
     def known(trials, jobs):  # instead of training: a Rank-1 that says which trial it was
         for t in trials:
             assert t.config.iterations == 5 and t.config.norm == t.method and t.config.seed == t.task.world.seed
             rank1 = {"bn": 0.5, "in": 0.3, "half": 0.4}[t.method] + 0.3 * t.task.world.style * (t.method == "in")
-            yield dict.fromkeys(experiments.METRICS, rank1 + 0.01 * t.config.seed)
+            yield dict.fromkeys(METRICS, rank1 + 0.01 * t.config.seed)
 
-    monkeypatch.setattr(experiments, "run_trials", lambda trials, jobs: list(known(trials, jobs)))
-    report = json.loads(json.dumps(experiments.phase(2, 1)))
+    monkeypatch.setattr(phases, "run_trials", lambda trials, jobs: list(known(trials, jobs)))
+    report = json.loads(json.dumps(phases.phase(2, 1)))
     assert [(c["style"], c["colour"]) for c in report["cells"]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert [c["winner"] for c in report["cells"]] == ["bn", "bn", "in", "in"]
     assert report["cells"][2]["methods"]["in"]["rank1"] == pytest.approx([0.61, 0.62])
-    assert "| 1.0 | 0.0 | 51.5 | 61.5 | 41.5 | in | 10.0 |" in experiments.phase_text(report)
+    assert "| 1.0 | 0.0 | 51.5 | 61.5 | 41.5 | in | 10.0 |" in phase_text(report)
 
 
 def test_a_lead_within_the_seeds_spread_decides_nothing():
     def rows(*bn):
         return {"bn": {"rank1": list(bn)}, "in": {"rank1": [0.1, 0.1]}, "half": {"rank1": [0.4, 0.4]}}
 
-    steady, shaky = experiments.phase_winner(rows(0.5, 0.52)), experiments.phase_winner(rows(0.4, 0.6))
+    steady, shaky = phases.phase_winner(rows(0.5, 0.52)), phases.phase_winner(rows(0.4, 0.6))
     assert (steady["winner"], steady["second"], steady["decided"]) == ("bn", "half", True)
     assert shaky["lead"] == pytest.approx([0, 0.2]) and not shaky["decided"]
 
@@ -173,14 +288,12 @@ def test_the_phase_diagrams_winners_follow_from_its_runs():
     for cell in report["cells"]:
         rank1 = {m: cell["methods"][m]["rank1"] for m in report["methods"]}
         assert mean(rank1[cell["winner"]]) == max(map(mean, rank1.values()))
-        assert experiments.phase_winner(cell["methods"]) == {
-            k: cell[k] for k in ("winner", "second", "lead", "decided")
-        }
+        assert phases.phase_winner(cell["methods"]) == {k: cell[k] for k in ("winner", "second", "lead", "decided")}
 
 
 def test_the_readme_shows_the_committed_numbers(spine):
-    readme = (experiments.ROOT / "README.md").read_text(encoding="utf-8")
-    assert experiments.spine_table(spine, "unseen_streets") in readme
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert spine_table(spine, "unseen_streets") in readme
     paired = {s: spine[s]["paired"] for s in ("unseen_streets", "same_streets")}
     for setting, pair, metric in [
         ("unseen_streets", "bn - in", "rank1"),

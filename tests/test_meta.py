@@ -230,6 +230,35 @@ def test_the_meta_step_moves_rho_and_nothing_else(trained):
     assert all(r.requires_grad and r.is_leaf for r in balancing_parameters(model).values())
 
 
+def test_with_source_statistics_the_meta_test_batch_is_seen_as_at_deployment():
+    """BN in eval mode, its running statistics those of the meta-train batch at rho'; the gradient by finite differences."""
+    net, meta_train, meta_test = TinyNet(), random_batch(1), random_batch(2)
+    rho = balancing_parameters(net)
+    start = values(rho)
+    moved, _ = inner_step(net, rho, meta_train, 0.3, WIDE[0])
+    deployed = copy.deepcopy(net)
+    deployed.load_state_dict(moved, strict=False)
+    for layer in deployed:
+        layer.momentum = 1.0
+    deployed(meta_train.images)
+    deployed.eval()
+
+    @torch.no_grad()
+    def loss(at: torch.Tensor) -> float:
+        deployed.load_state_dict(dict(zip(rho, at.split([4, 5]), strict=True)), strict=False)
+        return WIDE[1](deployed(meta_test.images), None, meta_test)[0].item()
+
+    at, steps = values(moved), 1e-6 * torch.eye(9, dtype=torch.float64)
+    gradient = torch.tensor([(loss(at + step) - loss(at - step)) / 2e-6 for step in steps], dtype=torch.float64)
+    expected = start - 0.01 * gradient
+    buffers = {name: b.clone() for name, b in net.named_buffers()}
+    meta_step(net, meta_train, meta_test, 0.3, 0.01, WIDE, statistics="source")
+    torch.testing.assert_close(values(rho), expected.clamp(0, 1), rtol=1e-6, atol=1e-8)
+    assert gradient.norm() > 0.1
+    assert net.training and all(torch.equal(b, buffers[name]) for name, b in net.named_buffers())
+    assert all(layer.momentum == 0.1 for layer in net if isinstance(layer, BatchInstanceNorm2d))
+
+
 @pytest.mark.parametrize("outer_lr", [1e6, -1e6])
 def test_rho_stays_in_its_range_however_large_the_step(outer_lr):
     net = TinyNet(0)

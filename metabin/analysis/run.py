@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from sklearn.manifold import TSNE
@@ -15,24 +15,29 @@ from metabin.norm import balancing_parameters
 from metabin.train import Run, join
 
 
-def rho_summary(extractor: nn.Module) -> torch.Tensor:
+def rho_by_layer(rho: nn.Module | Sequence[Tensor]) -> list[Tensor]:
+    """The balancing parameters (C,) of every layer of an extractor, in [0, 1]; or a list of them as it is."""
+    layers = balancing_parameters(rho).values() if isinstance(rho, nn.Module) else rho
+    return [layer.detach().clamp(0, 1) for layer in layers]
+
+
+def rho_summary(rho: nn.Module | Sequence[Tensor]) -> torch.Tensor:
     """Mean and quartiles of rho in each layer and, in the last row, over all channels: (layers + 1, 4), as in Fig. 11.
 
-    Columns: mean, 25 %, 50 %, 75 %.
+    Of an extractor or of its layers' rho. Columns: mean, 25 %, 50 %, 75 %.
     """
-    layers = [r.detach() for r in balancing_parameters(extractor).values()]
+    layers = rho_by_layer(rho)
     quartiles = torch.tensor([0.25, 0.5, 0.75], device=layers[0].device)
     rows = [torch.cat([r.mean()[None], r.quantile(quartiles)]) for r in (*layers, torch.cat(layers))]
     return torch.stack(rows).cpu()  # (layers + 1, 4)
 
 
-def rho_distribution(extractor: nn.Module, bins: int = 10) -> torch.Tensor:
+def rho_distribution(rho: nn.Module | Sequence[Tensor], bins: int = 10) -> torch.Tensor:
     """The share of each layer's channels whose rho lies in each of `bins` equal parts of [0, 1], as in Figs. 4, 9 and 10.
 
-    (layers, bins); rows sum to 1.
+    Of an extractor or of its layers' rho: (layers, bins); rows sum to 1.
     """
-    layers = [r.detach().clamp(0, 1).cpu() for r in balancing_parameters(extractor).values()]
-    return torch.stack([torch.histc(r, bins, 0, 1) / len(r) for r in layers])
+    return torch.stack([torch.histc(r.cpu(), bins, 0, 1) / len(r) for r in rho_by_layer(rho)])
 
 
 def embed_in_plane(features: Tensor, perplexity: float = 30.0, seed: int = 0) -> Tensor:
