@@ -4,8 +4,8 @@
 PROFILE ?= demo
 SEED ?= 0
 LESSON ?=
-EXPERIMENT ?= spine
-SEEDS ?= 5
+EXPERIMENT ?= all
+SEEDS ?=
 PYTHON ?= python3
 
 VENV = .venv/bin/python
@@ -33,11 +33,11 @@ test-long: $(READY) ## run the tests that take minutes: kills at random moments,
 lab: $(READY) ## open the lessons in JupyterLab
 	@$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks
 
-tables: $(READY) ## train and test for an experiment's table, results in figures/results/ (EXPERIMENT= SEEDS=)
-	@$(VENV) -m metabin.experiments tables --experiment "$(EXPERIMENT)" --seeds "$(SEEDS)"
+tables: $(READY) ## train and test for the paper's tables and figures, results in figures/results/ (EXPERIMENT= SEEDS= PROFILE=)
+	@$(VENV) -m metabin.experiments tables --experiment "$(EXPERIMENT)" --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)")
 
-figures: $(READY) ## draw a figure again from figures/results/ (EXPERIMENT=)
-	@$(VENV) -m metabin.experiments figures --experiment "$(EXPERIMENT)"
+figures: $(READY) ## draw the figures again from figures/results/ (EXPERIMENT=)
+	@$(VENV) -m metabin.experiments figures --experiment "$(EXPERIMENT)" --profile "$(PROFILE)"
 
 checkpoints: $(READY) ## train the lessons' networks again and compare them with those in data/checkpoints/
 	@$(VENV) -m metabin.experiments checkpoints --compare

@@ -47,25 +47,32 @@ class Study:
 
 
 STUDIES = (
-    Study("Table 1", "methods on unseen data sets", ("config.METHODS", "protocols.evaluate_protocol"), "spine"),
-    Study("Table 2", "one source, cameras as domains", ("images.cameras_as_domains", "presets.preset")),
-    Study("Table 3", "losses, fixed and cyclic inner step", ("config.Config.criterion", "meta.cyclic_inner_lr")),
-    Study("Table 4", "MLDG, episode separation", ("meta.mldg_step", "config.METHODS")),
-    Study("Table 5", "normalizations, supervised too", ("normalizations.convert_norm", "presets.SETTINGS")),
+    Study("Table 1", "methods on unseen data sets", ("config.METHODS", "protocols.evaluate_protocol"), "table1"),
+    Study("Table 2", "one source, cameras as domains", ("images.cameras_as_domains", "presets.preset"), "table2"),
+    Study(
+        "Table 3", "losses, fixed and cyclic inner step", ("config.Config.criterion", "meta.cyclic_inner_lr"), "table3"
+    ),
+    Study("Table 4", "MLDG, episode separation", ("meta.mldg_step", "config.METHODS"), "table4"),
+    Study("Table 5", "normalizations, supervised too", ("normalizations.convert_norm", "presets.SETTINGS"), "table5"),
     Study("Table 6", "architectures", ("backbones.build_backbone", "bench.backbone_cost")),
     Study(
         "Fig. 1", "under- and over-style-normalization", ("analysis.style_and_identity", "plotting.draw_phase"), "phase"
     ),
-    Study("Fig. 2", "domains and images per batch", ("samplers.PKSampler", "samplers.split_domains")),
-    Study("Fig. 3", "t-SNE of unseen domains", ("analysis.embed_in_plane",)),
-    Study("Fig. 4", "rho in every layer", ("analysis.rho_distribution",)),
-    Study("Fig. 5", "direction of the inner gradients", ("analysis.inner_gradients",)),
-    Study("Fig. 6", "weights of the meta-train losses", ("losses.Criterion",)),
-    Study("Fig. 7", "losses during training", ("train.train", "plotting.draw_losses")),
-    Study("Fig. 8", "period of the inner step", ("meta.cyclic_inner_lr",)),
-    Study("Fig. 9", "outer step size against rho", ("meta.meta_step", "analysis.rho_distribution")),
-    Study("Fig. 10", "rho in other networks and data sets", ("backbones.build_backbone", "analysis.rho_distribution")),
-    Study("Fig. 11", "rho during training", ("analysis.rho_summary", "plotting.draw_rho_history")),
+    Study("Fig. 2", "domains and images per batch", ("samplers.PKSampler", "samplers.split_domains"), "figure2"),
+    Study("Fig. 3", "t-SNE of unseen domains", ("analysis.embed_in_plane",), "figure3"),
+    Study("Fig. 4", "rho in every layer", ("analysis.rho_distribution",), "figure4"),
+    Study("Fig. 5", "direction of the inner gradients", ("analysis.inner_gradients",), "figure5"),
+    Study("Fig. 6", "weights of the meta-train losses", ("losses.Criterion",), "figure6"),
+    Study("Fig. 7", "losses during training", ("train.train", "plotting.draw_losses"), "history"),
+    Study("Fig. 8", "period of the inner step", ("meta.cyclic_inner_lr",), "figure8"),
+    Study("Fig. 9", "outer step size against rho", ("meta.meta_step", "analysis.rho_distribution"), "figure9"),
+    Study(
+        "Fig. 10",
+        "rho in other networks and data sets",
+        ("backbones.build_backbone", "analysis.rho_distribution"),
+        "figure10",
+    ),
+    Study("Fig. 11", "rho during training", ("analysis.rho_summary", "plotting.draw_rho_history"), "history"),
 )
 
 
@@ -173,21 +180,44 @@ def markdown() -> str:
     return "\n".join(lines)
 
 
-BEGIN, END = "<!-- paper map: made by python -m metabin.paper_map --write -->", "<!-- end of the paper map -->"
+def status() -> str:
+    """What became of each table and figure, as a Markdown table: on streets, from the committed results; on real data."""
+    lines = ["| paper | about | on streets | seeds | on real data |", "| --- | --- | --- | --- | --- |"]
+    for study in STUDIES:
+        path = ROOT / "figures" / "results" / f"{study.experiment}.json"
+        found = json.loads(path.read_text()) if study.experiment and path.exists() else {}
+        told = f"[{found.get('verdict', 'measured')}](figures/results/{path.name})" if found else "not run"
+        seeds = {len(row["metrics"]["rank1"]) for row in found.get("rows", ())} or {len(found.get("rho", ()))} - {0}
+        lines.append(f"| {study.item} | {study.title} | {told} | {', '.join(map(str, sorted(seeds)))} | not run |")
+    return "\n".join(lines)
+
+
+BLOCKS = {  # what the README holds between two markers -> what makes it
+    "paper map": markdown,
+    "status": status,
+}
+
+
+def markers(block: str) -> tuple[str, str]:
+    return f"<!-- {block}: made by python -m metabin.paper_map --write -->", f"<!-- end of the {block} -->"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m metabin.paper_map", description="The paper map.")
-    parser.add_argument("--write", action="store_true", help="put it into README.md, between its two markers")
+    parser = argparse.ArgumentParser(prog="python -m metabin.paper_map", description="The paper map and its status.")
+    parser.add_argument("--write", action="store_true", help="put both into README.md, between their markers")
     if not parser.parse_args(arguments).write:
-        print(markdown())
+        print(markdown(), status(), sep="\n\n")
         return 0
     readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        parser.exit(2, f"README.md has no line {BEGIN} followed by {END}: put both where the map shall stand\n")
-    readme.write_text(f"{before}{BEGIN}\n{markdown()}\n{END}{after}")
+    text = readme.read_text()
+    for block, make in BLOCKS.items():
+        begin, end = markers(block)
+        before, _, rest = text.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            parser.exit(2, f"README.md has no line {begin} followed by {end}: put both where the {block} shall stand\n")
+        text = f"{before}{begin}\n{make()}\n{end}{after}"
+    readme.write_text(text)
     return 0
 
 

@@ -1,5 +1,7 @@
 """The paper map: nothing missing, nothing doubled, nothing stale."""
 
+import json
+
 import pytest
 
 from metabin import paper_map
@@ -47,11 +49,23 @@ def test_a_result_is_named_only_where_its_file_is():
         assert state == "not run" or (ROOT / "figures" / "results" / f"{study.experiment}.json").exists()
 
 
-def test_the_readme_holds_the_map_as_it_is_now():
-    text = (ROOT / "README.md").read_text()
-    assert paper_map.BEGIN + "\n" + paper_map.markdown() + "\n" + paper_map.END in text, (
-        "the README's map is stale: run python -m metabin.paper_map --write"
+@pytest.mark.parametrize("block", paper_map.BLOCKS)
+def test_the_readme_holds_the_map_and_the_status_as_they_are_now(block):
+    begin, end = paper_map.markers(block)
+    assert f"{begin}\n{paper_map.BLOCKS[block]()}\n{end}" in (ROOT / "README.md").read_text(), (
+        f"the README's {block} is stale: run python -m metabin.paper_map --write"
     )
+
+
+def test_the_status_tells_the_verdict_and_the_seeds_of_a_result_and_not_run_without_one(tmp_path, monkeypatch):
+    results = tmp_path / "figures" / "results"
+    results.mkdir(parents=True)
+    row = {"metrics": {"rank1": [0.1, 0.2, 0.3]}}
+    (results / "table3.json").write_text(json.dumps({"verdict": "no: 0 of 7 differences", "rows": [row]}))
+    monkeypatch.setattr(paper_map, "ROOT", tmp_path)
+    lines = {line.split(" | ")[0]: line for line in paper_map.status().splitlines()}
+    assert "[no: 0 of 7 differences](figures/results/table3.json) | 3 | not run |" in lines["| Table 3"]
+    assert lines["| Table 4"].endswith("| not run |  | not run |")
 
 
 @pytest.mark.parametrize(
@@ -83,11 +97,12 @@ def test_use_means_an_import_or_a_qualified_name():
 def test_the_command_writes_between_the_markers_and_says_when_they_are_missing(tmp_path, monkeypatch, capsys):
     readme = tmp_path / "README.md"
     monkeypatch.setattr(paper_map, "ROOT", tmp_path)
-    readme.write_text(f"before\n{paper_map.BEGIN}\nold\n{paper_map.END}\nafter\n")
+    blocks = "\nbetween\n".join("\nold\n".join(paper_map.markers(block)) for block in paper_map.BLOCKS)
+    readme.write_text(f"before\n{blocks}\nafter\n")
     paper_map.main(["--write"])
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "| Eq. 7 |" in text and "old" not in text
     readme.write_text("nothing")
     with pytest.raises(SystemExit):
         paper_map.main(["--write"])
-    assert "put both where the map shall stand" in capsys.readouterr().err and readme.read_text() == "nothing"
+    assert "put both where the paper map shall stand" in capsys.readouterr().err and readme.read_text() == "nothing"

@@ -7,7 +7,7 @@ from metabin.experiments.checkpoints import CHECKPOINTS
 from metabin.experiments.declarations import EXPERIMENTS, Experiment, Row
 from metabin.experiments.phase import phase_text
 from metabin.experiments.results import RESULTS, paired, read_results
-from metabin.experiments.runner import text, verdict
+from metabin.experiments.runner import text
 from metabin.experiments.spine import spine_table
 from metabin.experiments.tasks import (
     FIRST,
@@ -43,5 +43,4 @@ __all__ = [
     "text",
     "trial",
     "unseen_streets",
-    "verdict",
 ]

@@ -33,7 +33,8 @@ def studies(profile: str = "demo") -> dict[str, Study]:
     """All experiments by name, in an order in which each finds what it builds on."""
     found = {"tuning": Study(tuning, tuning_text), "spine": Study(spine, spine_text, "draw_spine")}
     for name, e in declarations.EXPERIMENTS.items():
-        draw = "draw_table" if not e.axis else "draw_curves"
+        draw = "draw_curves" if any(row.at is not None for row in e.rows) else "draw_table"
+        draw = "draw_rho_layers" if e.keeps_rho and name.startswith("figure") else draw
         run = functools.partial(runner.report, e)
         found[name] = Study(functools.partial(run, profile=profile), runner.text, draw, e.seeds)
     found["history"] = Study(functools.partial(history, profile=profile), history_text, "draw_history")
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m metabin.experiments", description="Tables and figures of the paper."
     )
     parser.add_argument("what", choices=("tables", "figures", "checkpoints"))
-    parser.add_argument("--experiment", choices=(*studies(), "all"), default="spine")
+    parser.add_argument("--experiment", choices=(*studies(), "all"), default="all")
     parser.add_argument(
         "--profile", choices=("demo", "gpu"), default="demo", help="gpu: the paper's networks, full size"
     )
@@ -61,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     known = studies(options.profile)
     if options.seeds is not None and options.seeds < 2:
         parser.error("--seeds: an interval needs at least 2")
+    made = {"command": f"python -m metabin.experiments {' '.join(arguments or sys.argv[1:])}"} | provenance()
     try:
         if options.what == "checkpoints":
             return make_checkpoints(jobs, options.compare)
@@ -69,13 +71,13 @@ def main(arguments: list[str] | None = None) -> int:
             if options.what == "tables":
                 started = time.monotonic()
                 report = known[name].run(options.seeds or known[name].seeds, jobs)
-                made = {
-                    "command": f"python -m metabin.experiments {' '.join(arguments or sys.argv[1:])}"
-                } | provenance()
                 made["seconds"] = round(time.monotonic() - started)  # less when some trials were known already
                 write_json(RESULTS / f"{place}.json", {"provenance": made} | report)
+            elif options.experiment == "all" and not (RESULTS / f"{place}.json").exists():
+                print(f"{name}: not run")
+                continue
             report = read_results(place)
-            print(known[name].text(report))
+            print(known[name].text(report), end="\n\n")
             if options.what == "figures" and known[name].draw:
                 draw_and_save(known[name].draw, report, place)
     except FileNotFoundError as error:

@@ -5,6 +5,7 @@ from statistics import mean
 import torch
 
 from metabin.analysis import rho_summary
+from metabin.evaluate import paired_interval
 from metabin.experiments.declarations import METABIN
 from metabin.experiments.runner import trials_of
 from metabin.experiments.tasks import FIRST
@@ -15,12 +16,23 @@ def history(seeds: int, jobs: int, profile: str = "demo") -> dict:
     """How the losses fall and where rho goes: losses by name (seeds, parts), rho (seeds, moments, layers + 1, 4)."""
     runs = run_trials(trials_of(METABIN, range(FIRST, FIRST + seeds), profile), jobs)
     rho = [[rho_summary([torch.tensor(layer) for layer in layers]) for layers in r["rho"]["values"]] for r in runs]
+    told = torch.stack([torch.stack(moments) for moments in rho])  # (seeds, moments, layers + 1, 4)
     return {
+        "verdict": _rebounds(told[:, :, :-1, 0], runs[0]["rho"]["layers"]),
         "losses": {name: [r["losses"][name] for r in runs] for name in runs[0]["losses"]},
         "layers": runs[0]["rho"]["layers"],
         "iterations": runs[0]["rho"]["iterations"],
-        "rho": [torch.stack(moments).tolist() for moments in rho],
+        "rho": told.tolist(),
     }
+
+
+def _rebounds(means: torch.Tensor, layers: list[str]) -> str:
+    """Fig. 11's observation: in some layers rho falls first and comes back. means (seeds, moments, layers)."""
+    back = means[:, -1] - means.amin(dim=1)  # (seeds, layers), from the lowest moment to the end
+    intervals = [paired_interval(layer) for layer in back.T]
+    found = [name for name, (_, low, _) in zip(layers, intervals, strict=True) if low > 0.01]
+    state = "yes" if found else "no"
+    return f"{state}: rho falls and comes back by more than 0.01 in {len(found)} of {len(layers)} layers"
 
 
 def history_text(report: dict) -> str:

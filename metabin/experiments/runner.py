@@ -8,6 +8,7 @@ import torch
 
 from metabin.analysis import rho_distribution
 from metabin.config import Config
+from metabin.evaluate import paired_interval
 from metabin.experiments.declarations import Experiment, Row
 from metabin.experiments.results import paired
 from metabin.experiments.tasks import FIRST, chosen, trial
@@ -44,12 +45,14 @@ def report(experiment: Experiment, seeds: int, jobs: int, profile: str = "demo")
         rows[-1]["settings"] = {k: v for k, v in config.items() if v != getattr(Config, k) and k != "seed"}
     by_name = {row["name"]: row["metrics"] for row in rows}
     claims = [{"better": a, "worse": b} | paired(by_name[a], by_name[b]) for a, b in experiment.claims]
-    return {"title": experiment.title, "axis": experiment.axis, "profile": profile, "rows": rows, "claims": claims}
+    told = {"title": experiment.title, "axis": experiment.axis, "profile": profile}
+    return told | {"verdict": verdict(claims), "rows": rows, "claims": claims}
 
 
 def _row(row: Row, runs: list[dict], keeps_rho: bool) -> dict:
     told = {"name": row.name, "method": row.method, "series": row.series, "at": row.at, "paper": list(row.paper)}
     told["metrics"] = {k: [run[k] for run in runs] for k in METRICS}
+    told["interval"] = {k: list(paired_interval(told["metrics"][k])) for k in ("rank1", "mAP")}  # mean, low, high
     told["seconds"] = round(mean(run["train_seconds"] for run in runs))
     if "oracle" in runs[0]:
         told["oracle"] = {k: [run["oracle"][k] for run in runs] for k in METRICS}
@@ -62,16 +65,24 @@ def _row(row: Row, runs: list[dict], keeps_rho: bool) -> dict:
     return told
 
 
-def verdict(found: dict) -> str:
-    """Whether the streets show what the paper's numbers say: "yes", "partly" or "no", and of how many claims.
+def verdict(claims: Sequence[dict]) -> str:
+    """Whether the streets show what the paper's numbers say: "yes", "partly" or "no", of how many claims, and the first.
 
     A claim is shown where the 95 % interval of the paired difference of Rank-1 lies above zero.
     """
-    claims = found["claims"]
+    if not claims:
+        return "measured"
     shown = sum(claim["rank1"][1] > 0 for claim in claims)
     against = sum(claim["rank1"][2] < 0 for claim in claims)
     state = "yes" if shown == len(claims) else "partly" if shown else "no"
-    return f"{state}: {shown} of {len(claims)} differences shown" + (f", {against} reversed" if against else "")
+    reversed_ = f", {against} the other way round" if against else ""
+    return f"{state}: {shown} of {len(claims)} differences{reversed_}. {difference(claims[0])}"
+
+
+def difference(claim: dict) -> str:
+    """A claim's paired difference of Rank-1 with its interval, in points."""
+    middle, low, high = (100 * x for x in claim["rank1"])
+    return f"{claim['better']} − {claim['worse']}: {middle:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def text(found: dict) -> str:
@@ -81,10 +92,8 @@ def text(found: dict) -> str:
         cells = [_percent(row["metrics"]["rank1"]), _percent(row["metrics"]["mAP"])]
         cells.append(_percent(row["oracle"]["rank1"]) if "oracle" in row else "")
         lines.append(f"| {row['name']} | {' | '.join(cells)} | {' | '.join(map(str, row['paper'] or ('', '')))} |")
-    for claim in found["claims"]:
-        middle, low, high = (100 * x for x in claim["rank1"])
-        lines.append(f"\n{claim['better']} − {claim['worse']}: {middle:+.1f} [{low:+.1f}, {high:+.1f}]")
-    return "\n".join([found["title"], "", *lines] + (["", verdict(found)] if found["claims"] else []))
+    lines += ["", *(f"- {difference(claim)}" for claim in found["claims"]), "", found["verdict"]]
+    return "\n".join([found["title"], "", *lines])
 
 
 def _percent(seeds: Sequence[float]) -> str:
