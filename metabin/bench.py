@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from metabin.backbones import BACKBONES
 from metabin.bench_training import print_training_costs
+from metabin.compiling import MODES
 from metabin.evaluate import retrieval
 from metabin.measuring import kept_bytes, median_ratio, paired_seconds, peak_bytes
 from metabin.meta import Batch, base_step
@@ -169,6 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--training", action="store_true", help="measure an iteration of training instead of all else")
     parser.add_argument("--backbone", choices=BACKBONES, help="with --training (default MobileNetV2, x1.4 on a GPU)")
     parser.add_argument("--size", nargs=2, type=int, metavar=("H", "W"), help="with --training")
+    parser.add_argument("--compile", choices=MODES, default="no", help="with --training: compiled as well, in minutes")
     parser.add_argument("--backbones", action="store_true", help="measure Table 6's backbones instead of all else")
     parser.add_argument("--rounds", type=int, help="paired measurements of each case (default 15; fewer of a backbone)")
     options = parser.parse_args(arguments)
@@ -177,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     found = {"provenance": provenance() | {"device": name, "threads": torch.get_num_threads()}}
     if options.training:
-        costs = print_training_costs(device, options.backbone, options.size, options.rounds)
+        costs = print_training_costs(device, options.backbone, options.size, options.rounds, options.compile)
         found = {"training": found | costs}  # with a provenance of its own beside what was measured at another time
     elif options.backbones:
         rows = print_backbone_costs(device, options.rounds or (10 if device.type == "cuda" else 2))

@@ -16,20 +16,36 @@ import torch
 from PIL import Image
 from torch import nn
 
+from metabin.compiling import compile_extractor
 from metabin.config import Config
 from metabin.datasets.listing import Listing, Picture
 from metabin.datasets.load import load_images
 from metabin.images import ImageSet
-from metabin.measuring import count_flops, kept_for_backward, limits, median_ratio, paired_seconds, peak_bytes
+from metabin.measuring import (
+    count_flops,
+    kept_for_backward,
+    limits,
+    map_bytes,
+    median_ratio,
+    paired_seconds,
+    peak_bytes,
+)
 from metabin.meta import base_step, inner_step, meta_step
 from metabin.norm import balancing_parameters
 from metabin.train import HALF, Run, join, train
 
 DOMAINS, JPEGS = 5, 2000
 PASSES = {"base": 3 * 80, "meta-train": 2 * 48, "meta": 2 * (48 + 32)}  # forward, gradients of maps, and of weights
+IMAGES = {"base": 80, "meta-train": 48, "meta": 48 + 32}
+NORM_PASSES = 8  # over a norm's map: x is read twice, y written; then x and dy are read twice, dx written
 IDS = {"cuda": 18_530, "cpu": 500}  # the paper's sources have 18,530
 ROW = "{:>9} {:>8} {:>7} {:>7} {:>10} {:>9} {:>9} {:>8} {:>8} {:>9} {:>8}"
 HEADS = "precision,it/s,data,base,meta-train,meta-test,iter/base,BN it/s,base/BN,MiB base,meta".split(",")
+
+COMPILED = (
+    "{precision:>9} compiled ({mode}): {iteration_over_eager:.2f} of its time; iter/base {iteration_over_base:.2f}, "
+    "base/BN {base_over_bn:.2f}; the first iteration took {first_iteration_s:.0f} s"
+)
 
 
 def random_images(ids: int, size: tuple[int, int]) -> ImageSet:
@@ -83,8 +99,11 @@ def training_cost(config: Config, images: ImageSet, device: torch.device, rounds
     )
     median = {name: statistics.median(found) for name, found in seconds.items()}
     beyond = [both - first for both, first in zip(seconds["meta"], seconds["meta-train"], strict=True)]
-    image = torch.zeros(1, 3, *config.size, device=device)
-    forward = count_flops(lambda: runs["metabin"].model.extractor.eval()(image)) / 1e9  # of one image
+    image, half = torch.zeros(1, 3, *config.size, device=device), HALF.get(runs["metabin"].precision)
+    extractor = runs["metabin"].model.extractor.eval()
+    forward = count_flops(lambda: extractor(image)) / 1e9  # of one image
+    with torch.autocast(device.type, half, enabled=half is not None):
+        maps = map_bytes(extractor, image) / 1e9  # of one image
     base_bytes, meta_bytes = memory(runs["metabin"].model, parts, device)
     return {
         "backbone": config.backbone,
@@ -100,10 +119,35 @@ def training_cost(config: Config, images: ImageSet, device: torch.device, rounds
         "bn_iteration_ms": 1e3 * median["bn"],
         "base_over_bn": median_ratio(seconds["bin"], seconds["bn"]),
         "gflop": {name: factor * forward for name, factor in PASSES.items()},
+        "norms_gb": {name: NORM_PASSES * count * maps for name, count in IMAGES.items()},
         "memory": "peak" if device.type == "cuda" else "kept for backward",
         "base_mib": base_bytes / 2**20,
         "meta_mib": meta_bytes / 2**20,
         "embedding_ms_per_image": embedding_ms(runs["bin"], rounds),
+    }
+
+
+def compiled_cost(config: Config, images: ImageSet, device: torch.device, rounds: int, mode: str) -> dict:
+    """What `training_cost` finds, of compiled networks, and an iteration's ratio to one that isn't; all in pairs."""
+    joint, runs = replace(config, algorithm="joint"), {}
+    with torch._dynamo.config.patch(recompile_limit=64):  # several networks in one process
+        for name, asked in {"eager": config, "metabin": config, "bin": joint, "bn": replace(joint, norm="bn")}.items():
+            runs[name] = Run(asked, images, device)
+            if name != "eager":
+                compile_extractor(runs[name], mode)
+        whole = {name: partial(next, train(run)) for name, run in runs.items()}
+        start = time.perf_counter()
+        whole["metabin"]()
+        first = time.perf_counter() - start
+        seconds = dict(zip(whole, paired_seconds(list(whole.values()), device, rounds), strict=True))
+    return {
+        "mode": mode,
+        "precision": runs["eager"].precision,
+        "first_iteration_s": first,
+        "iteration_ms": 1e3 * statistics.median(seconds["metabin"]),
+        "iteration_over_eager": median_ratio(seconds["metabin"], seconds["eager"]),
+        "iteration_over_base": median_ratio(seconds["metabin"], seconds["bin"]),
+        "base_over_bn": median_ratio(seconds["bin"], seconds["bn"]),
     }
 
 
@@ -129,9 +173,12 @@ def embedding_ms(run: Run, rounds: int) -> float:
 
 
 def print_training_costs(
-    device: torch.device, backbone: str | None, size: tuple[int, int] | None, rounds: int | None
+    device: torch.device, backbone: str | None, size: tuple[int, int] | None, rounds: int | None, mode: str = "no"
 ) -> dict:
-    """Print and return the costs in the paper's setting on a GPU, and in a smaller one elsewhere, unless told otherwise."""
+    """Print and return the costs in the paper's setting on a GPU, and in a smaller one elsewhere, unless told otherwise.
+
+    With a `mode` of torch.compile's, what it saves as well; that takes minutes.
+    """
     cuda = device.type == "cuda"
     size = tuple(size or ((256, 128) if cuda else (128, 64)))
     backbone = backbone or ("mobilenetv2_x1_4" if cuda else "mobilenetv2_x1_0")
@@ -141,10 +188,10 @@ def print_training_costs(
         "medians of paired ratios (an iteration over its base step; that over BN's), MiB " + "of base and meta phases"
     )
     print(ROW.format(*HEADS))
-    rows = []
+    rows, compiled, rounds = [], [], rounds or (20 if cuda else 5)
     for precision in ("bf16", "fp32") if cuda else ("fp32",):
         config = Config(backbone=backbone, weights="", size=size, precision=precision)
-        row = training_cost(config, images, device, rounds or (20 if cuda else 5))
+        row = training_cost(config, images, device, rounds)
         rows.append(row)
         times = (f"{row[f'{name}_ms']:.0f}" for name in ("data", "base", "meta_train", "meta_test"))
         ratios = (
@@ -154,15 +201,20 @@ def print_training_costs(
         )
         mib = f"{row['base_mib']:.0f}", f"{row['meta_mib']:.0f}"
         print(ROW.format(precision, f"{1e3 / row['iteration_ms']:.2f}", *times, *ratios, *mib), flush=True)
+        if mode != "no":
+            compiled.append(compiled_cost(config, images, device, rounds, mode))
+            print(COMPILED.format(**compiled[-1]), flush=True)
     most = limits(device)
     print(
         f"This machine does {most['flops'] / 1e9:.0f} GFLOP/s in a product and copies {most['bytes'] / 1e9:.0f} GB/s;"
     )
     for row in rows:
-        work = row["gflop"]["base"] + row["gflop"]["meta"]
-        share = 1e12 * work / most["flops"] / (row["iteration_ms"] - row["data_ms"])
-        print(f"an iteration has {work:.0f} GFLOP in its convolutions: {share:.0%} of its time at that speed")
-    return {"rows": rows, "limits": most, "cache": print_cache_cost(size)}
+        spent = row["iteration_ms"] - row["data_ms"]
+        work, bytes_ = (row[kind]["base"] + row[kind]["meta"] for kind in ("gflop", "norms_gb"))
+        share, copied = 1e12 * work / most["flops"] / spent, 1e12 * bytes_ / most["bytes"] / spent
+        print(f"an iteration has {work:.0f} GFLOP in its convolutions: {share:.0%} of its time at that speed;")
+        print(f"its norm layers read and write {bytes_:.1f} GB: {copied:.0%} of its time at that speed")
+    return {"rows": rows, "limits": most, "compiled": compiled, "cache": print_cache_cost(size)}
 
 
 def print_cache_cost(size: tuple[int, int]) -> dict:

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from metabin import distributed
 from metabin.checkpoint import load_newest, save_model, save_newest, versions
+from metabin.compiling import compile_extractor
 from metabin.datasets import list_own
 from metabin.datasets.load import load_images
 from metabin.datasets.protocols import open_protocol
@@ -148,6 +149,9 @@ def job(given: argparse.Namespace) -> int:
         if distributed.world_size() > 1:
             whose = "the whole batch's" if run.sync_stats else "each one's own"
             say(f"{distributed.world_size()} processes on {run.device.type}, batch statistics are {whose}")
+        if given.compile != "no":
+            compile_extractor(run, given.compile)
+            say(f"the extractor is compiled ({given.compile}): the first iteration takes minutes")
         resume(run, folder, progress)
         try:
             number = go_on(run, folder, progress, given.save_every)

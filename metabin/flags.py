@@ -6,6 +6,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+from metabin.compiling import MODES
 from metabin.config import CHOICES, METHODS, PROFILES, Config
 from metabin.datasets import SETS
 from metabin.datasets.protocols import PROTOCOLS, choose
@@ -39,6 +40,8 @@ def parser(description: str = "") -> argparse.ArgumentParser:
     keep.add_argument("--log-every", type=int, default=20, help="steps between two looks at the losses (default: 20)")
     keep.add_argument("--save-every", type=float, default=300, help="seconds between two checkpoints (default: 300)")
     keep.add_argument("--deterministic", action="store_true", help="on a GPU too, resume to the bit; slower")
+    faster = "torch.compile for the extractor: minutes first, faster then; the last two with CUDA graphs (default: no)"
+    flags.add_argument("--compile", choices=("no", *MODES), default="no", help=faster)
     whole = "of several processes (torchrun): normalize by the whole batch, not each by its part"
     flags.add_argument("--sync-stats", action="store_true", help=whole)
     group = flags.add_argument_group("configuration", "each overrides profile, preset, setting and method")

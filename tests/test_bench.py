@@ -9,7 +9,15 @@ from torch import nn
 
 from metabin import bench, bench_training
 from metabin.config import demo
-from metabin.measuring import count_flops, kept_bytes, kept_for_backward, limits, median_ratio, paired_seconds
+from metabin.measuring import (
+    count_flops,
+    kept_bytes,
+    kept_for_backward,
+    limits,
+    map_bytes,
+    median_ratio,
+    paired_seconds,
+)
 from metabin.train import Run
 
 
@@ -71,7 +79,11 @@ def test_the_training_benchmark_says_and_writes_its_numbers_beside_those_of_othe
     assert (row["backbone"], row["size"], row["ids"], row["precision"]) == ("streetnet", [32, 16], 40, "fp32")
     assert all(value > 0 for name, value in row.items() if name.endswith(("_ms", "_mib")) and name != "meta_test_ms")
     assert row["iteration_over_base"] > 0 and row["meta_mib"] < row["base_mib"]
-    assert "GFLOP in its convolutions" in capsys.readouterr().out
+    norms = row["norms_gb"]
+    assert norms["base"] == pytest.approx(norms["meta"]) and norms["meta-train"] == pytest.approx(0.6 * norms["base"])
+    assert found["training"]["compiled"] == []
+    said = capsys.readouterr().out
+    assert "GFLOP in its convolutions" in said and "norm layers read and write" in said
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="its peak")
@@ -86,6 +98,20 @@ def test_flops_are_those_of_products_and_of_convolutions_in_groups():
     assert count_flops(lambda: a @ b) == 2 * 3 * 4 * 5
     convolution, x = torch.nn.Conv2d(4, 6, 3, padding=1, groups=2), torch.ones(1, 4, 4, 4)
     assert count_flops(lambda: convolution(x)) == 2 * 6 * 2 * 9 * 16
+
+
+def test_the_maps_that_norms_get_are_counted_in_bytes():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.BatchNorm2d(4)).eval()
+    assert map_bytes(model, torch.ones(2, 3, 6, 4)) == 4 * (2 * 4 * 6 * 4 + 2 * 4 * 3 * 2)
+    assert not model[1]._forward_pre_hooks  # it leaves nothing behind
+
+
+def test_compiled_iterations_are_measured_beside_one_that_is_not(people, quick, monkeypatch):
+    asked = []
+    monkeypatch.setattr(bench_training, "compile_extractor", lambda run, mode: asked.append((run.config.norm, mode)))
+    row = bench_training.compiled_cost(quick, people, torch.device("cpu"), 1, "default")
+    assert asked == [("bin", "default"), ("bin", "default"), ("bn", "default")]
+    assert all(row[name] > 0 for name in ("iteration_over_eager", "iteration_over_base", "base_over_bn"))
 
 
 def test_a_machines_limits_are_numbers_that_a_machine_can_have():

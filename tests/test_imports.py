@@ -28,7 +28,7 @@ LAYERS = [
     {"model", "config"},
     {"meta", "evaluate", "checkpoint"},
     {"train", "protocols"},
-    {"presets", "analysis", "oracle", "progress"},
+    {"presets", "analysis", "oracle", "progress", "compiling"},
     {"flags"},
     {"command"},
     {

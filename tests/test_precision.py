@@ -7,7 +7,7 @@ import torch
 
 from metabin.meta import NO_SCALING, inner_step
 from metabin.norm import balancing_parameters
-from metabin.train import HALF, Run, join, train
+from metabin.train import HALF, Run, join, meta_update, train
 
 
 def inner_gradient(run: Run, scaler: torch.amp.GradScaler) -> torch.Tensor:
@@ -30,15 +30,45 @@ def test_an_inner_gradient_too_small_for_fp16_survives_by_the_runs_scaling(peopl
     assert (lost == 0).float().mean() > 0.5 > (found == 0).float().mean()
 
 
-def test_a_first_iteration_in_fp16_moves_rho_where_one_in_full_precision_does(people, quick):
+FIRST_SCALE = 2.0**10  # fp16's own first one, 2^16, overflows here
+
+
+def new_run(people, config, precision: str) -> Run:
+    """A run whose scaling has settled, and whose rho can move both ways."""
+    run = Run(replace(config, precision=precision), people, "cpu")
+    if run.scaler.is_enabled():
+        run.scaler.load_state_dict(run.scaler.state_dict() | {"scale": FIRST_SCALE})
+    for rho in balancing_parameters(run.model).values():
+        rho.data.fill_(0.5)
+    return run
+
+
+def rho_of(run: Run) -> torch.Tensor:
+    return torch.cat([rho.detach() for rho in balancing_parameters(run.model).values()])
+
+
+def test_an_iteration_in_fp16_has_the_losses_of_one_in_full_precision(people, quick):
     config = replace(quick, warmup=0.0, outer_lr=0.1, margin=10.0)  # wide: no hinge at rest
-    full, half = (Run(replace(config, precision=p), people, "cpu") for p in ("fp32", "fp16"))
-    half.scaler.load_state_dict(half.scaler.state_dict() | {"scale": 2.0**10})  # the first scale, 2^16, overflows here
-    exact, rough = (next(train(run)).losses for run in (full, half))
+    exact, rough = (next(train(new_run(people, config, p))).losses for p in ("fp32", "fp16"))
     for name, loss in exact.items():
         assert rough[name].item() == pytest.approx(loss.item(), rel=0.05, abs=0.02)
-    moved = [torch.cat(list(balancing_parameters(run.model).values())).detach() - 1 for run in (full, half)]
-    assert torch.cosine_similarity(*moved, dim=0) > 0.7 and all(move.abs().max() > 0 for move in moved)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_from_the_same_weights_a_meta_step_in_fp16_moves_rho_as_far_and_in_the_same_direction(people, quick, seed):
+    """By itself: a base step before it would add its own rounding, which the loss's curvature then turns the direction by."""
+    moves = []
+    for precision in ("fp32", "fp16"):
+        run = new_run(people, replace(quick, margin=10.0, seed=seed), precision)
+        half = HALF.get(precision)
+        run.model.train()
+        with torch.autocast("cpu", half, enabled=half is not None, cache_enabled=False):
+            meta_update(run, run.config.inner_lr_high)
+        moves.append(rho_of(run) - 0.5)
+    exact, rough = moves
+    assert torch.cosine_similarity(exact, rough, dim=0) > 0.99
+    assert rough.norm() == pytest.approx(exact.norm().item(), rel=0.05)  # 2^10 of scaling are gone
+    assert (exact != 0).all() and (rough - exact).norm() > 0  # it is not full precision after all
 
 
 def test_an_overflow_skips_the_update_and_lowers_the_scale(people, quick):
