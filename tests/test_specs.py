@@ -399,3 +399,27 @@ def test_cmc_ap_and_inp_are_those_of_the_loops(search):
         torch.testing.assert_close(found.values(metric), expected)
     expected = torch.tensor([spec("spec_cmc")(right, 6) for right in answered]).double()
     torch.testing.assert_close(found.hits(6), expected)
+
+
+# ---- counting by ranks (lesson 01) -----------------------------------------------------------------------------------
+
+
+@given(searches())
+@settings(max_examples=30)
+def test_rank_k_ap_and_inp_follow_from_the_ranks_of_the_right_ones(search):
+    features, pids, camids = search
+    lists = [
+        spec("spec_found_at")((features @ query).tolist(), pid, camid, pids.tolist(), camids.tolist())
+        for query, pid, camid in zip(features, pids.tolist(), camids.tolist(), strict=True)
+    ]
+    answered = [found_at for found_at in lists if found_at]
+    assume(answered)
+    found = retrieval(features, features, pids, pids, camids, camids)
+    assert found.num_unmatched == len(lists) - len(answered)
+    assert found.first_hit.tolist() == [found_at[0] for found_at in answered]
+    for metric, loops in (("mAP", spec("spec_ap")), ("mINP", spec("spec_inp"))):
+        expected = torch.tensor([loops(found_at) for found_at in answered], dtype=torch.float64)
+        torch.testing.assert_close(found.values(metric), expected)
+    for k in (1, 2, 5):
+        hits = torch.tensor([spec("spec_rank_k")(found_at, k) for found_at in answered]).double()
+        torch.testing.assert_close(found.values(f"rank{k}"), hits)

@@ -11,23 +11,42 @@ from metabin.analysis.readings import (
     restyle,
     style_and_identity,
 )
+from metabin.analysis.retrieval_study import (
+    camera_styles,
+    centred_by_camera,
+    chance_of_order,
+    middle_query,
+    pair_similarities,
+    rates_of_some,
+    similar_first,
+)
 from metabin.analysis.run import embed_in_plane, rho_distribution, rho_summary, step_costs
+from metabin.analysis.style_mixer import Seen, StyleMixer
 
 __all__ = [
     "INNER_LOSSES",
+    "Seen",
+    "StyleMixer",
+    "camera_styles",
+    "centred_by_camera",
     "chance",
+    "chance_of_order",
     "cross_styles",
     "embed_in_plane",
     "inner_gradients",
     "inner_step_changes",
     "inner_step_effect",
     "layer_features",
+    "middle_query",
     "norm_layers",
+    "pair_similarities",
     "random_styles",
+    "rates_of_some",
     "read_linearly",
     "restyle",
     "rho_distribution",
     "rho_summary",
+    "similar_first",
     "step_costs",
     "style_and_identity",
 ]

@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from metabin.analysis.embedding_study import figure3_text
+from metabin.analysis.gradient_study import figure5_text
 from metabin.experiments import declarations, runner
 from metabin.experiments.checkpoints import make_checkpoints
 from metabin.experiments.history import history, history_text
 from metabin.experiments.phase import phase, phase_text
+from metabin.experiments.pictures import figure3, figure5
 from metabin.experiments.results import RESULTS, read_results
 from metabin.experiments.spine import spine, spine_text, tuning, tuning_text
 from metabin.provenance import ROOT, provenance, write_json
@@ -38,7 +41,9 @@ def studies(profile: str = "demo") -> dict[str, Study]:
         run = functools.partial(runner.report, e)
         found[name] = Study(functools.partial(run, profile=profile), runner.text, draw, e.seeds)
     found["history"] = Study(functools.partial(history, profile=profile), history_text, "draw_history")
-    return found | {"phase": Study(phase, phase_text, "draw_phase")}
+    found["figure3"] = Study(figure3, figure3_text, "draw_figure3")
+    found["figure5"] = Study(figure5, figure5_text, "draw_figure5")
+    return found | {"phase": Study(phase, phase_text, "draw_phase", seeds=3)}
 
 
 def main(arguments: list[str] | None = None) -> int:

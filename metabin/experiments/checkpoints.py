@@ -7,12 +7,19 @@ import torch
 
 from metabin.checkpoint import load_model, save_model
 from metabin.experiments.tasks import FIRST, SPINE, chosen, trial, unseen_streets
+from metabin.model import ReIDModel
 from metabin.provenance import ROOT
 from metabin.train import Run, train
 from metabin.trials import CACHE, Trial, test
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
 MOMENTS = (10, 40)  # percent of the schedule: also kept of every method but "half"
+
+
+def load_network(method: str, percent: int = 100, folder: Path = CHECKPOINTS) -> ReIDModel:
+    """A lesson's network at the end of its training, or after one of MOMENTS."""
+    name = method if percent == 100 else f"{method}_at_{percent}"
+    return load_model(folder / f"{name}.safetensors")[0]
 
 
 def make_checkpoints(jobs: int, compare: bool) -> int:
@@ -27,7 +34,7 @@ def make_checkpoints(jobs: int, compare: bool) -> int:
     worst = 0.0
     for method in SPINE if compare else ():
         new, old = (
-            test(load_model(place / f"{method}.safetensors")[0], trials[0].task.target_set())["rank1"]
+            test(load_network(method, folder=place), trials[0].task.target_set())["rank1"]
             for place in (folder, CHECKPOINTS)
         )
         worst = max(worst, abs(new - old))

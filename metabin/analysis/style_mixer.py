@@ -1,0 +1,74 @@
+"""One query seen by another camera: what becomes of its feature and of its rank list, under each of several networks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from metabin.analysis.readings import restyle
+from metabin.evaluate import extract_features, retrieval
+from metabin.images import ImageSet
+from metabin.model import ReIDModel
+
+# Size letters: Q queries, G gallery images, D feature channels.
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one network makes of a query in another style."""
+
+    neutral: Tensor  # (D,) the query's feature in the neutral style, of length 1
+    feature: Tensor  # (D,) and in this one
+    order: Tensor  # (G,) the gallery's rows, most similar first
+    right: Tensor  # (G,) which of these show the query's person
+
+    @property
+    def kept(self) -> float:
+        """The cosine between the feature now and the neutral one."""
+        return (self.neutral @ self.feature).item()
+
+    @property
+    def rank(self) -> int:
+        """Where in the list the first right picture stands, from 1."""
+        return int(self.right.int().argmax()) + 1
+
+
+class StyleMixer:
+    """Queries that can be seen in any style, and a gallery that stays as it is, under several networks.
+
+    Raises ValueError where a query's person isn't in the gallery.
+    """
+
+    def __init__(self, models: Mapping[str, ReIDModel], queries: ImageSet, gallery: ImageSet, seed: int = 0):
+        if not torch.isin(queries.pids, gallery.pids).all():
+            raise ValueError("every query needs a picture of its person in the gallery: here some have none")
+        self.models, self.queries, self.gallery, self.seed = models, queries, gallery, seed
+        self._gallery = {name: extract_features(model, gallery) for name, model in models.items()}  # (G, D) each
+        neutral = self._restyled(queries, {})
+        self._neutral = {name: extract_features(model, neutral) for name, model in models.items()}  # (Q, D) each
+
+    def see(self, number: int, **style: float) -> tuple[Tensor, dict[str, Seen]]:
+        """One query (3, H, W) as a camera of this style (of `streets.STYLE`) delivers it, and what each network makes of it."""
+        query = self._restyled(self.queries[number : number + 1], style)
+        same = self.gallery.pids == query.pids  # (G,)
+        seen = {}
+        for name, model in self.models.items():
+            feature = extract_features(model, query)[0]  # (D,)
+            order = (self._gallery[name] @ feature).argsort(descending=True, stable=True)  # (G,)
+            seen[name] = Seen(self._neutral[name][number], feature, order, same[order])
+        return query.images[0], seen
+
+    def rank1(self, **style: float) -> dict[str, float]:
+        """The share of all queries whose most similar picture is of their person, in this style, by network."""
+        queries = self._restyled(self.queries, style)
+        people = queries.pids, self.gallery.pids
+        return {
+            name: retrieval(extract_features(model, queries), self._gallery[name], *people).rank1
+            for name, model in self.models.items()
+        }
+
+    def _restyled(self, queries: ImageSet, style: dict[str, float]) -> ImageSet:
+        # One picture at a time: the camera's noise must not depend on who else is seen, or `see` and `rank1` would differ.
+        pictures = [restyle(image[None], self.seed, **style) for image in queries.images]
+        return replace(queries, images=torch.cat(pictures))

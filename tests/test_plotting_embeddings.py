@@ -1,0 +1,103 @@
+"""The pictures by t-SNE: what is drawn are the numbers that were given."""
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+
+from metabin.plotting import METHODS
+from metabin.plotting import embeddings as drawing
+
+matplotlib.use("Agg")
+
+PLANE = [[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 3.0]]
+QUERY, PEOPLE = [1, 0, 1, 0], [7, 7, 9, 9]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def dots(axis) -> dict[tuple, str]:
+    """Each dot of an axis with its marker."""
+    return {tuple(p): line.get_marker() for line in axis.lines if line.get_ls() == "None" for p in line.get_xydata()}
+
+
+def test_shape_is_query_or_gallery_and_colour_the_group():
+    axis = drawing.draw_planes({"a": PLANE}, [0, 0, 1, 1], QUERY).axes[0]
+    assert dots(axis) == {(0, 0): "o", (1, 0): "^", (0, 2): "o", (3, 3): "^"}
+    colours = {tuple(p): to_hex(line.get_color()).upper() for line in axis.lines for p in line.get_xydata()}
+    assert colours[0, 0] == colours[1, 0] == drawing.GROUPS[0].upper()
+    assert colours[0, 2] == colours[3, 3] == drawing.GROUPS[1].upper()
+
+
+def test_lines_join_a_query_to_its_own_gallery_alone():
+    axis = drawing.draw_planes({"a": PLANE}, PEOPLE, QUERY, linked=True).axes[0]
+    paths = [line.get_xydata() for line in axis.lines if line.get_ls() != "None"]
+    drawn = [[tuple(p) for p in path if not np.isnan(p).any()] for path in paths]
+    assert drawn == [[(0, 0), (1, 0)], [(0, 2), (3, 3)]]
+
+
+def test_axes_without_a_meaning_have_no_numbers_and_both_directions_one_scale():
+    axis = drawing.draw_planes({"a": PLANE}, PEOPLE, QUERY).axes[0]
+    assert len(axis.get_xticks()) == len(axis.get_yticks()) == 0
+    assert axis.get_aspect() == 1
+
+
+def test_five_pictures_take_two_rows_and_notes_stay_with_their_pictures():
+    figure = drawing.draw_planes(dict.fromkeys("abcde", PLANE), PEOPLE, QUERY, notes=list("vwxyz"), columns=3)
+    assert [(title(axis), axis.get_xlabel()) for axis in figure.axes] == list(zip("abcde", "vwxyz", strict=True))
+
+
+def title(axis) -> str:
+    return axis.get_title(loc="left") or axis.get_title()  # where it stands is the style's choice
+
+
+def part(**planes) -> dict:
+    scores = {"trust": 0.9, "right": 0.5, "right_space": 0.75, "ratio": 0.4}
+    labels = {"pids": PEOPLE, "streets": [0, 0, 1, 1], "query": QUERY}
+    return labels | {"planes": planes, "scores": dict.fromkeys(planes, scores)}
+
+
+def test_figure_3_draws_the_reports_points_and_says_how_far_to_trust_them():
+    shifted = [[x + 5, y] for x, y in PLANE]
+    report = {
+        "streets": ["street 5", "street 6"],
+        "all_streets": part(bn=PLANE, metabin=shifted),
+        "one_street": part(bn=shifted, metabin=PLANE),
+    }
+    axes = drawing.draw_figure3(report).axes
+    expected = [PLANE, shifted, shifted, PLANE]
+    assert [set(dots(axis)) for axis in axes] == [{tuple(p) for p in plane} for plane in expected]
+    assert [title(axis) for axis in axes[:2]] == [METHODS[m].name for m in ("bn", "metabin")]
+    assert all(axis.get_xlabel() == "trust 0.900\nnearest is right: 50 %, in space 75 %" for axis in axes)
+    joined = [sum(line.get_ls() != "None" for line in axis.lines) for axis in axes]
+    assert joined == [0, 0, 2, 2]
+
+
+def test_every_query_is_in_its_heap_and_the_means_are_marked():
+    axis = drawing.draw_distances({"bn": {"own": [0.1, 0.1, 0.4], "others": [0.8, 1.0]}}).axes[0]
+    assert sum(patch.get_height() for patch in axis.patches) == 5
+    assert sorted(line.get_xdata()[0] for line in axis.lines) == pytest.approx([0.2, 0.9])
+
+
+def test_every_start_is_a_dot_and_space_a_line():
+    scores = {"ratio": [0.2, 0.3], "trust": [0.98, 0.99]}
+    left, right = drawing.draw_sensitivity({"bn": {"5": scores, "30": scores}}, {"bn": 0.35}).axes
+    dotted = [line.get_ydata().tolist() for line in left.lines if line.get_marker() == METHODS["bn"].marker]
+    assert dotted == [[0.2, 0.3]] * 2
+    assert left.collections[0].get_segments()[0][:, 1].tolist() == [0.35, 0.35]
+    assert [line.get_ydata().tolist() for line in right.lines] == [[0.98, 0.99]] * 2
+
+
+def test_moments_are_drawn_with_their_intervals_and_guessing():
+    rows = {"bn": [(30, 20, 40), (50, 45, 55)]}
+    figure = drawing.draw_moments({"Rank-1": rows, "purity": rows}, [10, 100], {"purity": 17})
+    first, second = figure.axes
+    assert first.lines[0].get_ydata().tolist() == [30, 50]
+    assert [s[:, 1].tolist() for s in first.collections[0].get_segments()] == [[20, 40], [45, 55]]
+    assert len(first.lines) == 1 and second.lines[1].get_ydata()[0] == 17
+    assert [text.get_text() for text in first.get_xticklabels()] == ["10 %", "100 %"]

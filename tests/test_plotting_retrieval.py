@@ -1,0 +1,133 @@
+"""The figures of lesson 01: every picture, mark and number where it belongs."""
+
+import re
+from dataclasses import replace
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from conftest import make_people
+from matplotlib import pyplot as plt
+
+from metabin.certainty import half_width
+from metabin.checkpoint import load_model
+from metabin.experiments import CHECKPOINTS, FIRST, unseen_streets
+from metabin.model import build_model
+from metabin.plotting import METHODS, STYLE, save
+from metabin.plotting.retrieval import (
+    RIGHT,
+    WRONG,
+    draw_album,
+    draw_chance,
+    draw_cmc,
+    draw_rank_lists,
+    draw_similarities,
+    draw_styles,
+    draw_teaser,
+)
+
+matplotlib.use("Agg")
+PEOPLE = torch.randint(0, 255, (12, 3, 16, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def contains(canvas, picture) -> list[tuple[int, int]]:
+    """Where (row, column) a picture (3, H, W) stands on a canvas."""
+    wanted = picture.permute(1, 2, 0).numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(np.asarray(canvas), wanted.shape)[:, :, 0]
+    return [tuple(map(int, place)) for place in np.argwhere((windows == wanted).all((2, 3, 4)))]
+
+
+def test_an_album_has_a_row_for_each_person_and_a_group_for_each_camera():
+    figure = draw_album({"street 1": PEOPLE.view(2, 3, 2, 3, 16, 8)}, {"street 1": ["a", "b"]})
+    (axis,) = figure.axes
+    places = [contains(axis.images[0].get_array(), picture) for picture in PEOPLE]
+    assert all(len(found) == 1 for found in places)
+    rows, columns = zip(*(found[0] for found in places), strict=True)
+    assert len(set(rows[:6])) == len(set(rows[6:])) == 1 and rows[0] < rows[6]
+    assert columns[:6] == columns[6:] and list(columns[:6]) == sorted(columns[:6])
+    assert columns[2] - columns[1] > columns[1] - columns[0]  # cameras stand apart
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["camera 0", "camera 1", "camera 2"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_rank_list_marks_right_pictures_by_a_solid_frame_and_a_tick():
+    lists = {"BN": (PEOPLE[0], PEOPLE[1:4], torch.tensor([False, True, False]), ["here", "x", "y", "z"])}
+    (axis,) = draw_rank_lists(lists).axes
+    texts = [text.get_text() for text in axis.texts]
+    assert texts == ["BN", "query", "here", "1 ✗", "x", "2 ✓", "y", "3 ✗", "z"]
+    frames = [(matplotlib.colors.to_hex(p.get_edgecolor()).upper(), p.get_linestyle() == "-") for p in axis.patches]
+    assert frames == [(WRONG, False), (RIGHT, True), (WRONG, False)]
+    for picture, frame in zip(PEOPLE[1:4], axis.patches, strict=True):
+        (place,) = contains(axis.images[0].get_array(), picture)
+        left, bottom = frame.get_xy()
+        assert left < place[1] < left + frame.get_width() and bottom < place[0] < bottom + frame.get_height()
+
+
+def test_several_rank_lists_stand_below_each_other_in_their_order():
+    lists = {f"list {i}": (PEOPLE[3 * i], PEOPLE[3 * i + 1 : 3 * i + 3], torch.ones(2).bool(), ()) for i in range(3)}
+    (axis,) = draw_rank_lists(lists).axes
+    tops = [contains(axis.images[0].get_array(), PEOPLE[3 * i])[0][0] for i in range(3)]
+    assert tops == sorted(set(tops))
+
+
+def test_similarities_have_their_means_written_and_drawn():
+    pairs = {"same person": torch.tensor([0.5, 0.9]), "another person": torch.tensor([-0.2, 0.0, 0.2])}
+    (axis,) = draw_similarities({"home": pairs}).axes
+    assert [line.get_xdata()[0] for line in axis.lines] == pytest.approx([0.7, 0])
+    assert [text.get_text() for text in axis.texts] == ["0.70", "0.00"]
+    assert len({patch.get_hatch() for patch in axis.patches}) == 2  # not by colour alone
+
+
+def test_styles_are_tiles_with_their_numbers_and_known_streets_above_the_line():
+    axis = draw_styles(
+        [("street 0", 0), ("street 5", 1)], ["gain_red", "blur"], torch.tensor([[1, -2.5], [0, 3]]), 1
+    ).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["+1.0", "-2.5", "+0.0", "+3.0"]
+    assert axis.lines[0].get_ydata() == pytest.approx([0.5, 0.5])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["street 0, camera 0", "street 5, camera 1"]
+
+
+def test_cmc_curves_begin_at_rank_1_in_their_methods_look():
+    (axis,) = draw_cmc({"own": {"bn": torch.tensor([0.25, 0.5]), "in": torch.tensor([0.5, 1.0])}}).axes
+    assert [line.get_xydata().tolist() for line in axis.lines] == [[[1, 25], [2, 50]], [[1, 50], [2, 100]]]
+    assert [line.get_marker() for line in axis.lines] == [METHODS["bn"].marker, METHODS["in"].marker]
+
+
+def test_the_band_of_chance_holds_95_percent_of_the_draws_beside_the_formula():
+    drawn = {10: torch.linspace(0, 1, 201).double(), 100: torch.linspace(0.4, 0.6, 201).double()}
+    (axis,) = draw_chance(drawn, 0.5).axes
+    bars = [line for line in axis.lines if line.get_linewidth() == 7]
+    assert [bar.get_ydata() for bar in bars] == [pytest.approx([2.5, 97.5]), pytest.approx([40.5, 59.5])]
+    below, above = (line for line in axis.lines if line.get_linestyle() == "--")
+    people = below.get_xdata()
+    assert above.get_ydata() == pytest.approx([100 * (0.5 + half_width(0.5, n)) for n in people])
+    assert below.get_ydata() == pytest.approx([100 * (0.5 - half_width(0.5, n)) for n in people])
+
+
+def test_the_teaser_is_drawn_the_same_each_time(tmp_path):
+    people = make_people(num_domains=1, ids=4)
+    model = build_model("bn", 1)
+    one, two = (save(draw_teaser(model, {"a": people}), tmp_path / f"{n}.svg").read_bytes() for n in "ab")
+    assert one == two and len(one) > 1000
+
+
+def test_the_committed_teaser_is_todays(tmp_path):
+    """By which pictures are marked as right: the network may round differently on another machine."""
+    task = unseen_streets(FIRST)
+    own, unseen = replace(task, targets=task.sources).target_set(), task.target_set()
+    model = load_model(CHECKPOINTS / "bn.safetensors")[0]
+    with matplotlib.style.context(STYLE):
+        today = save(
+            draw_teaser(model, {"streets it was\ntrained on": own, "streets it\nnever saw": unseen}), tmp_path / "t.svg"
+        )
+    committed = STYLE.parent / "rank_list.svg"
+    marks = [re.findall(r"<!-- (\d \S|query) -->", path.read_text(encoding="utf-8")) for path in (today, committed)]
+    assert len(marks[0]) == 16 and marks[0] == marks[1], "draw it again: python -m metabin.plotting.retrieval"
+    assert committed.stat().st_size < 150_000

@@ -1,0 +1,60 @@
+"""The tables and curves of the experiments as figures."""
+
+import pytest
+from matplotlib import pyplot as plt
+
+from metabin import plotting
+from metabin.experiments import EXPERIMENTS
+from metabin.plotting.tables import OTHER, look_of
+
+
+@pytest.fixture(autouse=True)
+def house_style():
+    plotting.use_style()
+    yield
+    plt.close("all")
+
+
+def report(*rows: dict, axis: str = "") -> dict:
+    return {"title": "Table 9", "axis": axis, "rows": list(rows)}
+
+
+def row(name: str, method: str, middle: float, **more) -> dict:
+    metrics = {"rank1": [middle - 0.1, middle, middle + 0.1]}
+    interval = {"rank1": [middle, middle - 0.2, middle + 0.2]}
+    return {"name": name, "method": method, "metrics": metrics, "interval": interval, "paper": []} | more
+
+
+def points(axis) -> list[tuple[float, float]]:
+    return [(x, y) for line in axis.lines for x, y in zip(*line.get_data(), strict=True)]
+
+
+def test_a_table_shows_every_seed_the_interval_the_oracle_and_the_printed_number():
+    shown = report(
+        row("BN", "bn", 0.3, paper=[50.9, 59.5]), row("MetaBIN", "metabin", 0.6, oracle={"rank1": [0.7, 0.8, 0.9]})
+    )
+    ours, theirs = plotting.draw_table(shown).axes
+    assert [label.get_text() for label in ours.get_yticklabels()] == ["BN", "MetaBIN"]
+    drawn = [(pytest.approx(x), y) for x, y in points(ours)]
+    for x, y in [(20, 0), (30, 0), (40, 0), (10, 0), (50, 0), (60, 1), (40, 1), (80, 1), (80, 1)]:
+        assert (x, y) in drawn
+    assert points(theirs) == [(50.9, 0)]
+    assert ours.get_ylim()[0] > ours.get_ylim()[1]  # the first row is on top
+
+
+def test_a_table_without_printed_numbers_has_one_panel():
+    assert len(plotting.draw_table(report(row("BN", "bn", 0.3))).axes) == 1
+
+
+def test_curves_have_a_panel_for_each_series_in_its_order():
+    rows = [row(f"{s} {at}", "metabin", 0.1 * at, series=s, at=at) for s in ("scatter", "shuffle") for at in (1, 2, 4)]
+    panels = plotting.draw_curves(report(*rows, axis="weight")).axes
+    assert [axis.get_xlabel() for axis in panels] == ["scatter: weight", "shuffle: weight"]
+    assert [label.get_text() for label in panels[0].get_xticklabels()] == ["1", "2", "4"]
+    assert panels[1].lines[0].get_ydata() == pytest.approx([10, 20, 40])
+
+
+def test_a_variant_looks_like_its_method():
+    methods = {row.method for experiment in EXPERIMENTS.values() for row in experiment.rows}
+    assert {m for m in methods if look_of(m) is OTHER} == {"ibn", "dualnorm", "switchable"}
+    assert look_of("metabin_source, no inner step") is look_of("metabin") and look_of("bn_mldg") is look_of("bn")

@@ -1,0 +1,92 @@
+"""The style mixer: one query in another style, its feature and its rank list."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import make_people
+from matplotlib import pyplot as plt
+
+from metabin.analysis import Seen, StyleMixer, restyle
+from metabin.evaluate import evaluate, extract_features
+from metabin.model import build_model
+from metabin.plotting import METHODS, draw_style_mixer
+
+
+@pytest.fixture(scope="module")
+def sides():
+    people = make_people(num_domains=1)  # 8 people, 2 cameras
+    return people[people.camids == 0], people[people.camids == 1]
+
+
+@pytest.fixture(scope="module")
+def mixer(sides):
+    torch.manual_seed(0)
+    return StyleMixer({name: build_model(name, num_ids=1).eval() for name in ("bn", "in")}, *sides)
+
+
+def test_the_list_is_sorted_by_similarity_and_says_who_is_right(mixer, sides):
+    queries, gallery = sides
+    picture, seen = mixer.see(3, gamma=0.5)
+    assert torch.equal(picture, restyle(queries.images[3:4], gamma=0.5)[0])
+    for name, found in seen.items():
+        query = replace(queries[3:4], images=picture[None])
+        scores = extract_features(mixer.models[name], gallery) @ extract_features(mixer.models[name], query)[0]
+        assert (scores[found.order].diff() <= 0).all()
+        assert sorted(found.order.tolist()) == list(range(len(gallery)))
+        assert torch.equal(found.right, gallery.pids[found.order] == queries.pids[3])
+
+
+def test_in_the_neutral_style_the_feature_is_the_neutral_one(mixer):
+    for found in mixer.see(5)[1].values():
+        assert found.kept == pytest.approx(1, abs=1e-5)
+    for found in mixer.see(5, blur=1.6, gain_red=0.7)[1].values():
+        assert found.kept < 0.999
+
+
+def test_the_rate_of_all_queries_is_what_each_of_them_finds(mixer, sides):
+    style = {"gain_red": 0.4}
+    each = [mixer.see(number, **style)[1] for number in range(len(sides[0]))]
+    for name, rate in mixer.rank1(**style).items():
+        assert rate == pytest.approx(sum(seen[name].rank == 1 for seen in each) / len(each))
+
+
+def test_where_nothing_is_restyled_the_rate_is_that_of_the_restyled_pictures(mixer, sides):
+    queries, gallery = sides
+    neutral = replace(queries, images=torch.cat([restyle(image[None]) for image in queries.images]))
+    for name, rate in mixer.rank1().items():
+        assert rate == evaluate(mixer.models[name], neutral, gallery).rank1
+
+
+def test_the_rank_is_that_of_the_first_right_picture():
+    found = Seen(torch.tensor([1.0, 0.0]), torch.tensor([0.6, 0.8]), torch.arange(4), torch.arange(4) >= 2)
+    assert found.rank == 3 and found.kept == pytest.approx(0.6)
+
+
+def test_a_query_whose_person_is_not_in_the_gallery_is_refused(sides):
+    queries, gallery = sides
+    with pytest.raises(ValueError, match="every query needs a picture of its person in the gallery"):
+        StyleMixer({}, queries, gallery[gallery.pids > 0])
+
+
+def test_an_unknown_knob_is_named(mixer):
+    with pytest.raises(ValueError, match="unknown style hue"):
+        mixer.see(0, hue=1.0)
+
+
+def test_the_drawing_shows_picture_features_and_lists(mixer, sides):
+    gallery = sides[1].images
+    picture, seen = mixer.see(2, contrast=-0.5)
+    figure = draw_style_mixer(picture, seen, gallery, first=4)
+    shown, *rest = figure.axes
+    assert (shown.images[0].get_array() == picture.permute(1, 2, 0).numpy()).all()
+    for (name, found), feature, strip in zip(seen.items(), rest[::2], rest[1::2], strict=True):
+        neutral, now = (torch.from_numpy(line.get_ydata()) for line in feature.lines)
+        assert (neutral.diff() >= 0).all() and neutral @ now == pytest.approx(found.kept, abs=1e-6)
+        assert [text.get_text() for text in feature.texts] == [METHODS[name].name, f"cos {found.kept:.2f}"]
+        best = torch.from_numpy(strip.images[0].get_array().copy())[:, : gallery.shape[-1]]
+        assert torch.equal(best, gallery[found.order[0]].permute(1, 2, 0))
+        frames = [patch.get_linestyle() == "-" or patch.get_linestyle() == "solid" for patch in strip.patches]
+        assert frames == found.right[:4].tolist()
+        assert f"rank {found.rank}" in strip.texts[0].get_text()
+    plt.close(figure)
