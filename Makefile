@@ -4,6 +4,7 @@
 PROFILE ?= demo
 SEED ?= 0
 LESSON ?=
+PLAN ?=
 EXPERIMENT ?= all
 SEEDS ?=
 PYTHON ?= python3
@@ -12,7 +13,7 @@ VENV = .venv/bin/python
 READY = .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test test-long lab tables figures checkpoints bench moved
+.PHONY: help reproduce test test-long lab slides exercises handouts tables figures checkpoints bench moved
 
 help: ## explain the targets
 	@echo "usage: make TARGET [NAME=VALUE ...]"
@@ -32,6 +33,15 @@ test-long: $(READY) ## run the tests that take minutes: kills at random moments,
 
 lab: $(READY) ## open the lessons in JupyterLab
 	@$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks
+
+slides: $(READY) ## make offline slides of the lessons, or of a lesson plan, in build/slides/ (LESSON= PLAN=45)
+	@$(VENV) -m metabin.course slides --lesson "$(LESSON)" --plan "$(PLAN)"
+
+exercises: $(READY) ## make exercise sheets, with and without solutions, in build/exercises/ (LESSON=)
+	@$(VENV) -m metabin.course exercises --lesson "$(LESSON)"
+
+handouts: $(READY) ## make a page of every lesson, to read and to print, in build/html/ (LESSON=)
+	@$(VENV) -m metabin.course handouts --lesson "$(LESSON)"
 
 tables: $(READY) ## train and test for the paper's tables and figures, results in figures/results/ (EXPERIMENT= SEEDS= PROFILE=)
 	@$(VENV) -m metabin.experiments tables --experiment "$(EXPERIMENT)" --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)")

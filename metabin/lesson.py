@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import gc
 import inspect
 import io
 import json
@@ -44,6 +45,7 @@ def setup() -> None:
     use_style()
     if get_ipython() is not None:
         set_matplotlib_formats("png", bbox_inches=None)
+        gc.freeze()  # else Python's collector looks through all of torch after every few figures, a third of a second
 
 
 def show(thing: Callable | type) -> None:
@@ -74,15 +76,26 @@ def figure(fig, alt: str) -> None:
 
 
 def _figure_bundle(fig, alt: str) -> dict:
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=192)  # two pixels of the picture for one of the page: sharp when projected
-    picture = base64.b64encode(buffer.getvalue()).decode()
+    picture = base64.b64encode(_png(fig)).decode()
     text = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     html = (
         f'<figure role="img" aria-label="{text}" style="margin:0"><img alt="{text}" '
         f'style="width:{96 * fig.get_figwidth():.0f}px;max-width:100%" src="data:image/png;base64,{picture}"></figure>'
     )
     return {"text/html": html, "text/plain": f"[figure: {alt}]"}
+
+
+def _png(fig) -> bytes:
+    """A figure as PNG: two pixels for one of the page, sharp when projected; fewer where somebody moves a slider and waits."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer = io.BytesIO()
+    if is_live():
+        fig.set_dpi(144)
+        FigureCanvasAgg(fig).print_png(buffer, pil_kwargs={"compress_level": 1})  # savefig lays out and draws twice
+    else:
+        fig.savefig(buffer, format="png", dpi=192)
+    return buffer.getvalue()
 
 
 def follow(steps: Iterable, total: int, draw: Callable | None = None, every: int = 20) -> Iterator:
@@ -139,8 +152,19 @@ def widget_with_twin(widget: Callable[[], object], twin: Callable[[], None]) -> 
     A widget that nobody can move isn't even made: exported pages would look for its code on the web.
     """
     if is_live():
-        display(widget())
+        shown = widget()
+        _make_readable(shown)
+        display(shown)
     twin()
+
+
+def _make_readable(widget) -> None:
+    """Give every control of a widget its whole name, which else is cut off, and a line as wide as name and slider need."""
+    for child in getattr(widget, "children", ()):
+        _make_readable(child)
+        if getattr(child, "description", ""):
+            child.style.description_width = "9em"
+            child.layout.width = "28em"
 
 
 class CheckFailed(AssertionError):
@@ -166,7 +190,7 @@ def check(answer, reference, cases: Mapping[str, tuple] | None = None, hint: str
                 raise CheckFailed(f"{where}{problem}." + (f" Hint: {hint}" if hint else ""))
     except NotImplementedError:
         if not is_live():
-            raise CheckFailed("nothing is written here yet") from None
+            raise CheckFailed("nothing is written here yet: replace the stub and run this cell again") from None
         print("○ not written yet: replace the stub and run this cell again")
         return
     print(f"✓ right in {len(cases)} cases" if len(cases) > 1 else "✓ right")

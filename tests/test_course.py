@@ -1,7 +1,9 @@
 """The runner: what it refuses before running, and what comes out of lessons that end well and badly."""
 
+import base64
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,9 +13,11 @@ import pytest
 import tiny_notebooks as tiny
 from bs4 import BeautifulSoup
 
-from metabin import course
-from metabin.pages import to_mathml
-from metabin.parameters import Text, declared_parameters
+from metabin.course import __main__ as command_line
+from metabin.course import runner
+from metabin.course.lessons import executed_copy, find_lessons, promised_seconds
+from metabin.course.pages import to_mathml
+from metabin.course.parameters import Text, declared_parameters, values_for
 
 # ---- parameters ----------------------------------------------------------------------------------------------------
 
@@ -106,12 +110,12 @@ def two_lessons(tmp_path):
 
 def test_a_value_goes_to_the_lessons_that_declare_it(two_lessons):
     one, two = two_lessons
-    assert course.plan(two_lessons, {"seed": 3}, {"iterations": 5}) == {one: {"seed": 3}, two: {"iterations": 5}}
+    assert values_for(two_lessons, {"seed": 3}, {"iterations": 5}) == {one: {"seed": 3}, two: {"iterations": 5}}
 
 
 def test_a_misspelt_name_is_refused_with_what_was_probably_meant(two_lessons):
     with pytest.raises(ValueError) as caught:
-        course.plan(two_lessons, {"seed": 3}, {"itertions": 5})
+        values_for(two_lessons, {"seed": 3}, {"itertions": 5})
     assert str(caught.value) == (
         "01_one to 02_two: no parameter 'itertions'; did you mean 'iterations'? (there are seed, iterations)"
     )
@@ -119,18 +123,18 @@ def test_a_misspelt_name_is_refused_with_what_was_probably_meant(two_lessons):
 
 def test_a_wrong_value_names_the_lesson(two_lessons):
     with pytest.raises(ValueError, match="^02_two: iterations takes an int, not the text 'many'$"):
-        course.plan(two_lessons, {}, {"iterations": Text("many")})
+        values_for(two_lessons, {}, {"iterations": Text("many")})
 
 
 def test_lessons_are_chosen_by_the_beginnings_of_their_names(two_lessons):
     folder = two_lessons[0].parent
-    assert course.find_lessons(folder) == two_lessons
-    assert course.find_lessons(folder, "02") == two_lessons[1:]
-    assert course.find_lessons(folder, "02, 01_o") == two_lessons
+    assert find_lessons(folder) == two_lessons
+    assert find_lessons(folder, "02") == two_lessons[1:]
+    assert find_lessons(folder, "02, 01_o") == two_lessons
     with pytest.raises(ValueError, match="no lesson begins with '7'; there are 01_one, 02_two"):
-        course.find_lessons(folder, "01,7")
+        find_lessons(folder, "01,7")
     with pytest.raises(ValueError, match="no lesson"):
-        course.find_lessons(folder / "elsewhere")
+        find_lessons(folder / "elsewhere")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,7 @@ def test_lessons_are_chosen_by_the_beginnings_of_their_names(two_lessons):
     ],
 )
 def test_the_header_states_the_time_in_one_form(line, seconds):
-    assert course.promised_seconds(tiny.notebook(tiny.text("# 01 A"), tiny.text(line))) == seconds
+    assert promised_seconds(tiny.notebook(tiny.text("# 01 A"), tiny.text(line))) == seconds
 
 
 # ---- the command line ----------------------------------------------------------------------------------------------
@@ -157,15 +161,15 @@ def command(two_lessons, monkeypatch, tmp_path):
     two_lessons[0].parent.joinpath("notebooks").mkdir()
     for lesson in two_lessons:
         lesson.rename(tmp_path / "notebooks" / lesson.name)
-    monkeypatch.setattr(course, "ROOT", tmp_path)
+    monkeypatch.setattr(runner, "ROOT", tmp_path)
     runs = {}
 
     def run_lesson(lesson, values, build, line):
         runs[lesson.stem] = values
-        return course.Outcome(lesson.stem, "", values)
+        return runner.Outcome(lesson.stem, "", values)
 
-    monkeypatch.setattr(course, "run_lesson", run_lesson)
-    return lambda *words: (course.main(["run", *words]), runs)
+    monkeypatch.setattr(runner, "run_lesson", run_lesson)
+    return lambda *words: (command_line.main(["run", *words]), runs)
 
 
 def test_the_command_line_reads_pairs_and_files(command, tmp_path):
@@ -196,8 +200,10 @@ def test_what_is_wrong_on_the_command_line_is_said_before_anything_runs(command,
 
 
 def test_a_package_that_is_not_installed_is_named(command, capsys, monkeypatch):
-    find = course.importlib.util.find_spec
-    monkeypatch.setattr(course.importlib.util, "find_spec", lambda name: None if name == "ipykernel" else find(name))
+    find = command_line.importlib.util.find_spec
+    monkeypatch.setattr(
+        command_line.importlib.util, "find_spec", lambda name: None if name == "ipykernel" else find(name)
+    )
     code, runs = command()
     told = capsys.readouterr().err
     assert code == 2 and runs == {} and told.startswith("ipykernel not installed in") and "pip install -e" in told
@@ -207,7 +213,7 @@ def test_a_run_stopped_by_hand_says_so(command, capsys, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(course, "run_lesson", stop)
+    monkeypatch.setattr(runner, "run_lesson", stop)
     assert command()[0] == 130 and capsys.readouterr().err == "\nstopped\n"
 
 
@@ -260,11 +266,12 @@ def ran(tmp_path_factory):
     (folder / "build" / "results" / "02_fails.json").write_text("from an earlier run")
     before = {path.name: path.read_bytes() for path in (folder / "notebooks").iterdir()}
     script = (  # in a process of its own, that is as small as the real one
-        "import sys; from pathlib import Path; from metabin import course; folder = Path(sys.argv[1]);"
-        "planned = course.plan(course.find_lessons(folder / 'notebooks'), {'seed': 0, 'profile': 'demo'}, {'lr': 0.25});"
-        "sys.exit(course.run(planned, folder / 'build'))"
+        "import sys; from pathlib import Path; from metabin.course import lessons, parameters, runner; folder = Path(sys.argv[1]);"
+        "found, common = lessons.find_lessons(folder / 'notebooks'), {'seed': 0, 'profile': 'demo'};"
+        "planned = parameters.values_for(found, common, {'lr': 0.25});"
+        "sys.exit(runner.run(planned, folder / 'build'))"
     )
-    environment = course.os.environ | {"JUPYTER_PATH": str(folder / "jupyter"), "JUPYTER_PREFER_ENV_PATH": "0"}
+    environment = os.environ | {"JUPYTER_PATH": str(folder / "jupyter"), "JUPYTER_PREFER_ENV_PATH": "0"}
     done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, env=environment)
     ran = Ran()
     ran.folder, ran.build, ran.code, ran.told, ran.errors = (
@@ -309,7 +316,7 @@ def test_a_lesson_runs_in_this_python_with_this_package_in_its_own_folder(ran):
     recorded = json.loads((ran.build / "results" / "01_good.json").read_text())["recorded"]
     assert recorded["python"] == sys.executable
     assert recorded["cwd"] == str(ran.folder / "notebooks")
-    assert recorded["package"] == course.repo_root().joinpath("metabin", "lesson.py").as_posix()
+    assert recorded["package"] == runner.ROOT.joinpath("metabin", "lesson.py").as_posix()
 
 
 def test_recorded_numbers_and_parameters_are_kept_and_told(ran):
@@ -329,11 +336,11 @@ def test_seconds_and_peak_memory_are_measured_in_the_kernel(ran):
 
 
 def test_a_lesson_that_takes_twice_its_time_is_noted(ran):
-    outcome = course.Outcome("01_a", "", {"profile": "demo"}, seconds=81)
-    assert "slow: more than twice the 40 s in its header" in course.told(outcome, 40)
-    assert "slow" not in course.told(outcome, 41) + course.told(outcome, None)
+    outcome = runner.Outcome("01_a", "", {"profile": "demo"}, seconds=81)
+    assert "slow: more than twice the 40 s in its header" in runner.told(outcome, 40)
+    assert "slow" not in runner.told(outcome, 41) + runner.told(outcome, None)
     outcome.parameters["profile"] = "gpu"  # the header speaks of the demo profile
-    assert "slow" not in course.told(outcome, 40)
+    assert "slow" not in runner.told(outcome, 40)
 
 
 def test_the_lessons_themselves_are_left_as_they_were(ran):
@@ -388,8 +395,47 @@ def test_a_page_keeps_alt_texts_draws_formulas_and_leads_to_the_next_page(ran):
 def test_a_picture_is_carried_by_the_executed_copy(ran):
     executed = nbformat.read(ran.build / "notebooks" / "01_good.ipynb", as_version=4)
     assert "(attachment:teaser.png)" in executed.cells[0].source
-    assert course.base64.b64decode(executed.cells[0].attachments["teaser.png"]["image/png"]) == tiny.PNG
+    assert base64.b64decode(executed.cells[0].attachments["teaser.png"]["image/png"]) == tiny.PNG
 
 
 def test_an_aligned_formula_becomes_a_table():
     assert to_mathml(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "block").count("<mtr>") == 2
+
+
+# ---- what executed copies are good for -----------------------------------------------------------------------------
+
+
+def test_an_executed_copy_counts_as_long_as_the_lesson_stays_as_it_was_run(ran, tmp_path):
+    lesson = tmp_path / "01_good.ipynb"
+    (tmp_path / "teaser.png").write_bytes(tiny.PNG)
+    lesson.write_bytes((ran.folder / "notebooks" / "01_good.ipynb").read_bytes())
+    assert executed_copy(lesson, ran.build).cells
+    lesson.write_text(lesson.read_text().replace("Does it run?", "Does it still run?"))
+    assert executed_copy(lesson, ran.build) is None
+
+
+def test_a_changed_picture_a_failed_run_and_no_run_leave_no_copy(ran, tmp_path):
+    lesson = tmp_path / "01_good.ipynb"
+    lesson.write_bytes((ran.folder / "notebooks" / "01_good.ipynb").read_bytes())
+    (tmp_path / "teaser.png").write_bytes(tiny.PNG + b"newer")
+    assert executed_copy(lesson, ran.build) is None
+    assert executed_copy(ran.folder / "notebooks" / "02_fails.ipynb", ran.build) is None
+    assert executed_copy(lesson, tmp_path) is None
+
+
+def test_lessons_that_cannot_be_run_are_named_where_their_copies_are_asked_for(monkeypatch, two_lessons, tmp_path):
+    asked = []
+    monkeypatch.setattr(runner, "run", lambda planned, build: asked.append(planned) or 1)
+    with pytest.raises(RuntimeError, match="^01_one, 02_two did not run, so there is nothing to show$"):
+        runner.executed(two_lessons, tmp_path)
+    assert asked == [{two_lessons[0]: {"seed": 0}, two_lessons[1]: {}}]
+
+
+def test_handouts_fold_solutions_away_and_print_in_black(ran):
+    page = BeautifulSoup((ran.build / "html" / "01_good.html").read_text(), "html.parser")
+    [solution] = page.select("details.solution")
+    assert "open" not in solution.attrs and solution.summary.string == "Solution"
+    assert "check(lambda x: x + x" in solution.get_text()
+    assert tiny.STUB.splitlines()[0] not in solution.get_text()
+    [style] = [style.string for style in page("style") if "@media print {\n  @page" in style.string]
+    assert ".highlight pre * {color: black !important" in style

@@ -20,6 +20,8 @@ from metabin.experiments import (
     far_streets,
     phase_text,
     read_results,
+    results,
+    runner,
     same_streets,
     single_street,
     spine_table,
@@ -28,7 +30,6 @@ from metabin.experiments import (
     trial,
 )
 from metabin.experiments import phase as phases
-from metabin.experiments import results, runner
 from metabin.experiments.__main__ import main, studies
 from metabin.experiments.tasks import DEVELOPMENT, LIKE, SETTINGS
 from metabin.provenance import ROOT

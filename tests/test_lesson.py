@@ -1,5 +1,6 @@
 """What notebooks use: shown source, figures with alt text, records and checked answers, without a notebook around them."""
 
+import base64
 import json
 import re
 
@@ -243,6 +244,27 @@ def test_with_somebody_there_the_widget_comes_before_its_twin(live, monkeypatch)
     monkeypatch.setattr(lesson, "display", drawn.append)
     widget_with_twin(lambda: "widget", lambda: drawn.append("twin"))
     assert drawn == ["widget", "twin"]
+
+
+def test_a_widgets_controls_show_their_whole_names(live, monkeypatch):
+    from ipywidgets import FloatSlider, HBox, VBox
+
+    monkeypatch.setattr(lesson, "display", lambda shown: None)
+    slider, other = FloatSlider(description="a long name of a knob"), FloatSlider()
+    widget_with_twin(lambda: VBox([HBox([slider]), other]), lambda: None)
+    assert slider.style.description_width == "9em" and slider.layout.width == "28em"
+    assert other.layout.width is None
+
+
+def test_a_picture_is_saved_finely_for_a_page_and_quickly_for_whoever_waits(published, monkeypatch):
+    def size():
+        figure(Figure((2, 1)), "nothing")
+        picture = base64.b64decode(re.search('base64,([^"]*)', published[-1]["text/html"])[1])
+        return tuple(int.from_bytes(picture[at : at + 4], "big") for at in (16, 20))  # a PNG's width and height
+
+    assert size() == (384, 192)
+    monkeypatch.setattr(lesson, "is_live", lambda: True)
+    assert size() == (288, 144)
 
 
 def lightness(colour: str) -> float:

@@ -15,15 +15,32 @@ math[display=block] {margin: .8em 0; font-size: 1.1em}
 .jp-RenderedMarkdown .highlight pre {background: none; margin: 0; line-height: 1.4; font-size: 13px}
 .highlight pre {font-family: var(--jp-code-font-family), monospace}
 .jp-InputArea-editor {overflow-x: auto}
+details.solution > summary {margin: .8em 0 .4em 4rem; cursor: pointer; font-style: italic}
+figure img, .jp-RenderedMarkdown img {max-width: 100%}
+@media print {
+  @page {margin: 16mm 14mm}
+  body, main {max-width: none; margin: 0; padding: 0; color: black; background: white}
+  .jp-InputPrompt, .jp-OutputPrompt, .anchor-link, details.solution:not([open]) {display: none}
+  .jp-InputArea-editor, .jp-RenderedMarkdown .highlight {overflow: visible; background: none; border: 0; border-left: 2px solid #808080}
+  .highlight pre, .jp-OutputArea-output pre {white-space: pre-wrap; overflow-wrap: anywhere; font-size: 8.5pt}
+  .highlight pre * {color: black !important; background: none !important}
+  .highlight .k, .highlight .kn, .highlight .nf, .highlight .nc {font-weight: bold}
+  figure, img, tr, blockquote, .jp-RenderedMarkdown .highlight, math[display=block] {break-inside: avoid}
+  h1, h2, h3 {break-after: avoid}
+}
 """
 
 
-def to_page(notebook, name: str) -> str:
-    """A notebook as HTML: formulas as MathML, attached pictures inside, alt text kept, no script, links to other pages."""
+def to_page(notebook, name: str, folded: bool = True) -> str:
+    """A notebook as HTML that is read and printed, in greys too: formulas as MathML, pictures inside with their alt text,
+    no script, links to other pages. Solutions are `folded` away until somebody opens them, and are then printed too."""
     html, _ = Exporter().from_notebook_node(notebook, {"metadata": {"name": name}})
     page = BeautifulSoup(html, "html.parser")
     for script in page("script"):  # MathJax, require.js, widgets: all fetched from the web
         script.decompose()
+    for cell in page.select(".celltag_solution") if folded else ():
+        cell.wrap(page.new_tag("details", attrs={"class": "solution"}))
+        cell.insert_before(page.new_tag("summary", string="Solution"))
     for link in page("a", href=re.compile(r"^[\w.-]+\.ipynb")):
         link["href"] = link["href"].replace(".ipynb", ".html", 1)
     page.head.append(page.new_tag("style", string=STYLE))

@@ -4,11 +4,9 @@ import ast
 import difflib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-
-def tagged(cell, tag: str) -> bool:
-    """Whether a notebook's cell has a tag."""
-    return tag in cell.metadata.get("tags", [])
+from metabin.course.lessons import read_notebook, tagged
 
 
 class Text(str):
@@ -80,3 +78,52 @@ def declared_parameters(notebook) -> dict[str, Parameter]:
         found[name] = Parameter(name, kind, rest == "None", choices)
         found[name].read(default)
     return found
+
+
+def values_for(lessons: list[Path], common: dict, given: dict) -> dict[Path, dict]:
+    """The values for each lesson, before any runs.
+
+    `common` values (profile, seed) go to every lesson that declares them; a `given` one must be known to at least one.
+    Raises ValueError, naming the lesson, the parameter and what was expected.
+    """
+    declared = {}
+    for lesson in lessons:
+        try:
+            declared[lesson] = declared_parameters(read_notebook(lesson))
+        except (ValueError, SyntaxError) as error:
+            raise ValueError(f"{lesson.stem}: {error}") from None
+    for name in given:
+        if not any(name in parameters for parameters in declared.values()):
+            known = list(dict.fromkeys(name for parameters in declared.values() for name in parameters))
+            lesson = lessons[0].stem if len(lessons) == 1 else f"{lessons[0].stem} to {lessons[-1].stem}"
+            raise ValueError(
+                f"{lesson}: no parameter {name!r}{did_you_mean(name, known)} (there are {', '.join(known)})"
+            )
+    values = {}
+    for lesson, parameters in declared.items():
+        try:
+            values[lesson] = {n: parameters[n].read(v) for n, v in (common | given).items() if n in parameters}
+        except ValueError as error:
+            raise ValueError(f"{lesson.stem}: {error}") from None
+    return values
+
+
+def from_pairs(pairs: list[str]) -> dict:
+    """Parameters typed as NAME=VALUE."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise ValueError(f"-p takes NAME=VALUE, not {pair!r}")
+    return {name: Text(value) for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def from_file(path: Path | None) -> dict:
+    """Parameters from a YAML file, typed as YAML types them."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
+    except yaml.YAMLError:
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: a line must be of the form `name: value`")
+    return content
