@@ -52,6 +52,8 @@ OPERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "all IN": torch.zeros_like,
     "layer's mean": lambda rho: rho.mean().expand_as(rho),
     "rounded": torch.round,
+    "above ½ to 1": lambda rho: torch.where(rho > 0.5, 1.0, rho),
+    "below ½ to 0": lambda rho: torch.where(rho < 0.5, 0.0, rho),
 }
 
 

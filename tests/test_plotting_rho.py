@@ -1,0 +1,135 @@
+"""Lesson 09's figures: every share, change and picture where it belongs."""
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+
+from metabin.plotting import METHODS, draw_history, draw_rho_layers, save
+from metabin.plotting.rho import (
+    BALANCE,
+    draw_channels,
+    draw_correlations,
+    draw_reading,
+    draw_strips,
+    draw_surgery,
+    draw_sweep,
+)
+
+matplotlib.use("Agg")
+SHARES = [[0.5, 0.25, 0.0, 0.25], [0.0, 0.0, 0.0, 1.0]]  # two layers, four bins
+ROW = {"name": "MetaBIN", "rho": SHARES, "rho_mean": [0.4, 0.6], "metrics": {"rank1": [0.6, 0.8]}}
+REPORT = {"rows": [{"name": "BN", "metrics": {"rank1": [0.1, 0.2]}}, ROW, ROW | {"name": "BIN"}]}
+SEEDS, MOMENTS, LAYERS = 3, 4, 5
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def title(axis) -> str:
+    return axis.get_title(loc="left") or axis.get_title()  # the house style puts it left
+
+
+def test_a_bar_is_cut_by_the_shares_with_in_at_the_bottom():
+    axis, other, scale = draw_rho_layers(REPORT).axes  # the row without rho has no panel
+    bars = [(b.get_x() + b.get_width() / 2, b.get_y(), b.get_height()) for b in axis.patches]
+    assert bars == pytest.approx(
+        np.array([(1, 0, 50), (2, 0, 0), (1, 50, 25), (2, 0, 0), (1, 75, 0), (2, 0, 0), (1, 75, 25), (2, 0, 100)])
+    )
+    assert axis.patches[0].get_facecolor() == BALANCE(0.125) and axis.patches[-1].get_facecolor() == BALANCE(0.875)
+    assert title(axis) == "MetaBIN\nmean ρ 0.50, Rank-1 70 %"
+    assert title(other).startswith("BIN\n")
+    assert [label.get_text() for label in scale.get_yticklabels()] == ["0, IN", "0.5", "1, BN"]
+
+
+def test_the_scale_goes_from_ins_colour_to_bns():
+    assert to_hex(BALANCE(0.0)).upper() == METHODS["in"].colour and to_hex(BALANCE(1.0)).upper() == METHODS["bn"].colour
+    grey = BALANCE(np.linspace(0, 1, 10))[:, :3] @ (0.2126, 0.7152, 0.0722)
+    assert (np.diff(grey) < 0).all(), "a greyscale print keeps the order"
+
+
+def test_one_layer_is_read_as_dots_heap_and_bar():
+    dots, heap, bar, _ = draw_reading(torch.tensor([0.05, 0.1, 0.95, 1.0]), bins=4).axes
+    assert dots.collections[0].get_offsets()[:, 1].tolist() == pytest.approx([0.05, 0.1, 0.95, 1])
+    assert [b.get_width() for b in heap.patches] == [2, 0, 0, 2]
+    assert [b.get_height() for b in bar.patches] == [50, 0, 0, 50]
+
+
+@pytest.fixture
+def history():
+    rho = torch.rand(SEEDS, MOMENTS, LAYERS + 1, 4, generator=torch.Generator().manual_seed(0))
+    losses = {"base/id": [[4, 2, 1]] * SEEDS, "meta_train/scatter": [[1, 2, 3], [2, 3, 4], [3, 4, 5]]}
+    return {"losses": losses, "iterations": [0, 10, 20, 30], "rho": rho.tolist(), "layers": ["a"] * LAYERS}
+
+
+def test_the_history_has_each_phases_losses_and_each_layers_path(history, tmp_path):
+    figure = draw_history(history)
+    axes = [axis for axis in figure.axes if axis.get_visible()]
+    assert [title(axis) for axis in axes] == [
+        "Base step",
+        "Meta-train",
+        *(f"layer {i}" for i in range(1, LAYERS + 1)),
+        "all channels",
+    ]
+    line = axes[1].lines[-1]
+    assert line.get_xdata().tolist() == [5, 15, 25] and line.get_ydata().tolist() == [2, 3, 4]
+    means = np.asarray(history["rho"])[:, :, 1, 0]  # the second layer's
+    drawn = [line.get_ydata().tolist() for line in axes[3].lines]
+    assert drawn == [pytest.approx(path) for path in [*means.tolist(), means.mean(0).tolist()]]
+    band = axes[3].collections[0].get_paths()[0].vertices[:, 1]
+    quartiles = np.asarray(history["rho"])[:, :, 1, [1, 3]].mean(0)
+    assert set(np.round(band, 6)) == set(np.round(quartiles.ravel(), 6))
+    one, two = (save(draw_history(history), tmp_path / f"{name}.svg").read_bytes() for name in "ab")
+    assert one == two
+
+
+def test_an_operation_that_costs_beyond_doubt_is_a_filled_bar():
+    found = {1: (-0.05, -0.08, -0.02), 2: (-0.01, -0.03, 0.01)}
+    panel, other = draw_surgery({"to IN": found, "shuffled": found}).axes
+    assert [bar.get_height() for bar in panel.patches] == pytest.approx([-5, -1])
+    faces = [to_hex(bar.get_facecolor()).upper() for bar in panel.patches]
+    assert faces == [METHODS["in"].colour, "#FFFFFF"]
+    assert panel.lines[0].get_ydata() == pytest.approx([-8, -2]) and len(other.patches) == 2
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["1", "2"]
+
+
+def test_a_sweep_has_a_line_for_the_mean_and_a_level_as_trained():
+    curves = {"bin": torch.tensor([[0.2, 0.4], [0.6, 0.8], [0.1, 0.1]])}
+    axis = draw_sweep([0, 0.5, 1], curves, {"bin": torch.tensor([0.7, 0.9])}).axes[0]
+    *streets, line, level = axis.lines
+    assert [s.get_ydata().tolist() for s in streets] == [pytest.approx([20, 60, 10]), pytest.approx([40, 80, 10])]
+    assert line.get_ydata().tolist() == pytest.approx([30, 70, 10]) and line.get_marker() == METHODS["bin"].marker
+    assert list(level.get_ydata()) == pytest.approx([80, 80])
+
+
+def test_every_channel_is_a_dot_in_its_layers_panel():
+    rho = {"a": torch.tensor([0.1, 0.9]), "b": torch.tensor([0.5])}
+    shares = {"a": torch.tensor([0.2, 0.3]), "b": torch.tensor([1.0])}
+    one, two = draw_channels(rho, shares, [-1.0, 0.25], "style").axes
+    assert one.collections[0].get_offsets().tolist() == [pytest.approx([0.2, 0.1]), pytest.approx([0.3, 0.9])]
+    assert [title(axis) for axis in (one, two)] == ["layer 1: -1.00", "layer 2: +0.25"]
+
+
+def test_a_correlation_is_filled_where_its_interval_excludes_0():
+    layers = {"a": (-0.3, -0.5, -0.1), "b": (0.2, -0.1, 0.4), "all": (-0.05, -0.1, 0.0)}
+    axis = draw_correlations({"style": {"metabin": layers}}).axes[0]
+    marks = [line for line in axis.lines if line.get_marker() == METHODS["metabin"].marker and len(line.get_xdata())]
+    assert [line.get_ydata()[0] for line in marks] == [-0.3, 0.2, -0.05]
+    assert [line.get_markerfacecolor() for line in marks] == [METHODS["metabin"].colour, "white", "white"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "2", "mean"]
+
+
+def test_a_right_picture_has_a_frame_and_a_wrong_one_a_foot():
+    pictures = torch.full((2, 3, 8, 4), 7, dtype=torch.uint8)
+    axis = draw_strips({"query 1": (pictures[0], pictures, torch.tensor([True, False]))}, gap=2).axes[0]
+    canvas = axis.images[0].get_array()
+    green, foot = (canvas == (0, 158, 115)).all(-1), (canvas == (200, 75, 0)).all(-1)
+    assert green.sum() == 12 * 8 - 8 * 4 and foot.sum() == 2 * 4
+    assert (canvas == 7).all(-1).sum() == 3 * 8 * 4
+    assert foot.nonzero()[1].min() > green.nonzero()[1].max(), "they keep their order"
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["query 1"]
