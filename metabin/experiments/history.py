@@ -19,10 +19,10 @@ def history(seeds: int, jobs: int, profile: str = "demo") -> dict:
     told = torch.stack([torch.stack(moments) for moments in rho])  # (seeds, moments, layers + 1, 4)
     return {
         "verdict": _rebounds(told[:, :, :-1, 0], runs[0]["rho"]["layers"]),
-        "losses": {name: [r["losses"][name] for r in runs] for name in runs[0]["losses"]},
+        "losses": {k: [[round(x, 4) for x in r["losses"][k]] for r in runs] for k in runs[0]["losses"]},
         "layers": runs[0]["rho"]["layers"],
         "iterations": runs[0]["rho"]["iterations"],
-        "rho": told.tolist(),
+        "rho": [[[[round(x, 4) for x in row] for row in rows] for rows in moments] for moments in told.tolist()],
     }
 
 

@@ -40,7 +40,7 @@ def _draw_feature(axis, name: str, found: Seen) -> None:
     size = 8 if look.marker == "*" else 5  # a star fills less of its square
     axis.plot(found.neutral[order].numpy(), color=FAINT, lw=2)
     axis.plot(found.feature[order].numpy(), ls="", marker=look.marker, ms=size, mfc=look.colour, mec="none")
-    axis.set(xticks=[], yticks=[], ylim=(-0.45, 0.45))
+    axis.set(xticks=[], yticks=[], ylim=(-0.5, 0.5))
     axis.text(-0.04, 0.62, look.name, transform=axis.transAxes, ha="right", fontsize=15, weight="bold")
     axis.text(-0.04, 0.3, f"cos {found.kept:.2f}", transform=axis.transAxes, ha="right", fontsize=13)
 
@@ -56,6 +56,6 @@ def _draw_list(axis, found: Seen, gallery: Tensor, first: int) -> None:
         axis.add_patch(Rectangle((left - 0.5, -0.5), width, height, fill=False, lw=3, clip_on=False, **line))
     axis.imshow(strip)
     axis.set_axis_off()
-    axis.set(xlim=(-2, strip.shape[1] + 1), ylim=(height + 1, -12))
+    axis.set(xlim=(-2, strip.shape[1] + 1), ylim=(height + 1, -13))
     said = f"right picture at rank {found.rank}" + (" ✓" if found.rank == 1 else "")
-    axis.text(0, -3, said, fontsize=13, color=INK)
+    axis.text(0, -4.5, said, fontsize=13, color=INK)

@@ -1,0 +1,31 @@
+"""The step sizes of a whole run.
+
+python -m metabin.plotting.schedule      # draws figures/schedule.svg, the teaser of lesson 06, from Section 4.1's formulas
+"""
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from metabin.config import Config
+from metabin.meta import cyclic_inner_lr
+from metabin.plotting.style import STYLE, save, use_style
+from metabin.train import learning_rate
+
+
+def draw_schedule(config: Config, points: int = 1000) -> Figure:
+    """figures/schedule.svg: the weights' step size and the inner step's, over a schedule in percent of it."""
+    done = [i / points for i in range(points)]
+    alpha = [learning_rate(config, t) for t in done]
+    beta = [cyclic_inner_lr(t, config.inner_lr_low, config.inner_lr_high, config.inner_cycle) for t in done]
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.2))
+    panels = {"α: how far the weights step": alpha, "β: how far ρ is pushed, virtually": beta}
+    for axis, (title, values) in zip(axes, panels.items(), strict=True):
+        axis.plot([100 * t for t in done], values, color="#222222")
+        axis.set(title=title, xlabel="% of the iterations", ylim=(0, None))
+    axes[0].set_ylabel("step size")
+    return figure
+
+
+if __name__ == "__main__":
+    use_style()
+    print(save(draw_schedule(Config()), STYLE.parent / "schedule.svg"))

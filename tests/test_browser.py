@@ -1,0 +1,292 @@
+"""The lessons as a person meets them: JupyterLab in a real browser, sliders moved by keyboard, pages offline and printed."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[all]'")
+
+from metabin.course import runner  # noqa: E402
+from metabin.course.deck import lesson_deck  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install the system's package `chromium`"),
+]
+FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync""".split()
+LESSON = "02_bn_vs_in_failure_modes"  # run in JupyterLab
+SHORT = "00_start_here"  # made into a page and a deck
+SETTINGS = {  # what JupyterLab would ask a newcomer, answered
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+MINUTE = 60_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address and the folder of a JupyterLab that serves a copy of the lessons, with settings of its own."""
+    root = tmp_path_factory.mktemp("lab")
+    for folder in ("notebooks", "figures"):
+        shutil.copytree(ROOT / folder, root / folder)
+    for name, values in SETTINGS.items():
+        file = root / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = {"ip": "127.0.0.1", "port": port, "port_retries": 0, "root_dir": root, "allow_root": True}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--IdentityProvider.token="]
+    command += [f"--ServerApp.{name}={value}" for name, value in options.items()]
+    own = {name: str(root / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+    own |= {"JUPYTERLAB_SETTINGS_DIR": str(root / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces")}
+    own |= {"IPYTHONDIR": str(root / "ipython"), "PYTHONPATH": str(ROOT)}
+    with open(root / "log", "w") as log:
+        server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/api/status", server, root / "log")
+        yield f"http://127.0.0.1:{port}", root
+    finally:
+        server.terminate()  # shuts its kernels down as well
+        server.wait(60)
+
+
+def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(240):
+        assert server.poll() is None, f"JupyterLab ended: {log.read_text()[-2000:]}"
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.5)
+    pytest.fail(f"JupyterLab did not answer: {log.read_text()[-2000:]}")
+
+
+# ---- JupyterLab ----------------------------------------------------------------------------------------------------
+
+NUMBERED = """() => {
+    const prompts = [...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")];
+    return prompts.length > 3 && prompts.every(prompt => /\\[\\d+\\]/.test(prompt.textContent));
+}"""  # every code cell has run
+OTHER_PICTURE = """([widget, before]) => {
+    const image = widget.querySelector("img");
+    return image && image.complete && image.src !== before;
+}"""
+CONTRAST = """elements => {  // of texts with what lies behind them, as WCAG counts it; the least of all that can be seen
+    const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+    const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+    const ground = element => {
+        while (element && parts(getComputedStyle(element).backgroundColor)[3] === 0) element = element.parentElement;
+        return element ? parts(getComputedStyle(element).backgroundColor) : [255, 255, 255];
+    };
+    const seen = elements.filter(element => element.checkVisibility());
+    return Math.min(...seen.map(element => {
+        const both = [light(parts(getComputedStyle(element).color)), light(ground(element))];
+        return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
+    }));
+}"""
+GROUND = """image => {  // red, green, blue, alpha of a picture's corner
+    const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d");
+    canvas.drawImage(image, 0, 0);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+}"""
+
+
+def listen(page) -> list[str]:
+    """Everything that the page complains of from here on: errors in its console, and what it could not fetch."""
+    complaints = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(f"{request.url[:200]}: {request.failure}"))
+    return complaints
+
+
+def menu(page, *names: str) -> None:
+    """Choose an item of JupyterLab's menus."""
+    first, *items = names
+    page.locator(f'.lm-MenuBar-itemLabel:text-is("{first}")').click()
+    for item in items:
+        page.locator(f'.lm-Menu-itemLabel:text-is("{item}")').click()
+
+
+@pytest.fixture(scope="module")
+def lesson(browser, lab):
+    """The page of a lesson that was run from the menu, and what it complained of."""
+    address, _ = lab
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(2 * MINUTE)
+    complaints = listen(page)
+    with page.expect_websocket(lambda socket: "/channels" in socket.url) as channels:
+        page.goto(f"{address}/lab/tree/notebooks/{LESSON}.ipynb")
+    channels.value.wait_for_event("framereceived")  # the kernel answers; what is run before that is lost
+    page.locator(".jp-Toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    menu(page, "Run", "Run All Cells")
+    page.wait_for_function(NUMBERED, timeout=15 * MINUTE, polling=500)
+    yield page, complaints
+    page.close()
+
+
+def test_a_lesson_run_from_the_menu_has_no_error(lesson, lab):
+    page, complaints = lesson
+    menu(page, "File", "Save Notebook")
+    page.locator(".jp-mod-dirty").wait_for(state="detached")
+    saved = runner.read_notebook(lab[1] / "notebooks" / f"{LESSON}.ipynb")
+    outputs = [output for cell in saved.cells for output in cell.get("outputs", [])]
+    assert len(outputs) > 20
+    assert [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"] == []
+    assert complaints == []
+
+
+def test_every_slider_moves_by_keyboard_and_changes_the_picture(lesson):
+    page, complaints = lesson
+    widgets = page.locator(".widget-interact")
+    assert widgets.count() == 3
+    for widget in widgets.all():
+        sliders = widget.locator(".noUi-handle")
+        for number, slider in enumerate(sliders.all()):
+            image = widget.locator("img")
+            image.wait_for()
+            before, value = image.get_attribute("src"), float(slider.get_attribute("aria-valuenow"))
+            if number == 0:
+                slider.focus()
+            else:
+                page.keyboard.press("Tab")  # from one slider to the next: its handle, then its number
+                page.keyboard.press("Tab")
+            page.keyboard.press("ArrowRight")
+            page.wait_for_function(OTHER_PICTURE, arg=[widget.element_handle(), before], polling=50)
+            assert float(slider.get_attribute("aria-valuenow")) > value
+            assert slider.evaluate("handle => handle === document.activeElement"), "JupyterLab took the focus away"
+    assert complaints == []
+
+
+def test_no_name_of_a_slider_is_cut_off(lesson):
+    labels = lesson[0].locator(".widget-interact .widget-label").all()
+    assert len(labels) > 5
+    for label in labels:
+        assert label.evaluate("e => e.scrollWidth <= e.clientWidth"), label.text_content()
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_a_lesson_can_be_read_in_both_themes(lesson, theme):
+    page, complaints = lesson
+    menu(page, "Settings", "Theme", theme)
+    page.locator(f'body[data-jp-theme-name="{theme}"]').wait_for(state="attached")
+    for kind in (".jp-RenderedMarkdown p", ".jp-RenderedText pre", ".widget-label", ".widget-readout"):
+        assert 4.5 <= page.locator(kind).evaluate_all(CONTRAST) <= 21, kind
+    for image in page.locator(".jp-OutputArea-output figure img").all():
+        assert image.evaluate(GROUND) == [255, 255, 255, 255], "a figure shines through"
+    assert complaints == []
+
+
+def test_in_a_narrow_window_no_figure_is_cut_off(lesson):
+    page, _ = lesson
+    page.set_viewport_size({"width": 620, "height": 900})
+    try:
+        for image in page.locator(".jp-OutputArea-output figure img").all():
+            assert image.evaluate("i => i.getBoundingClientRect().width <= i.closest('.jp-OutputArea').clientWidth")
+    finally:
+        page.set_viewport_size({"width": 1400, "height": 1000})
+
+
+# ---- pages and decks, offline --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with the page of a lesson, its deck, and what the deck needs if `make slides` has fetched it."""
+    build = tmp_path_factory.mktemp("build")
+    lesson = ROOT / "notebooks" / f"{SHORT}.ipynb"
+    notebook = runner.executed([lesson], build)[lesson]
+    (build / "slides").mkdir()
+    (build / "slides" / f"{SHORT}.html").write_text(lesson_deck(SHORT, notebook), encoding="utf-8")
+    fetched = ROOT / "build" / "slides" / "vendor"
+    if fetched.is_dir():
+        shutil.copytree(fetched, build / "slides" / "vendor")
+    return build
+
+
+@pytest.fixture
+def offline(browser):
+    """Opens a file where there is no web and returns its page and what it complains of."""
+    context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900})
+
+    def opened(path: Path):
+        page = context.new_page()
+        complaints = listen(page)
+        page.on(
+            "request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else complaints.append(r.url)
+        )
+        page.goto(path.as_uri())
+        return page, complaints
+
+    yield opened
+    context.close()
+
+
+def assert_every_picture_is_drawn(page) -> None:
+    images = page.locator("img").all()
+    assert images
+    for image in images:
+        assert image.evaluate("i => i.decode().then(() => i.naturalWidth)") > 50, image.get_attribute("alt")
+        assert image.get_attribute("alt")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_opens_offline_and_can_be_read_in_light_and_dark(made, offline, scheme):
+    page, complaints = offline(made / "html" / f"{SHORT}.html")
+    page.emulate_media(color_scheme=scheme)
+    assert_every_picture_is_drawn(page)
+    assert 4.5 <= page.locator("main p, main li, main td, main pre").evaluate_all(CONTRAST) <= 21
+    assert complaints == []
+
+
+def test_in_a_narrow_window_a_page_is_not_wider_than_the_window(made, offline):
+    page, _ = offline(made / "html" / f"{SHORT}.html")
+    page.set_viewport_size({"width": 420, "height": 900})
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 420, f"{wide} pixels"
+
+
+def test_a_page_printed_in_grey_keeps_pictures_and_text(made, offline, tmp_path):
+    page, _ = offline(made / "html" / f"{SHORT}.html")
+    page.emulate_media(media="print")
+    assert_every_picture_is_drawn(page)
+    assert 4.5 <= page.locator("main p, main pre").evaluate_all(CONTRAST) <= 21  # of luminance: what grey keeps
+    page.pdf(path=tmp_path / "page.pdf", format="A4")
+    assert (tmp_path / "page.pdf").read_bytes().count(b"/Subtype /Image") >= page.locator(
+        "img[src^='data:image/png']"
+    ).count()
+
+
+def test_a_deck_opens_offline_and_goes_on_by_key(made, offline):
+    if not (made / "slides" / "vendor").is_dir():
+        pytest.skip("reveal.js and MathJax are not there: run `make slides` once")
+    page, complaints = offline(made / "slides" / f"{SHORT}.html")
+    page.locator(".reveal.ready").wait_for(state="attached")
+    assert_every_picture_is_drawn(page)
+    title = page.locator("section.present").last.text_content()
+    page.keyboard.press("Space")
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('section.present')].at(-1).textContent !== before", arg=title
+    )
+    assert complaints == []
