@@ -138,7 +138,7 @@ def test_every_symbol_of_the_paper_is_in_the_table():
 
 def test_letters_that_stand_for_two_things_are_set_side_by_side_with_code_that_exists():
     doubles = {letter for row in DOUBLES for letter in row[0].replace(" and ", ", ").split(", ")}
-    assert {*"βγBdfHKkMmNnPpqSTxyλρ", "L_tr"} <= doubles
+    assert {*"βγBdfHKkMNnPpqSTxyλρ", "L_tr"} <= doubles
     for row in DOUBLES:
         assert len(row) == 4 and all(row)
         for name in re.findall(r"`([^`]+)`", " ".join(row)):

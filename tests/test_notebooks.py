@@ -1,6 +1,7 @@
 """The rules that every lesson keeps (and that break on purpose here), and every lesson run by papermill."""
 
 import ast
+import copy
 import re
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 import tiny_notebooks as tiny
 from bs4 import BeautifulSoup
 from nbconvert.filters.markdown_mistune import MarkdownWithMath
+from wrong_answers import WRONG_ANSWERS
 
-from metabin import course
-from metabin.pages import Renderer
-from metabin.parameters import declared_parameters, tagged
+from metabin.course import runner
+from metabin.course.lessons import promised_seconds, tagged
+from metabin.course.pages import Renderer
+from metabin.course.parameters import declared_parameters, values_for
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -47,7 +50,7 @@ def head(lesson, path):
     for word in ("Goals", "Before you start", "Time", "Paper"):
         if not re.search(rf"^\*\*{word}\.\*\*", header, re.MULTILINE):
             yield f"cell 1 has no line **{word}.**"
-    if course.promised_seconds(lesson) is None:
+    if promised_seconds(lesson) is None:
         yield "cell 1 does not state the time as `**Time.** about 40 s` or `about 3 min`"
 
 
@@ -225,10 +228,71 @@ def test_lessons_are_numbered_once_each():
     assert stray == [], "a lesson's name is NN_name.ipynb"
 
 
+def solutions(lesson) -> list[int]:
+    """Where the solutions stand, in order."""
+    return [number for number, cell in enumerate(lesson.cells) if tagged(cell, "solution")]
+
+
+def functions(source: str) -> list[str]:
+    return [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+
+
+def trap(answer: str, solution: str) -> str:
+    """A cell that gives a wrong answer to a solution's own check, which has to say what is wrong, and takes it back."""
+    (check,) = [ast.unparse(node) for node in ast.parse(solution).body if ast.unparse(node).startswith("check(")]
+    (name,) = functions(answer)
+    return (
+        f"right_answer = {name}\n{answer}\ntry:\n    {check}\nexcept AssertionError as error:\n"
+        "    complaint = f'{type(error).__name__}: {error}'\n"
+        "else:\n    complaint = 'it passed'\n"
+        "assert complaint.startswith('CheckFailed') and ' raised ' not in complaint, complaint\n"
+        f"{name} = right_answer"
+    )
+
+
+def with_wrong_answers(path: Path, folder: Path) -> Path:
+    """A copy of a lesson in which every solution is followed by a wrong answer to the same check."""
+    lesson = copy.deepcopy(nbformat.read(path, as_version=4))
+    for exercise, place in reversed(list(enumerate(solutions(lesson), 1))):
+        source = trap(WRONG_ANSWERS[path.name[:2], exercise], lesson.cells[place].source)
+        lesson.cells.insert(place + 1, tiny.code(source))
+    (folder / "figures").symlink_to(NOTEBOOKS.parent / "figures")
+    (folder / "notebooks").mkdir()
+    nbformat.write(lesson, folder / "notebooks" / path.name)
+    return folder / "notebooks" / path.name
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_there_is_a_wrong_answer_to_every_exercise_and_it_is_to_that_one(path):
+    lesson = nbformat.read(path, as_version=4)
+    asked = {(path.name[:2], number + 1): lesson.cells[place].source for number, place in enumerate(solutions(lesson))}
+    assert asked.keys() == {key for key in WRONG_ANSWERS if key[0] == path.name[:2]}
+    for key, source in asked.items():
+        assert set(functions(WRONG_ANSWERS[key])) <= set(functions(source)), key
+
+
+def test_a_wrong_answer_that_passes_or_breaks_is_noticed():
+    right = "def double(x):\n    return x + x\n\ncheck(double, lambda x: 2 * x, {'two': (2,), 'three': (3,)})"
+    for answer, complaint in {
+        "return x * x": None,
+        "return 2 * x": "it passed",
+        "return x.doubled": "raised AttributeError",
+    }.items():
+        names = {}
+        exec(f"from metabin.lesson import check\n{right}", names)
+        if complaint:
+            with pytest.raises(AssertionError, match=complaint):
+                exec(trap(f"def double(x):\n    {answer}", right), names)
+        else:
+            exec(trap(f"def double(x):\n    {answer}", right), names)
+            assert names["double"](5) == 10, "the right answer is back"
+
+
 @pytest.mark.lesson
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_a_lesson_runs_and_its_page_shows_every_picture(path, tmp_path, capsys):
-    code = course.run(course.plan([path], {"profile": "demo", "seed": 0}, {}), tmp_path)
+def test_a_lesson_runs_wrong_answers_fail_and_its_page_shows_every_picture(path, tmp_path, capsys):
+    lesson = with_wrong_answers(path, tmp_path)
+    code = runner.run(values_for([lesson], {"profile": "demo", "seed": 0}, {}), tmp_path)
     assert code == 0, capsys.readouterr().out
     page = BeautifulSoup((tmp_path / "html" / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
     assert not page("script")

@@ -31,7 +31,7 @@ def _rebounds(means: torch.Tensor, layers: list[str]) -> str:
     back = means[:, -1] - means.amin(dim=1)  # (seeds, layers), from the lowest moment to the end
     intervals = [paired_interval(layer) for layer in back.T]
     found = [name for name, (_, low, _) in zip(layers, intervals, strict=True) if low > 0.01]
-    state = "yes" if found else "no"
+    state = "yes" if len(found) >= 4 else "partly" if found else "no"  # the paper names four
     return f"{state}: rho falls and comes back by more than 0.01 in {len(found)} of {len(layers)} layers"
 
 
