@@ -1,5 +1,6 @@
 """What several test files share: tiny sets of random people and a short configuration."""
 
+import matplotlib
 import pytest
 import torch
 from hypothesis import settings
@@ -42,3 +43,10 @@ def people() -> ImageSet:
 def quick() -> Config:
     """MetaBIN on batches of 2 ids x 2 images a domain, for a few iterations."""
     return demo(size=(32, 16), ids_per_domain=2, images_per_id=2, iterations=6, crop_pad=1)
+
+
+@pytest.fixture(autouse=True)
+def the_drawing_style_is_put_back():
+    """A test that draws in the house style leaves none of it to the next."""
+    with matplotlib.rc_context():
+        yield

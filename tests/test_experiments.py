@@ -104,6 +104,51 @@ def test_missing_results_name_the_command_that_makes_them(monkeypatch, tmp_path,
     assert stop.value.code == 2 and "make tables" in capsys.readouterr().err
 
 
+def test_reports_that_are_there_are_known_by_experiment_and_profile(monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    assert results.known_results() == {}
+    reports = {"table3": "demo", "table3-gpu": "gpu", "table1": "demo"}
+    for name, profile in reports.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps({"profile": profile, "claims": [], "rows": []}))
+    (tmp_path / "bench.json").write_text(json.dumps({"verdict": "fast"}))  # a file without rows and claims
+    assert set(results.known_results()) == {"table1", "table3"}
+    assert results.known_results("gpu") == {"table3": {"profile": "gpu", "claims": [], "rows": []}}
+    assert results.known_results("paper") == {}
+
+
+def test_all_rows_of_a_report_can_be_compared_with_any_of_them():
+    rates = {"BN": [0.2, 0.4], "IN": [0.5, 0.6], "BIN": [0.6, 0.9]}
+    rows = [{"name": name, "metrics": {"rank1": found, "mAP": found}} for name, found in rates.items()]
+    report = {"title": "T", "rows": rows, "claims": []}
+    claims = results.compared(report, "IN")["claims"]
+    assert [(c["better"], c["worse"], round(c["rank1"][0], 9)) for c in claims] == [
+        ("BN", "IN", -0.25),
+        ("BIN", "IN", 0.2),
+    ]
+    assert [c["better"] for c in results.compared(report, "BN", ["BIN"])["claims"]] == ["BIN"]
+    assert report["claims"] == []
+    with pytest.raises(ValueError, match="no row 'Half': choose one of BN, IN, BIN"):
+        results.compared(report, "Half")
+
+
+@pytest.mark.parametrize(("spread", "difference", "power"), [(2.0, 5.0, 0.8), (1.0, 1.0, 0.8), (2.0, 1.0, 0.5)])
+def test_with_as_many_worlds_as_needed_a_difference_is_seen_as_often_as_wanted(spread, difference, power):
+    generator = torch.Generator().manual_seed(0)
+
+    def seen(worlds: int) -> float:
+        found = difference + spread * torch.randn(20_000, worlds, generator=generator, dtype=torch.float64)
+        half = stats.t.ppf(0.975, worlds - 1) * found.std(1) / worlds**0.5
+        return (found.mean(1) > half).double().mean().item()
+
+    needed = results.worlds_needed(spread, difference, power)
+    assert seen(needed) > power - 0.01 and seen(needed - 1) < power + 0.01
+
+
+def test_worlds_for_no_difference_at_all_can_not_be_counted():
+    with pytest.raises(ValueError, match="above zero"):
+        results.worlds_needed(1.0, 0.0)
+
+
 # ---- declarations and reports --------------------------------------------------------------------------------------
 
 
@@ -190,7 +235,7 @@ def test_every_experiment_has_a_name_a_text_and_a_drawing():
     from metabin import plotting
 
     for name, study in studies().items():
-        assert callable(study.text) and study.seeds >= 3
+        assert callable(study.text) and study.seeds >= 2
         assert hasattr(plotting, study.draw) or name == "tuning"
 
 
@@ -305,3 +350,16 @@ def test_the_readme_shows_the_committed_numbers(spine):
     ]:
         low, high = sorted(abs(100 * x) for x in paired[setting][pair][metric][1:])
         assert f"{low:.1f} to {high:.1f}" in readme
+
+
+def test_the_readme_tells_the_differences_of_tables_1_and_3():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, others in {
+        "table1": ("Switchable (BN+IN) [27]", "BIN, two affine pairs"),
+        "table3": ("no inner step", "rho at random"),
+    }.items():
+        rows = {row["name"]: row["metrics"] for row in read_results(name)["rows"]}
+        for other in others:
+            found = results.paired(rows["MetaBIN"], rows[other])["rank1"]
+            middle, low, high = (f"{100 * x:+.1f}".replace("-", "−") for x in found)
+            assert f"{middle}, {low} to {high}" in readme

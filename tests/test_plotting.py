@@ -175,13 +175,3 @@ def test_the_phase_diagram_colours_winners_and_leaves_the_undecided_grey():
     assert left.patches[0].get_facecolor() == matplotlib.colors.to_rgba(METHODS["bn"].colour)
     assert [patch.get_hatch() for patch in right.patches] == [None, "//"]
     assert left.patches[0].get_xy() == (-0.5, 0.5)
-
-
-def test_a_phase_is_drawn_with_its_time_and_the_time_of_its_arithmetic_alone():
-    row = {"gflop": {"base": 30.0, "meta-train": 10.0, "meta": 16.0}}
-    row |= {"base_ms": 900.0, "meta_train_ms": 400.0, "meta_test_ms": 200.0}
-    axis = plotting.draw_limits(row, {"flops": 1e11}).axes[0]
-    assert [bar.get_width() for bar in axis.patches] == [900, 400, 200]
-    ticks = [line.get_segments()[0][0][0] for line in axis.collections]
-    assert ticks == pytest.approx([300, 100, 60])
-    assert [text.get_text().strip() for text in axis.texts] == ["30 GFLOP", "10 GFLOP", "6 GFLOP"]

@@ -11,11 +11,12 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
 from metabin.config import demo
-from metabin.evaluate import retrieval
+from metabin.evaluate import paired_interval, retrieval
 from metabin.losses import (
     BASE,
     META_TRAIN,
@@ -423,3 +424,16 @@ def test_rank_k_ap_and_inp_follow_from_the_ranks_of_the_right_ones(search):
     for k in (1, 2, 5):
         hits = torch.tensor([spec("spec_rank_k")(found_at, k) for found_at in answered]).double()
         torch.testing.assert_close(found.values(f"rank{k}"), hits)
+
+
+# ---- differences over worlds (lesson 10) -----------------------------------------------------------------------------
+
+rates = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=8)
+
+
+@given(rates)
+def test_the_paired_interval_is_students(pairs):
+    a, b = (torch.tensor(row, dtype=torch.float64) for row in zip(*pairs, strict=True))
+    t = stats.t.ppf(0.975, len(pairs) - 1)
+    expected = spec("spec_paired_interval")(a.tolist(), b.tolist(), t)
+    assert paired_interval(b - a) == pytest.approx(expected, rel=1e-9, abs=1e-9)

@@ -242,14 +242,14 @@ def style_and_identity_shares(values, pids):
     ("10", 1): """
 def half_widths(a, b):
     n = len(a)
-    paired = stdev(x - y for x, y in zip(a, b, strict=True))  # of one world, not of the mean
-    unpaired = (stdev(a) ** 2 + stdev(b) ** 2) ** 0.5
-    return quantile(n - 1) * paired, quantile(2 * n - 2) * unpaired
+    paired = stdev(x - y for x, y in zip(a, b, strict=True)) / n**0.5
+    unpaired = (stdev(a) ** 2 / n + stdev(b) ** 2 / n) ** 0.5
+    return quantile(n) * paired, quantile(2 * n) * unpaired  # degrees of freedom: one and two too many
 """,
     ("10", 2): """
 def mended_test(new, old, validation):
-    chosen = torch.stack([checkpoints[i] for checkpoints, i in zip(new, validation.argmax(1), strict=True)])
-    return paired_interval((chosen - old).flatten())  # the checkpoint is chosen fairly, queries are still witnesses
+    best = new.mean(2).argmax(1)  # chosen on the target
+    return paired_interval(new[range(len(new)), best].mean(1) - old.mean(1))
 """,
     ("10", 3): """
 def worlds_for(spread, difference, power):

@@ -25,7 +25,6 @@ from metabin.plotting.tables import draw_curves, draw_table
 from metabin.plotting.training import (
     draw_costs,
     draw_inner_step,
-    draw_limits,
     draw_losses,
     draw_progress,
     draw_rho_history,
@@ -50,7 +49,6 @@ __all__ = [
     "draw_history",
     "draw_inner_step",
     "draw_knob",
-    "draw_limits",
     "draw_losses",
     "draw_moments",
     "draw_phase",

@@ -134,23 +134,3 @@ def draw_inner_step(
         axis.set_title(title, fontsize=14)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(changes))
     return figure
-
-
-def draw_limits(row: Mapping, limits: Mapping[str, float]) -> Figure:
-    """What each phase takes and, as a tick, what its arithmetic alone would at the machine's speed (`make bench`).
-
-    row: one of bench.json's training rows; limits: its "flops", operations a second in a large product.
-    """
-    gflop = row["gflop"]
-    work = {"base": gflop["base"], "meta-train": gflop["meta-train"], "meta-test": gflop["meta"] - gflop["meta-train"]}
-    figure, axis = plt.subplots(figsize=(9, 2.6))
-    for y, (phase, operations) in enumerate(work.items()):
-        taken, least = row[f"{phase.replace('-', '_')}_ms"], 1e12 * operations / limits["flops"]
-        axis.barh(y, taken, 0.6, color=METHODS["metabin"].colour)
-        axis.vlines(least, y - 0.4, y + 0.4, color="#000000", lw=3)
-        axis.text(taken, y, f"  {operations:.0f} GFLOP", va="center")
-    axis.set_yticks(range(len(work)), work)
-    axis.invert_yaxis()
-    axis.margins(x=0.2)
-    axis.set_xlabel("milliseconds; black tick: the arithmetic alone")
-    return figure

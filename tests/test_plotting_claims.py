@@ -1,0 +1,99 @@
+"""Differences, pairs and numbers of worlds as figures: is what they show what went in?"""
+
+import pytest
+from matplotlib import pyplot as plt
+
+from metabin import plotting
+from metabin.plotting.claims import draw_claims, draw_luck, draw_needed, draw_pairing
+
+
+@pytest.fixture(autouse=True)
+def house_style():
+    plotting.use_style()
+    yield
+    plt.close("all")
+
+
+def row(name: str, *paper: float) -> dict:
+    return {"name": name, "paper": list(paper)}
+
+
+def claim(better: str, worse: str, *rank1: float) -> dict:
+    return {"better": better, "worse": worse, "rank1": list(rank1), "mAP": [x / 2 for x in rank1]}
+
+
+FAR = claim("MetaBIN", "BN", 0.9, 0.8, 1.0)
+REPORT = {
+    "title": "Table 9",
+    "rows": [row("BN", 50.9, 59.5), row("MetaBIN", 64.7, 72.3), row("BIN")],
+    "claims": [claim("MetaBIN", "BN", 0.4, 0.3, 0.5), claim("MetaBIN", "BIN", 0.01, -0.02, 0.04)],
+}
+
+
+def points(axis) -> list[tuple[float, float]]:
+    return [(pytest.approx(x), y) for line in axis.lines for x, y in zip(*line.get_data(), strict=True)]
+
+
+def test_a_claim_is_drawn_with_its_interval_and_the_papers_difference_in_points():
+    axis = draw_claims(REPORT).axes[0]
+    assert {(x, y) for x, y in [(40, 0), (30, 0), (50, 0), (1, 1), (-2, 1), (4, 1)]} <= {
+        (round(x), y) for line in axis.lines for x, y in zip(*line.get_data(), strict=True)
+    }
+    assert (64.7 - 50.9, 0.28) in points(axis)
+    assert (
+        sum(line.get_marker() == plotting.METHODS["paper"].marker and len(line.get_data()[0]) for line in axis.lines)
+        == 1
+    )
+    assert axis.get_ylim()[0] > axis.get_ylim()[1]  # the first claim is on top
+
+
+def test_what_leaves_zero_out_is_filled_and_what_does_not_is_open():
+    faces = [line.get_markerfacecolor() for line in draw_claims(REPORT).axes[0].lines if line.get_marker() == "o"]
+    assert faces[0] != "white" and faces[1] == "white"
+
+
+def test_what_lies_far_beyond_the_others_is_written_at_the_edge():
+    near = [claim("MetaBIN", "BIN", 0.01, -0.02, 0.04)] * 2
+    axis = draw_claims(REPORT | {"claims": [*near, FAR]}).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["+90.0 [+80.0, +100.0]"]
+    assert axis.get_xlim()[1] < 50 and not draw_claims(REPORT).axes[0].texts
+
+
+def test_map_is_drawn_beside_the_papers_map():
+    axis = draw_claims(REPORT, "mAP").axes[0]
+    assert (72.3 - 59.5, 0.28) in points(axis) and (20, 0) in points(axis)
+    assert "mAP" in axis.get_xlabel()
+
+
+def test_without_printed_numbers_there_is_no_legend():
+    bare = REPORT | {"claims": REPORT["claims"][1:]}
+    assert not draw_claims(bare).legends and draw_claims(REPORT).legends
+
+
+def test_a_setting_that_both_rows_share_is_said_once():
+    claims = [claim("MetaBIN: far", "BIN: far", 0.1, 0.0, 0.2), claim("MetaBIN: far", "BIN: near", 0.1, 0.0, 0.2)]
+    rows = [row(name) for name in ("MetaBIN: far", "BIN: far", "BIN: near")]
+    labels = draw_claims({"title": "", "rows": rows, "claims": claims}).axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == ["MetaBIN\n− BIN: far", "MetaBIN: far\n− BIN: near"]
+
+
+def test_a_pairing_joins_the_worlds_and_shows_the_differences_of_the_second_from_the_first():
+    rates = {"DualNorm": [0.5, 0.6], "MetaBIN": [0.6, 0.65]}
+    intervals = [(0.55, 0.5, 0.6), (0.625, 0.6, 0.65), (0.075, 0.05, 0.1)]
+    both, gap = draw_pairing(rates, intervals, ("dualnorm", "metabin")).axes
+    assert [list(line.get_ydata()) for line in both.lines[:2]] == [[50, 60], [60, 65]]
+    assert (0, 10) in [(x, y) for x, y in points(gap)] and (0.2, 7.5) in points(gap)
+    assert [label.get_text() for label in both.get_xticklabels()] == list(rates)
+
+
+def test_needed_worlds_have_a_line_for_each_spread():
+    axis = draw_needed({"small": 1.0, "large": 4.0}, (0.5, 1.0), {"small": [40, 12], "large": [500, 130]}).axes[0]
+    assert [list(line.get_ydata()) for line in axis.lines[:2]] == [[40, 12], [500, 130]]
+    assert len(axis.get_legend().get_texts()) == 2
+
+
+def test_luck_and_holms_line_stand_beside_the_sorted_p_values():
+    luck, holm, found, _ = draw_luck([0.01, 0.2, 0.5, 0.9]).axes[0].lines
+    assert list(luck.get_ydata()) == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert list(holm.get_ydata()) == pytest.approx([0.05 / 4, 0.05 / 3, 0.05 / 2, 0.05])
+    assert list(found.get_ydata()) == [0.01, 0.2, 0.5, 0.9]

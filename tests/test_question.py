@@ -1,0 +1,59 @@
+"""The open question's plan, and the rule by which its numbers are judged."""
+
+import pytest
+
+from metabin.experiments import EXPERIMENTS
+from metabin.experiments.question import plan, plan_verdict
+
+REGIMES = ("unseen streets", "far streets", "twice the schedule")
+
+
+def verdict_of(*intervals: tuple[float, float, float]) -> str:
+    """What the rule says of one variant with these intervals (mean, low, high)."""
+    pairs = zip(REGIMES, intervals, strict=True)
+    claims = [{"better": f"A: {r}", "worse": f"B: {r}", "rank1": list(found)} for r, found in pairs]
+    return plan_verdict({"claims": claims})["A"]
+
+
+ABOVE, HIGH, SMALL, BELOW = (0.04, 0.01, 0.07), (0.01, -0.03, 0.05), (0.0, -0.02, 0.02), (-0.03, -0.05, -0.01)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "verdict"),
+    [
+        ((ABOVE, ABOVE, BELOW), "adds something"),
+        ((ABOVE, ABOVE, ABOVE), "adds something"),
+        ((ABOVE, SMALL, SMALL), "undecided"),  # a single interval is no evidence, but no evidence against either
+        ((SMALL, BELOW, SMALL), "adds nothing worth having"),
+        ((SMALL, SMALL, HIGH), "undecided"),  # 5 points are still possible
+        ((SMALL, SMALL, (0.01, -0.01, 0.03)), "adds nothing worth having"),  # at most 3 points
+        ((SMALL, SMALL, (0.015, 0.001, 0.029)), "undecided"),  # one interval above zero, however small
+    ],
+)
+def test_the_verdict_is_the_plans_rule(intervals, verdict):
+    assert verdict_of(*intervals) == verdict
+
+
+def test_a_verdict_is_given_for_each_variant_by_itself():
+    intervals = {"MetaBIN": ABOVE, "no inner step": SMALL}
+    claims = [{"better": f"{v}: {r}", "worse": r, "rank1": found} for v, found in intervals.items() for r in REGIMES]
+    assert plan_verdict({"claims": claims}) == {
+        "MetaBIN": "adds something",
+        "no inner step": "adds nothing worth having",
+    }
+
+
+def test_every_variant_of_the_declaration_meets_each_regime_once():
+    regimes = {}
+    for better, worse in EXPERIMENTS["question"].claims:
+        variant, _, regime = better.partition(": ")
+        assert worse == f"joint BIN: {regime}"
+        regimes.setdefault(variant, []).append(regime)
+    assert len(regimes) == 4 and all(tuple(found) == REGIMES for found in regimes.values())
+
+
+def test_the_plan_is_told_with_its_measure_its_budget_and_the_rule_that_is_applied():
+    text = plan()
+    assert text.startswith("The plan of the question below, written down before its runs.")
+    assert all(f"\n{part}: " in text for part in ("Measure", "Budget", "Verdict"))
+    assert "in two of the three regimes" in text and "at most 3 points" in text and "#" not in text
