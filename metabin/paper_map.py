@@ -186,7 +186,9 @@ def status() -> str:
     for study in STUDIES:
         path = ROOT / "figures" / "results" / f"{study.experiment}.json"
         found = json.loads(path.read_text()) if study.experiment and path.exists() else {}
-        told = f"[{found.get('verdict', 'measured')}](figures/results/{path.name})" if found else "not run"
+        verdict = found.get("verdict", "measured")
+        verdict = verdict[study.item] if isinstance(verdict, dict) else verdict
+        told = f"[{verdict}](figures/results/{path.name})" if found else "not run"
         seeds = {len(row["metrics"]["rank1"]) for row in found.get("rows", ())} or {len(found.get("rho", ()))} - {0}
         lines.append(f"| {study.item} | {study.title} | {told} | {', '.join(map(str, sorted(seeds)))} | not run |")
     return "\n".join(lines)

@@ -18,12 +18,20 @@ def history(seeds: int, jobs: int, profile: str = "demo") -> dict:
     rho = [[rho_summary([torch.tensor(layer) for layer in layers]) for layers in r["rho"]["values"]] for r in runs]
     told = torch.stack([torch.stack(moments) for moments in rho])  # (seeds, moments, layers + 1, 4)
     return {
-        "verdict": _rebounds(told[:, :, :-1, 0], runs[0]["rho"]["layers"]),
+        "verdict": {"Fig. 7": _falls(runs), "Fig. 11": _rebounds(told[:, :, :-1, 0], runs[0]["rho"]["layers"])},
         "losses": {k: [[round(x, 4) for x in r["losses"][k]] for r in runs] for k in runs[0]["losses"]},
         "layers": runs[0]["rho"]["layers"],
         "iterations": runs[0]["rho"]["iterations"],
         "rho": [[[[round(x, 4) for x in row] for row in rows] for rows in moments] for moments in told.tolist()],
     }
+
+
+def _falls(runs: list[dict]) -> str:
+    """Fig. 7's observation: the meta-train losses fall."""
+    curves = {name: [r["losses"][f"meta_train/{name}"] for r in runs] for name in ("scatter", "shuffle", "triplet")}
+    fallen = [name for name, seeds in curves.items() if paired_interval([s[-1] - s[0] for s in seeds])[2] < 0]
+    state = "yes" if len(fallen) == len(curves) else "partly" if fallen else "no"
+    return f"{state}: from its first to its last part falls {', '.join(fallen) or 'none'} of {', '.join(curves)}"
 
 
 def _rebounds(means: torch.Tensor, layers: list[str]) -> str:
