@@ -13,7 +13,7 @@ VENV = .venv/bin/python
 READY = .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test test-long lab slides exercises handouts tables figures checkpoints bench moved
+.PHONY: help reproduce test test-long test-browser lab slides exercises handouts tables figures checkpoints bench moved
 
 help: ## explain the targets
 	@echo "usage: make TARGET [NAME=VALUE ...]"
@@ -30,6 +30,9 @@ test: $(READY) ## check the style and run all tests, the lessons among them
 
 test-long: $(READY) ## run the tests that take minutes: kills at random moments, fuzzing
 	@$(VENV) -m pytest -m long
+
+test-browser: $(READY) ## drive JupyterLab, pages and slides in headless Chromium, which has to be installed
+	@$(VENV) -m pytest -m browser
 
 lab: $(READY) ## open the lessons in JupyterLab
 	@$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks

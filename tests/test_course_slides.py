@@ -342,7 +342,7 @@ def vendored(tmp_path_factory):
     return folder
 
 
-@pytest.mark.long
+@pytest.mark.browser
 @pytest.mark.skipif(not shutil.which("npm"), reason="npm fetches reveal.js and MathJax: not installed")
 @pytest.mark.skipif(not shutil.which("chromium"), reason="decks are looked at in chromium: not installed")
 @pytest.mark.parametrize("path", find_lessons(NOTEBOOKS), ids=lambda path: path.stem)

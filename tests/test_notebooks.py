@@ -292,9 +292,9 @@ def test_a_wrong_answer_that_passes_or_breaks_is_noticed():
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_runs_wrong_answers_fail_and_its_page_shows_every_picture(path, tmp_path, capsys):
     lesson = with_wrong_answers(path, tmp_path)
-    code = runner.run(values_for([lesson], {"profile": "demo", "seed": 0}, {}), tmp_path)
+    code = runner.run(values_for([lesson], {"profile": "demo", "seed": 0}, {}), tmp_path / "build")
     assert code == 0, capsys.readouterr().out
-    page = BeautifulSoup((tmp_path / "html" / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
+    page = BeautifulSoup((tmp_path / "build" / "html" / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
     assert not page("script")
     for image in page("img"):
         assert image["src"].startswith("data:image/"), image["src"][:80]
