@@ -4,9 +4,10 @@ Settings are chosen on *development worlds* by leaving one source street out; th
 """
 
 from metabin.experiments.checkpoints import CHECKPOINTS
-from metabin.experiments.declarations import EXPERIMENTS, Experiment, Row
+from metabin.experiments.declarations import EXPERIMENTS
 from metabin.experiments.phase import phase_text
 from metabin.experiments.results import RESULTS, paired, read_results
+from metabin.experiments.rows import Experiment, Row
 from metabin.experiments.runner import text
 from metabin.experiments.spine import spine_table
 from metabin.experiments.tasks import (

@@ -6,8 +6,8 @@ import torch
 
 from metabin.analysis import rho_summary
 from metabin.evaluate import paired_interval
-from metabin.experiments.declarations import METABIN
 from metabin.experiments.runner import trials_of
+from metabin.experiments.tables import METABIN
 from metabin.experiments.tasks import FIRST
 from metabin.trials import run_trials
 

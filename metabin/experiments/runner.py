@@ -9,8 +9,8 @@ import torch
 from metabin.analysis import rho_distribution
 from metabin.config import Config
 from metabin.evaluate import paired_interval
-from metabin.experiments.declarations import Experiment, Row
 from metabin.experiments.results import paired
+from metabin.experiments.rows import Experiment, Row
 from metabin.experiments.tasks import FIRST, chosen, trial
 from metabin.trials import METRICS, Trial, run_trials
 
