@@ -18,6 +18,7 @@ from metabin.experiments import (
     chosen,
     development,
     far_streets,
+    history,
     phase_text,
     read_results,
     results,
@@ -363,3 +364,25 @@ def test_the_readme_tells_the_differences_of_tables_1_and_3():
             found = results.paired(rows["MetaBIN"], rows[other])["rank1"]
             middle, low, high = (f"{100 * x:+.1f}".replace("-", "−") for x in found)
             assert f"{middle}, {low} to {high}" in readme
+
+
+def test_what_the_paper_saw_over_training_is_judged_by_its_own_words():
+    """Fig. 7: at the beginning scatter and shuffle rise, triplet falls. Fig. 11: rho drops at the beginning and rebounds."""
+    rise, fall = [0.0, *[1.0] * 29], [1.0, *[0.0] * 29]
+    up, down, mixed = [rise] * 3, [fall] * 3, [rise, fall, rise]
+
+    def judged(scatter, shuffle, triplet):
+        curves = {"scatter": scatter, "shuffle": shuffle, "triplet": triplet}
+        runs = [{"losses": {f"meta_train/{k}": v[seed] for k, v in curves.items()}} for seed in range(3)]
+        return history._beginning(runs)
+
+    assert judged(up, up, down).startswith("yes")
+    assert judged(up, mixed, down) == judged(up, up, down).replace("yes", "partly").replace(
+        "scatter, shuffle, ", "scatter, "
+    )
+    assert judged(down, down, up).startswith("no")
+    back, stays = [1.0, 0.4, 0.6], [1.0, 0.6, 0.5]
+    means = torch.tensor([list(zip(back, stays, strict=True))] * 3)  # (seeds, moments, layers)
+    means += 0.01 * torch.rand(means.shape, generator=torch.Generator().manual_seed(0))
+    assert "comes back in layer 1 of 2" in history._rebounds(means)
+    assert history._rebounds(means[:, :, 1:]).startswith("no")
