@@ -19,6 +19,7 @@ from metabin.experiments import (
     development,
     far_streets,
     history,
+    memory,
     phase_text,
     read_results,
     results,
@@ -221,6 +222,20 @@ def test_a_report_tells_each_row_and_whether_the_claims_hold(monkeypatch):
     assert [claim["rank1"][0] for claim in found["claims"]] == pytest.approx([0.2, -0.1, 0.1])
     assert found["verdict"].startswith("partly: 2 of 3 differences, 1 the other way round. IN − BN: +20.0 [+20.0, ")
     assert "| MetaBIN | 42.0 ± 1.0 | 42.0 ± 1.0 |  | 64.7 | 72.3 |" in text(found)
+
+
+def test_figure_2_tells_the_memory_of_a_meta_step_beside_its_accuracy(monkeypatch):
+    def few_people(seed):
+        return Task(World(seed=seed), train_ids=8)
+
+    rows = [Row(f"{4 * p} images", "metabin", {"meta_ids_per_domain": p}, task=few_people) for p in (2, 8)]
+    monkeypatch.setattr(memory, "FIGURE_2", Experiment("Fig. 2", tuple(rows), claims=()))
+    monkeypatch.setattr(runner, "run_trials", known_runs({"metabin": 0.4}))
+    report = memory.figure2(seeds=2, jobs=1)
+    few, many = report["rows"]
+    assert few["base_mib"] == many["base_mib"] > few["meta_mib"]
+    assert many["meta_mib"] == pytest.approx(4 * few["meta_mib"], rel=0.05)
+    assert f"- 8 images: {few['meta_mib']:.0f} MiB, the base step {few['base_mib']:.0f}" in memory.figure2_text(report)
 
 
 def test_a_trial_tells_its_losses_and_rho_over_training():

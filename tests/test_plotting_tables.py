@@ -54,6 +54,14 @@ def test_curves_have_a_panel_for_each_series_in_its_order():
     assert panels[1].lines[0].get_ydata() == pytest.approx([10, 20, 40])
 
 
+def test_where_memory_was_measured_it_stands_below_the_curve():
+    rows = [row(f"{at} images", "metabin", 0.5, series="images", at=at, meta_mib=at, base_mib=20) for at in (8, 16)]
+    curve, memory = plotting.draw_curves(report(*rows)).axes
+    assert [bar.get_height() for bar in memory.patches] == [8, 16]
+    assert list(memory.lines[0].get_ydata()) == [20, 20]
+    assert (curve.get_xlabel(), memory.get_xlabel()) == ("", "images")
+
+
 def test_a_variant_looks_like_its_method():
     methods = {row.method for experiment in EXPERIMENTS.values() for row in experiment.rows}
     assert {m for m in methods if look_of(m) is OTHER} == {"ibn", "dualnorm", "switchable"}

@@ -16,6 +16,7 @@ from metabin.analysis.gradient_study import figure5_text
 from metabin.experiments import declarations, runner
 from metabin.experiments.checkpoints import make_checkpoints
 from metabin.experiments.history import history, history_text
+from metabin.experiments.memory import figure2, figure2_text
 from metabin.experiments.phase import phase, phase_text
 from metabin.experiments.pictures import figure3, figure5
 from metabin.experiments.results import RESULTS, read_results
@@ -40,6 +41,7 @@ def studies(profile: str = "demo") -> dict[str, Study]:
         draw = "draw_rho_layers" if e.keeps_rho and name.startswith("figure") else draw
         run = functools.partial(runner.report, e)
         found[name] = Study(functools.partial(run, profile=profile), runner.text, draw, e.seeds)
+    found["figure2"] = found["figure2"]._replace(run=functools.partial(figure2, profile=profile), text=figure2_text)
     found["history"] = Study(functools.partial(history, profile=profile), history_text, "draw_history")
     found["figure3"] = Study(figure3, figure3_text, "draw_figure3")
     found["figure5"] = Study(figure5, figure5_text, "draw_figure5")

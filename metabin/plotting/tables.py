@@ -1,8 +1,9 @@
 """The paper's tables and curves on streets, from the reports of `metabin.experiments`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
@@ -57,23 +58,43 @@ def draw_table(report: Mapping) -> Figure:
 
 
 def draw_curves(report: Mapping) -> Figure:
-    """A panel for each series: Rank-1 over what is varied, seeds as small dots, mean with its 95 % interval."""
+    """A panel for each series: Rank-1 over what is varied, seeds as small dots, mean with its 95 % interval.
+
+    Where memory was measured as well, it stands below: bars for the meta-step, a line for the base step.
+    """
     series = list(dict.fromkeys(row["series"] for row in report["rows"]))
-    size = (5.2 * max(len(series), 1.4), 4.4)
-    figure, axes = plt.subplots(1, len(series), figsize=size, sharey=True, squeeze=False)
-    for axis, name in zip(axes[0], series, strict=True):
+    memory = "meta_mib" in report["rows"][0]
+    panels = dict(height_ratios=(2, 1) if memory else (1,), sharex="col", sharey="row", squeeze=False)
+    size = (5.2 * max(len(series), 1.4), 6.2 if memory else 4.4)
+    figure, axes = plt.subplots(1 + memory, len(series), figsize=size, **panels)
+    for column, name in zip(axes.T, series, strict=True):
         rows = [row for row in report["rows"] if row["series"] == name]
-        look, places = look_of(rows[0]["method"]), range(len(rows))
-        axis.plot(places, [100 * row["interval"]["rank1"][0] for row in rows], color=look.colour, ls=look.line)
-        for x, row in zip(places, rows, strict=True):
-            middle, low, high = (100 * value for value in row["interval"]["rank1"])
-            seeds = [100 * value for value in row["metrics"]["rank1"]]
-            axis.plot([x] * len(seeds), seeds, "o", ms=4, color=look.colour, alpha=0.45, mec="none")
-            axis.plot([x, x], [low, high], color=look.colour, lw=2.5, alpha=0.6)
-            axis.plot(x, middle, marker=look.marker, ms=_size(look), color=look.colour, mec="white", mew=0.8)
-        axis.set_xticks(places, [f"{row['at']:g}" for row in rows])  # even distances: steps are by factors
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_xlabel(f"{name}: {report['axis']}" if report["axis"] and len(series) > 1 else report["axis"] or name)
+        _draw_curve(column[0], rows)
+        if memory:
+            _draw_memory(column[1], rows)
+        last = column[-1]
+        last.set_xticks(range(len(rows)), [f"{row['at']:g}" for row in rows])  # even distances: steps are by factors
+        last.xaxis.set_minor_locator(NullLocator())
+        last.set_xlabel(f"{name}: {report['axis']}" if report["axis"] and len(series) > 1 else report["axis"] or name)
     axes[0, 0].set_ylabel("Rank-1 on unseen streets (%)")
+    if memory:
+        axes[1, 0].set_ylabel("memory (MiB)")
+        figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
     figure.suptitle(report["title"])
     return figure
+
+
+def _draw_curve(axis: Axes, rows: Sequence[Mapping]) -> None:
+    look, places = look_of(rows[0]["method"]), range(len(rows))
+    axis.plot(places, [100 * row["interval"]["rank1"][0] for row in rows], color=look.colour, ls=look.line)
+    for x, row in zip(places, rows, strict=True):
+        middle, low, high = (100 * value for value in row["interval"]["rank1"])
+        seeds = [100 * value for value in row["metrics"]["rank1"]]
+        axis.plot([x] * len(seeds), seeds, "o", ms=4, color=look.colour, alpha=0.45, mec="none")
+        axis.plot([x, x], [low, high], color=look.colour, lw=2.5, alpha=0.6)
+        axis.plot(x, middle, marker=look.marker, ms=_size(look), color=look.colour, mec="white", mew=0.8)
+
+
+def _draw_memory(axis: Axes, rows: Sequence[Mapping]) -> None:
+    axis.bar(range(len(rows)), [row["meta_mib"] for row in rows], width=0.5, color="#BBBBBB", label="meta-step")
+    axis.axhline(rows[0]["base_mib"], color="#222222", ls="--", lw=1.5, label="base step")
