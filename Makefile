@@ -55,10 +55,9 @@ figures: $(READY) ## draw the figures again from figures/results/ (EXPERIMENT=)
 checkpoints: $(READY) ## train the lessons' networks again and compare them with those in data/checkpoints/
 	@$(VENV) -m metabin.experiments checkpoints --compare
 
-bench: $(READY) ## measure the layer, the streets, the retrieval, an iteration of training, and Table 6's backbones
+bench: $(READY) ## measure the layer, the streets, the retrieval, and an iteration of training
 	@$(VENV) -m metabin.bench
 	@$(VENV) -m metabin.bench --training
-	@$(VENV) -m metabin.bench --backbones
 
 # The package is installed by its path, so a folder that was moved or copied is set up again.
 ifneq ("$(shell cat $(READY) 2>/dev/null)","$(shell pwd -P)")

@@ -26,7 +26,6 @@ from metabin.streets import World, make_streets
 
 LAYER_SHAPES = (80, 64, 128, 64), (80, 256, 64, 32), (80, 1024, 16, 8)  # ResNet-50's on 256 x 128 images
 LAYER_ROW = "{:>14} {:>9} {:>18} {:>8} {:>7} {:>9} {:>9} {:>11}"
-BACKBONE_ROW = "{:>17} {:>6} {:>7} {:>8} {:>7} {:>11} {:>7} {:>8} {:>7} {:>8} {:>7} {:>9}"
 
 
 class TwoCalls(nn.Module):
@@ -124,21 +123,6 @@ def backbone_cost(name: str, device: torch.device, rounds: int) -> dict:
     }
 
 
-def print_backbone_costs(device: torch.device, rounds: int) -> list[dict]:
-    print("Table 6's backbones: a base step with BN, BIN's ratio to it in time and memory, an embedding with BIN")
-    heads = "norms,rho,params,images,BN step ms,BIN/BN,kept MiB,BIN/BN,peak MiB,BIN/BN,ms/image".split(",")
-    print(BACKBONE_ROW.format("backbone", *heads))
-    rows = []
-    for name in BACKBONES:
-        if name != "streetnet":
-            rows.append(backbone_cost(name, device, rounds))
-            _, norms, rho, parameters, images, *costs = rows[-1].values()
-            formats = ".0f", ".2f", ".0f", ".2f", ".0f", ".2f", ".2f"
-            numbers = ["-" if x is None else format(x, form) for x, form in zip(costs, formats, strict=True)]
-            print(BACKBONE_ROW.format(name, norms, rho, f"{parameters / 1e6:.2f}M", images, *numbers), flush=True)
-    return rows
-
-
 def print_world_costs(device: torch.device) -> dict:
     """Seconds to draw the demo streets, and to rank Market-1501's queries against its gallery, with the peak memory."""
     start = time.perf_counter()
@@ -171,8 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--backbone", choices=BACKBONES, help="with --training (default MobileNetV2, x1.4 on a GPU)")
     parser.add_argument("--size", nargs=2, type=int, metavar=("H", "W"), help="with --training")
     parser.add_argument("--compile", choices=MODES, default="no", help="with --training: compiled as well, in minutes")
-    parser.add_argument("--backbones", action="store_true", help="measure Table 6's backbones instead of all else")
-    parser.add_argument("--rounds", type=int, help="paired measurements of each case (default 15; fewer of a backbone)")
+    parser.add_argument("--rounds", type=int, help="paired measurements of each case (default 15)")
     options = parser.parse_args(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
@@ -181,9 +164,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.training:
         costs = print_training_costs(device, options.backbone, options.size, options.rounds, options.compile)
         found = {"training": found | costs}  # with a provenance of its own beside what was measured at another time
-    elif options.backbones:
-        rows = print_backbone_costs(device, options.rounds or (10 if device.type == "cuda" else 2))
-        found = {"backbones": found | {"rows": rows}}
     else:
         found["world"] = print_world_costs(device)  # first: the layer's large inputs would hide its peak memory
         found["layer"] = print_layer_costs(device, options.rounds or 15)

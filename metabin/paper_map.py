@@ -54,7 +54,7 @@ STUDIES = (
     ),
     Study("Table 4", "MLDG, episode separation", ("meta.mldg_step", "config.METHODS"), "table4"),
     Study("Table 5", "normalizations, supervised too", ("normalizations.convert_norm", "presets.SETTINGS"), "table5"),
-    Study("Table 6", "architectures", ("backbones.build_backbone", "bench.backbone_cost")),
+    Study("Table 6", "architectures", ("backbones.build_backbone", "bench.backbone_cost"), "table6"),
     Study(
         "Fig. 1", "under- and over-style-normalization", ("analysis.style_and_identity", "plotting.draw_phase"), "phase"
     ),

@@ -15,6 +15,7 @@ from metabin.experiments import (
     SPINE,
     Experiment,
     Row,
+    architectures,
     chosen,
     development,
     far_streets,
@@ -238,6 +239,35 @@ def test_figure_2_tells_the_memory_of_a_meta_step_beside_its_accuracy(monkeypatc
     assert f"- 8 images: {few['meta_mib']:.0f} MiB, the base step {few['base_mib']:.0f}" in memory.figure2_text(report)
 
 
+def fake_cost(name, device, rounds):
+    """The printed specification, except that a ResNet-18 has one norm layer too many."""
+    norms, rho, millions, *_ = architectures.PRINTED[name]
+    cost = {"backbone": name, "norms": norms + (name == "resnet18"), "rho": rho, "parameters": 1e6 * millions}
+    return cost | {
+        "images": 2,
+        "bn_step_ms": 1,
+        "bin_over_bn": 1,
+        "bn_kept_mib": 10,
+        "kept_over_bn": 2,
+        "bin_ms_per_image": 3,
+    }
+
+
+def test_table_6_compares_the_specification_and_leaves_accuracy_to_a_gpu(monkeypatch):
+    monkeypatch.setattr(architectures, "backbone_cost", fake_cost)
+    report = json.loads(json.dumps(architectures.table6(seeds=3, jobs=1)))
+    assert report["verdict"].startswith("partly: specification equal in 6 of 7 architectures")
+    assert "accuracy not run" in report["verdict"]
+    assert (
+        "| resnet50 | 53 | 26560 | 23.56M | 53, 26560, 23.56M | 1 | 1.00 | 20 | 3.00 | 2.63 |"
+        in architectures.table6_text(report)
+    )
+    monkeypatch.setattr(runner, "run_trials", known_runs({"metabin": 0.4}))
+    report = json.loads(json.dumps(architectures.table6(seeds=3, jobs=1, profile="gpu")))
+    assert report["verdict"].startswith("no: 0 of 3 differences") and "6 of 7 architectures" in report["verdict"]
+    assert "| resnet50 | 42.0 ± 1.0 | 42.0 ± 1.0 |  | 66.0 | 73.6 |" in architectures.table6_text(report)
+
+
 def test_a_trial_tells_its_losses_and_rho_over_training():
     result = run_trial(Trial("metabin", replace(QUICK, iterations=20), TINY))
     assert set(result["losses"]) > {"base/id", "meta_test/triplet"}
@@ -252,7 +282,7 @@ def test_every_experiment_has_a_name_a_text_and_a_drawing():
 
     for name, study in studies().items():
         assert callable(study.text) and study.seeds >= 2
-        assert hasattr(plotting, study.draw) or name == "tuning"
+        assert hasattr(plotting, study.draw) or name in ("tuning", "table6")
 
 
 # ---- the committed numbers -----------------------------------------------------------------------------------------

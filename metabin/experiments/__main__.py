@@ -14,6 +14,7 @@ from typing import NamedTuple
 from metabin.analysis.embedding_study import figure3_text
 from metabin.analysis.gradient_study import figure5_text
 from metabin.experiments import declarations, runner
+from metabin.experiments.architectures import table6, table6_text
 from metabin.experiments.checkpoints import make_checkpoints
 from metabin.experiments.history import history, history_text
 from metabin.experiments.memory import figure2, figure2_text
@@ -45,6 +46,7 @@ def studies(profile: str = "demo") -> dict[str, Study]:
     found["history"] = Study(functools.partial(history, profile=profile), history_text, "draw_history")
     found["figure3"] = Study(figure3, figure3_text, "draw_figure3")
     found["figure5"] = Study(figure5, figure5_text, "draw_figure5")
+    found["table6"] = Study(functools.partial(table6, profile=profile), table6_text, seeds=3)
     return found | {"phase": Study(phase, phase_text, "draw_phase", seeds=3)}
 
 
