@@ -2,8 +2,9 @@
 
 import pytest
 
-from metabin.experiments import EXPERIMENTS
-from metabin.experiments.question import plan, plan_verdict
+from metabin.experiments import EXPERIMENTS, Experiment, Row, runner
+from metabin.experiments.question import _second_look, plan, plan_verdict
+from metabin.trials import METRICS
 
 REGIMES = ("unseen streets", "far streets", "twice the schedule")
 
@@ -57,3 +58,24 @@ def test_the_plan_is_told_with_its_measure_its_budget_and_the_rule_that_is_appli
     assert text.startswith("The plan of the question below, written down before its runs.")
     assert all(f"\n{part}: " in text for part in ("Measure", "Budget", "Verdict"))
     assert "in two of the three regimes" in text and "at most 3 points" in text and "#" not in text
+
+
+def test_the_second_look_has_worlds_of_its_own_and_the_questions_settings():
+    first, second = EXPERIMENTS["question"], EXPERIMENTS["second_look"]
+    assert second.first == first.first + first.seeds
+    assert all(row in first.rows for row in second.rows)
+    better, worse = second.claims[0]
+    assert (better, worse) == ("source statistics, no inner step: unseen streets", "joint BIN: unseen streets")
+    assert f"(6 to {second.first + second.seeds - 1})" in plan(_second_look)
+
+
+def test_an_experiments_worlds_begin_where_it_says(monkeypatch):
+    asked = []
+
+    def run(wanted, jobs):
+        asked.extend(t.task.world.seed for t in wanted)
+        return [dict.fromkeys(METRICS, 0.5) | {"train_seconds": 1}] * len(wanted)
+
+    monkeypatch.setattr(runner, "run_trials", run)
+    runner.report(Experiment("T", (Row("BN", "bn"),), claims=(), first=6), seeds=3, jobs=1)
+    assert asked == [6, 7, 8]

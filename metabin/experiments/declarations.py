@@ -19,4 +19,5 @@ EXPERIMENTS = {
     "figure9": curves.FIGURE_9,
     "figure10": curves.FIGURE_10,
     "question": question.QUESTION,
+    "second_look": question.SECOND_LOOK,
 }

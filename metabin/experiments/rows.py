@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from metabin.experiments.tasks import same_streets, unseen_streets
+from metabin.experiments.tasks import FIRST, same_streets, unseen_streets
 from metabin.trials import Task
 
 
@@ -37,5 +37,6 @@ class Experiment:
     rows: tuple[Row, ...]
     claims: tuple[tuple[str, str], ...]
     seeds: int = 5
+    first: int = FIRST  # the first world's number
     axis: str = ""  # what a curve is drawn over
     keeps_rho: bool = False  # the share of channels by rho in every layer goes into the report

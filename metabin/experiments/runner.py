@@ -11,7 +11,7 @@ from metabin.config import Config
 from metabin.evaluate import paired_interval
 from metabin.experiments.results import paired
 from metabin.experiments.rows import Experiment, Row
-from metabin.experiments.tasks import FIRST, chosen, trial
+from metabin.experiments.tasks import chosen, trial
 from metabin.trials import METRICS, Trial, run_trials
 
 
@@ -35,7 +35,7 @@ def trials_of(row: Row, seeds: Sequence[int], profile: str = "demo") -> list[Tri
 
 def report(experiment: Experiment, seeds: int, jobs: int, profile: str = "demo") -> dict:
     """Run what isn't known yet and tell of it: rows with every seed's numbers, and how each of the claims came out."""
-    numbers = range(FIRST, FIRST + seeds)
+    numbers = range(experiment.first, experiment.first + seeds)
     plan = [trials_of(row, numbers, profile) for row in experiment.rows]
     found = iter(run_trials([t for runs in plan for t in runs], jobs))
     rows = []
