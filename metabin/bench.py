@@ -155,7 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--backbone", choices=BACKBONES, help="with --training (default MobileNetV2, x1.4 on a GPU)")
     parser.add_argument("--size", nargs=2, type=int, metavar=("H", "W"), help="with --training")
     parser.add_argument("--compile", choices=MODES, default="no", help="with --training: compiled as well, in minutes")
-    parser.add_argument("--rounds", type=int, help="paired measurements of each case (default 15)")
+    parser.add_argument(
+        "--rounds", type=int, help="paired measurements of each case (default 15; of training 5, on a GPU 20)"
+    )
     options = parser.parse_args(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()

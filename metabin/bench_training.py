@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from metabin.batches import join
 from metabin.compiling import compile_extractor
 from metabin.config import Config
 from metabin.datasets.listing import Listing, Picture
@@ -32,7 +33,7 @@ from metabin.measuring import (
 )
 from metabin.meta import base_step, inner_step, meta_step
 from metabin.norm import balancing_parameters
-from metabin.train import HALF, Run, join, train
+from metabin.train import HALF, Run, train
 
 DOMAINS, JPEGS = 5, 2000
 PASSES = {"base": 3 * 80, "meta-train": 2 * 48, "meta": 2 * (48 + 32)}  # forward, gradients of maps, and of weights
@@ -184,9 +185,7 @@ def print_training_costs(
     backbone = backbone or ("mobilenetv2_x1_4" if cuda else "mobilenetv2_x1_0")
     images = random_images(IDS[device.type], size)
     print(f"Training {backbone} on {size[0]}x{size[1]}, {images.num_ids} ids, 80 + 48 + 32 images: ms of each phase,")
-    print(
-        "medians of paired ratios (an iteration over its base step; that over BN's), MiB " + "of base and meta phases"
-    )
+    print("medians of paired ratios (an iteration over its base step; that over BN's), MiB of base and meta phases")
     print(ROW.format(*HEADS))
     rows, compiled, rounds = [], [], rounds or (20 if cuda else 5)
     for precision in ("bf16", "fp32") if cuda else ("fp32",):

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -78,6 +79,39 @@ def kept_bytes(layer: nn.Module, x: Tensor) -> int:
     with kept_for_backward(layer) as kept:
         layer(x)
         return kept()
+
+
+class _Kept:
+    """A saved tensor that tells a ledger of storages when it comes and when it goes."""
+
+    def __init__(self, tensor: Tensor, ledger: dict):
+        self.tensor, self.ledger, self.key = tensor, ledger, tensor.untyped_storage().data_ptr()
+        size = tensor.untyped_storage().nbytes()
+        holders = ledger["holders"]
+        ledger["now"] += 0 if holders[self.key] else size
+        holders[self.key] += 1
+        ledger["most"] = max(ledger["most"], ledger["now"])
+
+    def __del__(self):
+        holders = self.ledger["holders"]
+        holders[self.key] -= 1
+        self.ledger["now"] -= 0 if holders[self.key] else self.tensor.untyped_storage().nbytes()
+
+
+def most_kept(model: nn.Module, work: Callable[[], object]) -> int:
+    """The most bytes that are kept for backward passes at any one time during some work, the parameters left out."""
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    ledger = {"holders": Counter(), "now": 0, "most": 0}
+
+    def pack(tensor):
+        return tensor if tensor.untyped_storage().data_ptr() in own else _Kept(tensor, ledger)
+
+    def unpack(kept):
+        return kept.tensor if isinstance(kept, _Kept) else kept
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        work()
+    return ledger["most"]
 
 
 def peak_bytes(module: nn.Module, function: Callable[[], object]) -> int:

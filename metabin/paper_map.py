@@ -135,7 +135,7 @@ def _sources(kind: str) -> dict[str, str]:
 
 
 def _uses(source: str, name: str) -> bool:
-    """Whether a source imports or names this piece of the package ("train.Batches.draw")."""
+    """Whether a source imports or names this piece of the package ("batches.Batches.draw")."""
     module, symbol, *method = name.split(".")
     imported = re.search(rf"from metabin\.{module} import (\([^)]*|[^\n(]*)\b{symbol}\b", source)
     named = re.search(rf"\b{module}\.{symbol}\b", source)

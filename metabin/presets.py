@@ -12,7 +12,7 @@ the difference, and a test of it.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from metabin import checkpoint, images, losses, meta, model, norm, normalizations, samplers, train
+from metabin import batches, checkpoint, images, losses, meta, model, norm, normalizations, samplers, train
 from metabin.config import PROFILES, Config
 from metabin.datasets import splits
 
@@ -39,7 +39,7 @@ TABLE = (
            meta.base_step, "test_meta::test_scaled_gradients_survive_half_precision_and_an_overflow_moves_nothing",
            "Not imitated: in the released code the inner loss's scale cancels itself, and small gradients become zero."),
     Choice("D3", "base batches", {"base_sampling": ("balanced", "pooled")},
-           train.Batches, "test_train::test_a_pooled_batch_is_as_large_and_leaves_domains_out",
+           batches.Batches, "test_train::test_a_pooled_batch_is_as_large_and_leaves_domains_out",
            "The paper takes 16 images of each domain; the released code 20 identities from the pool of all domains."),
     Choice("D4", "Eq. 7's samples", {"mining": ("other identity", "any identity")},
            losses.shuffle_loss, "test_losses::test_a_loss_equals_its_loop_in_the_papers_letters",

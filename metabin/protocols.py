@@ -13,15 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from metabin.datasets.protocols import PROTOCOLS, Experiment, Target, open_protocol
-from metabin.evaluate import (
-    Retrieval,
-    bootstrap_means,
-    extract_features,
-    paired_interval,
-    paired_values,
-    percentiles,
-    retrieval,
-)
+from metabin.evaluate import METRICS, Retrieval, extract_features, retrieval
+from metabin.intervals import bootstrap_means, paired_interval, paired_values, percentiles
 
 __all__ = [
     "METRICS",
@@ -38,7 +31,6 @@ __all__ = [
     "select",
     "validate",
 ]
-METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")
 Found = Mapping[str, Sequence[Retrieval]]  # target -> one retrieval per split
 # Size letters: Q queries, S splits, R resamples, T targets.
 

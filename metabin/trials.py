@@ -1,6 +1,7 @@
 """A trial: train on these streets, in this way, test on those. Trials are cached by content and run side by side."""
 
 import ast
+import functools
 import hashlib
 import json
 import time
@@ -13,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from metabin.config import Config
-from metabin.evaluate import evaluate
+from metabin.evaluate import METRICS, evaluate
 from metabin.images import ImageSet, cameras_as_domains, relabel
 from metabin.norm import balancing_parameters
 from metabin.oracle import oracle_rho
@@ -23,7 +24,6 @@ from metabin.train import Run, train
 
 PACKAGE = Path(__file__).parent
 CACHE = ROOT / "build" / "cache"
-METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")
 MOMENTS = 10  # so often rho is looked at during a run
 
 
@@ -69,11 +69,12 @@ class Trial:
     oracle: bool = False  # also fit rho on the targets: headroom, never a claim
 
     def key(self) -> str:
-        """The content's hash: all of this but its name, and all code of the package that a trial runs."""
+        """The content's hash: all of this but its name, and all code of the package that this file makes a trial of."""
         content = json.dumps(asdict(replace(self, method="")))
         return hashlib.sha256((content + _code_version()).encode()).hexdigest()[:16]
 
 
+@functools.cache
 def _code_version() -> str:
     """The hash of what a trial runs: this module's imports, theirs, and so on."""
     files, new = set(), {Path(__file__)}
@@ -86,11 +87,11 @@ def _code_version() -> str:
 
 def _imported_files(file: Path) -> set[Path]:
     """The package's files that a file of it imports; a folder counts whole."""
-    names = {
-        node.module.split(".")[1]
-        for node in ast.parse(file.read_text()).body  # what only a command line needs is imported further down
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("metabin.")
-    }
+    names = set()
+    for node in ast.parse(file.read_text()).body:  # what only a command line needs is imported further down
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "metabin":
+            parts = node.module.split(".")[1:2]
+            names.update(parts or (alias.name for alias in node.names))  # `from metabin import distributed`
     return {
         found for name in names for found in (*(PACKAGE / name).glob("*.py"), PACKAGE / f"{name}.py") if found.exists()
     }

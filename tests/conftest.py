@@ -5,8 +5,10 @@ import pytest
 import torch
 from hypothesis import settings
 
-from metabin.config import Config, demo
+from metabin.config import METHODS, Config, demo
 from metabin.images import ImageSet
+from metabin.streets import World, make_streets
+from metabin.train import Run, train
 
 settings.register_profile("metabin", deadline=None, derandomize=True)  # no test times anything; every run is the same
 settings.load_profile("metabin")
@@ -43,6 +45,17 @@ def people() -> ImageSet:
 def quick() -> Config:
     """MetaBIN on batches of 2 ids x 2 images a domain, for a few iterations."""
     return demo(size=(32, 16), ids_per_domain=2, images_per_id=2, iterations=6, crop_pad=1)
+
+
+@pytest.fixture(scope="module")
+def small_run():
+    """A MetaBIN run on small streets, after an iteration."""
+    images = make_streets(World(height=32, width=16), [0, 1, 2], num_ids=4)
+    small = dict(size=(32, 16), ids_per_domain=2, images_per_id=2)
+    config = demo(**METHODS["metabin"], **small, outer_lr=5.0, inner_lr_high=1.0)
+    run = Run(config, images, "cpu")
+    next(train(run))
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,9 @@ import torch
 from conftest import make_people
 
 from metabin import images as module
+from metabin.batches import Batches, join
 from metabin.images import ImageSet, place
-from metabin.train import Batches, Run, join, train
+from metabin.train import Run, train
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="a second kind of memory")
 

@@ -16,6 +16,7 @@ from metabin.measuring import (
     limits,
     map_bytes,
     median_ratio,
+    most_kept,
     paired_seconds,
 )
 from metabin.train import Run
@@ -45,6 +46,19 @@ def test_what_is_freed_in_between_counts_as_well():
         for _ in range(3):
             layer(torch.randn(10, requires_grad=True))
         assert kept() == 3 * 10 * 4
+
+
+def test_kept_bytes_are_the_most_at_a_time_and_not_the_sum():
+    x = torch.randn(1000, requires_grad=True)
+    once = most_kept(nn.Identity(), lambda: x.exp().sum().backward())
+    twice = most_kept(nn.Identity(), lambda: [x.exp().sum().backward() for _ in range(2)])
+    chained = most_kept(nn.Identity(), lambda: x.exp().exp().sum().backward())
+    assert (once, twice, chained) == (4000, 4000, 8000)
+
+
+def test_parameters_are_not_counted_as_kept():
+    layer, x = nn.Linear(100, 100, bias=False), torch.randn(1, 100, requires_grad=True)
+    assert most_kept(layer, lambda: layer(x).sum().backward()) == 400
 
 
 def test_the_meta_phases_keep_no_more_for_backward_than_the_base_step():

@@ -20,13 +20,14 @@ from torch import nn
 
 import metabin.command
 from metabin import distributed
+from metabin.batches import join
 from metabin.command import main
 from metabin.config import Config, demo
 from metabin.datasets import write_market1501
 from metabin.meta import Batch
 from metabin.model import build_model
 from metabin.synced_norms import sync_stats
-from metabin.train import Run, join, train
+from metabin.train import Run, train
 
 QUICK = demo(size=(32, 16), ids_per_domain=2, images_per_id=2, iterations=2, crop_pad=1, warmup=0.0)
 ID_ONLY = replace(QUICK, base="id", meta_train="id", meta_test="id", lr=1.0, outer_lr=1.0, inner_lr_low=0.1)

@@ -11,8 +11,9 @@ from sklearn.metrics.pairwise import cosine_distances as sklearn_distances
 from sklearn.neighbors import NearestNeighbors
 
 from metabin.analysis import embedding_study as study
-from metabin.evaluate import paired_interval, retrieval
+from metabin.evaluate import retrieval
 from metabin.images import ImageSet
+from metabin.intervals import paired_interval
 from metabin.model import build_model
 
 

@@ -67,6 +67,12 @@ def test_a_trial_is_known_by_its_content():
     assert one.key() != replace(one, task=replace(TINY, world=replace(TINY.world, style=0.5))).key()
 
 
+def test_a_trials_key_follows_imports_of_whole_modules_too():
+    assert {trials.PACKAGE / "distributed.py", trials.PACKAGE / "meta.py"} <= trials._imported_files(
+        trials.PACKAGE / "train.py"
+    )
+
+
 def test_a_trial_reports_every_target_street_and_their_mean():
     result = run_trial(Trial("metabin", QUICK, TINY, oracle=True))
     for found in (result, result["oracle"]):

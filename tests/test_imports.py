@@ -27,6 +27,7 @@ LAYERS = [
     {"backbones", "synced_norms"},
     {"model", "config"},
     {"meta", "evaluate", "checkpoint"},
+    {"batches", "intervals"},
     {"train", "protocols"},
     {"presets", "analysis", "oracle", "progress", "compiling"},
     {"flags"},

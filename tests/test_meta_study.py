@@ -1,4 +1,4 @@
-"""The toy by pencil, what each phase moves, and the measurements of lesson 05 against independent numbers."""
+"""The toy by pencil, and the measurements of lesson 05 against independent numbers."""
 
 import copy
 
@@ -9,27 +9,11 @@ from torch.nn import functional as F
 
 from metabin.analysis import meta_study as study
 from metabin.analysis.toy import NO_IMAGES, TOY_TEST, TOY_TRAIN, Toy, toy_step, toy_walk
-from metabin.config import METHODS, demo
+from metabin.analysis.trace import snapshot
 from metabin.guard import RUNNING
 from metabin.losses import Criterion
 from metabin.meta import Batch, meta_step
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters
-from metabin.streets import World, make_streets
-from metabin.train import Run, train
-
-SQUARES = (lambda f, logits, b: (f.square().mean(), {}), lambda f, logits, b: ((f - 1).square().mean(), {}))
-
-
-@pytest.fixture(scope="module")
-def small_run():
-    """A MetaBIN run on small streets, after an iteration."""
-    images = make_streets(World(height=32, width=16), [0, 1, 2], num_ids=4)
-    small = dict(size=(32, 16), ids_per_domain=2, images_per_id=2)
-    config = demo(**METHODS["metabin"], **small, outer_lr=5.0, inner_lr_high=1.0)
-    run = Run(config, images, "cpu")
-    next(train(run))
-    return run
-
 
 # ---- the toy --------------------------------------------------------------------------------------------------------
 
@@ -55,44 +39,6 @@ def test_the_toy_rests_where_the_pushed_rho_is_best(order):
 
 def test_a_walk_holds_the_start_and_stays_in_range():
     assert toy_walk(0.6, 2, 0.5, 100.0) == [0.6, 1.0, 0.0]
-
-
-# ---- one iteration --------------------------------------------------------------------------------------------------
-
-
-def test_names_are_sorted_into_the_papers_letters():
-    names = ("extractor.0.bn.rho", "extractor.0.bn.in_weight", "extractor.0.bn.running_var", "neck.weight")
-    assert [study.group_of(name) for name in (*names, "neck.num_batches_tracked", "classifier.weight")] == [
-        "ρ", "weights θ_f", "running statistics", "classifier φ", "running statistics", "classifier φ",
-    ]  # fmt: skip
-
-
-def test_moves_count_the_numbers_that_changed_and_measure_their_way():
-    before = {"extractor.a.weight": torch.zeros(4), "extractor.b.weight": torch.zeros(2), "a.rho": torch.ones(3)}
-    after = {"extractor.a.weight": torch.tensor([0.0, 3, 0, 0]), "extractor.b.weight": torch.tensor([4.0, 0])}
-    assert study.moves(before, after | {"a.rho": torch.ones(3)}) == {"weights θ_f": (2, 5.0)}
-
-
-def test_a_traced_iteration_moves_what_algorithm_1_says_and_nothing_else(small_run):
-    run = copy.deepcopy(small_run)
-    phases = {phase.lines: phase for phase in study.trace_iteration(run, inner_lr=0.5)}
-    moved = {lines: set(phase.moved) for lines, phase in phases.items() if phase.moved}
-    assert moved == {"3, 5, 6": {"weights θ_f", "classifier φ", "running statistics"}, "13, 15": {"ρ"}}
-    lines = sorted(int(n) for key in phases for n in key.split(","))
-    assert lines == list(range(3, 16))
-    assert phases["9, 11, 12"].virtual > 0 and set(phases["3, 5, 6"].losses) == {"base/id", "base/triplet"}
-    inner = phases["9, 11, 12"].losses
-    assert inner.items() <= phases["13, 15"].losses.items(), "the same inner step, shown by itself and within meta_step"
-
-
-def test_a_traced_iteration_is_the_training_loops_own(small_run):
-    by_hand, by_loop = copy.deepcopy(small_run), copy.deepcopy(small_run)
-    step = next(train(by_loop))
-    for group in by_hand.optimizer.param_groups:
-        group["lr"] = step.lr * group["scale"]
-    study.trace_iteration(by_hand, step.inner_lr)
-    for name, tensor in by_loop.model.state_dict().items():
-        torch.testing.assert_close(by_hand.model.state_dict()[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
 
 
 # ---- orders ---------------------------------------------------------------------------------------------------------
@@ -134,19 +80,6 @@ def test_the_orders_agree_without_an_inner_step_and_differ_with_a_long_one(small
     assert (gap["cosine"][:, 1] < 0.999).all()
 
 
-def test_kept_bytes_are_the_most_at_a_time_and_not_the_sum():
-    x = torch.randn(1000, requires_grad=True)
-    once = study.most_kept(nn.Identity(), lambda: x.exp().sum().backward())
-    twice = study.most_kept(nn.Identity(), lambda: [x.exp().sum().backward() for _ in range(2)])
-    chained = study.most_kept(nn.Identity(), lambda: x.exp().exp().sum().backward())
-    assert (once, twice, chained) == (4000, 4000, 8000)
-
-
-def test_parameters_are_not_counted_as_kept():
-    layer, x = nn.Linear(100, 100, bias=False), torch.randn(1, 100, requires_grad=True)
-    assert study.most_kept(layer, lambda: layer(x).sum().backward()) == 400
-
-
 def test_second_order_keeps_more(small_run):
     sides = study.draw_sides(copy.deepcopy(small_run.meta_batches), 1, num_meta_train=2)[0]
     cost = study.order_cost(small_run.model.extractor, sides, 0.1, rounds=1)
@@ -158,7 +91,7 @@ def test_second_order_keeps_more(small_run):
 
 def test_held_statistics_follow_the_base_batches_and_free_ones_see_three_times_as_many(small_run):
     extractor = small_run.model.extractor
-    before = study.snapshot(extractor)
+    before = snapshot(extractor)
     nets, history = study.statistics_over(extractor, small_run, 2, inner_lr=1.0)
     counts = {kind: next(v for k, v in net.state_dict().items() if k.endswith("tracked")) for kind, net in nets.items()}
     start = next(v for k, v in before.items() if k.endswith("tracked"))

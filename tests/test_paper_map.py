@@ -87,11 +87,11 @@ def test_references_are_read_from_the_end_of_the_first_sentence(docstring, found
 
 
 def test_use_means_an_import_or_a_qualified_name():
-    name = "train.Batches.draw"
-    assert paper_map._uses("from metabin.train import (\n    Batches,\n)\nBatches().draw()", name)
-    assert paper_map._uses("train.Batches(a).draw()", name)
+    name = "batches.Batches.draw"
+    assert paper_map._uses("from metabin.batches import (\n    Batches,\n)\nBatches().draw()", name)
+    assert paper_map._uses("batches.Batches(a).draw()", name)
     assert not paper_map._uses("from metabin.meta import Batches\nBatches().draw()", name)
-    assert not paper_map._uses("from metabin.train import Batches", name)
+    assert not paper_map._uses("from metabin.batches import Batches", name)
 
 
 def test_the_command_writes_between_the_markers_and_says_when_they_are_missing(tmp_path, monkeypatch, capsys):

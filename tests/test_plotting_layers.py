@@ -100,8 +100,23 @@ def test_every_layer_that_a_method_puts_in_has_a_look_of_its_own():
 def test_maps_of_a_channel_share_one_scale_and_say_their_means():
     pictures = torch.zeros(2, 3, 4, 2, dtype=torch.uint8)
     maps = {"a": torch.tensor([[[0.0, 1.0]], [[2.0, 2.0]]]), "b": torch.tensor([[[-3.0, 1.0]], [[0.0, 5.0]]])}
-    figure = layers.draw_channel(pictures, maps, ["one", "two"])
-    shown = [axis for axis in figure.axes if axis.get_xlabel()]
-    assert [axis.get_xlabel() for axis in shown] == ["+0.50", "-1.00", "+2.00", "+2.50"]
-    assert {axis.images[0].get_clim() for axis in shown} == {(-3.0, 5.0)}
-    assert [axis.get_title() for axis in figure.axes[:3]] == ["", "a", "b"]
+    (axis,) = layers.draw_channel(pictures, maps, ["one", "two"]).axes
+    said = [text.get_text() for text in axis.texts]
+    assert said == ["one", "+0.50", "-1.00", "two", "+2.00", "+2.50", "a", "b"]
+    found = [image for image in axis.images if image.get_array().ndim == 2]
+    assert {image.get_clim() for image in found} == {(-3.0, 5.0)}
+    assert [image.get_array().tolist() for image in found] == [
+        maps[name][row].tolist() for row in (0, 1) for name in "ab"
+    ]
+
+
+def test_tiles_of_a_channel_keep_their_shape_and_do_not_overlap():
+    pictures, maps = torch.zeros(2, 3, 4, 2, dtype=torch.uint8), {"a": torch.rand(2, 8, 4), "b": torch.rand(2, 8, 4)}
+    (axis,) = layers.draw_channel(pictures, maps, ["one", "two"]).axes
+    boxes = [image.get_extent() for image in axis.images]  # left, right, bottom, top; y goes down
+    assert len(boxes) == 6
+    assert all(bottom - top == pytest.approx(2 * (right - left)) for left, right, bottom, top in boxes)
+    for i, (left, right, bottom, top) in enumerate(boxes):
+        assert 0 < left and right < axis.get_xlim()[1] and 0 < top and bottom < axis.get_ylim()[0]
+        for other in boxes[:i]:
+            assert left > other[1] or right < other[0] or top > other[2] or bottom < other[3]

@@ -6,8 +6,8 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
-from metabin.analysis.meta_study import GROUPS, Phase
 from metabin.analysis.toy import toy_step
+from metabin.analysis.trace import GROUPS, Phase
 from metabin.plotting import METHODS
 from metabin.plotting import meta as drawing
 

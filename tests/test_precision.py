@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from metabin.batches import join
 from metabin.meta import NO_SCALING, inner_step
 from metabin.norm import balancing_parameters
-from metabin.train import HALF, Run, join, meta_update, train
+from metabin.train import HALF, Run, meta_update, train
 
 
 def inner_gradient(run: Run, scaler: torch.amp.GradScaler) -> torch.Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from metabin.batches import join
 from metabin.config import Config, demo
 from metabin.evaluate import evaluate
 from metabin.images import cameras_as_domains, relabel
@@ -15,7 +16,7 @@ from metabin.meta import cyclic_inner_lr
 from metabin.norm import balancing_parameters
 from metabin.presets import CAMERAS, PRESETS, SETTINGS, TABLE, preset
 from metabin.streets import World, make_streets, query_gallery
-from metabin.train import Run, join, train
+from metabin.train import Run, train
 
 TESTS = Path(__file__).parent
 NAMES = {f.name for f in fields(Config)}

@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from metabin.config import demo
-from metabin.evaluate import paired_interval, retrieval
+from metabin.evaluate import retrieval
+from metabin.intervals import paired_interval
 from metabin.losses import (
     BASE,
     META_TRAIN,

@@ -11,11 +11,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import metabin.train
 from metabin.augment import normalize
+from metabin.batches import join
 from metabin.config import METHODS, Config, demo
 from metabin.guard import changes_only
 from metabin.images import ImageSet
 from metabin.norm import balancing_parameters
-from metabin.train import Run, join, learning_rate, meta_update, train
+from metabin.train import Run, learning_rate, meta_update, train
 
 BASE = {"base/id", "base/triplet"}
 META = {"meta_train/scatter", "meta_train/shuffle", "meta_train/triplet", "meta_test/triplet"}

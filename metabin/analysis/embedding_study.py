@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from metabin.analysis.readings import read_linearly
 from metabin.analysis.run import embed_in_plane
-from metabin.evaluate import bootstrap_interval, extract_features, paired_interval
+from metabin.evaluate import extract_features
 from metabin.images import ImageSet
+from metabin.intervals import bootstrap_interval, paired_interval
 from metabin.model import ReIDModel
 
 QUANTITIES = ("own", "others", "ratio", "rank1", "person", "street", "purity")  # one value for each street

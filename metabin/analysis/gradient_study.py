@@ -17,16 +17,17 @@ from torch.nn import functional as F
 from metabin.analysis.gradient_signs import ORIGINS, Sides, origin_study
 from metabin.analysis.inner_step import inner_gradients
 from metabin.analysis.meta_study import draw_sides, outer_gradient
+from metabin.batches import Batches
 from metabin.checkpoint import load_model
 from metabin.config import METHODS, demo
-from metabin.evaluate import paired_interval
 from metabin.images import ImageSet
+from metabin.intervals import paired_interval
 from metabin.losses import META_TRAIN, Criterion
 from metabin.meta import Batch
 from metabin.norm import balancing_parameters
 from metabin.provenance import ROOT
 from metabin.streets import World, make_streets
-from metabin.train import Batches, Run
+from metabin.train import Run
 
 PARTS = ("scatter", "shuffle", "triplet")
 CLAIMS = {"scatter": 1, "shuffle": 1, "triplet": -1}  # the signs that the paper's Section 4.4 names

@@ -8,14 +8,16 @@ from torch.func import functional_call
 
 from metabin.analysis.readings import read_linearly
 from metabin.augment import normalize
-from metabin.evaluate import eval_mode, paired_interval, retrieval
+from metabin.batches import Batches, join
+from metabin.evaluate import eval_mode, retrieval
 from metabin.images import ImageSet
+from metabin.intervals import paired_interval
 from metabin.losses import META_TRAIN, Criterion
 from metabin.meta import Batch
 from metabin.model import ReIDModel
 from metabin.norm import balancing_parameters, frozen_running_stats
 from metabin.samplers import split_domains
-from metabin.train import Batches, Run, join
+from metabin.train import Run
 
 INNER_LOSSES = {  # which parts of Eq. 8 move rho
     "triplet": ("triplet",),

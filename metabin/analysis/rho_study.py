@@ -14,8 +14,9 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from metabin.augment import normalize
-from metabin.evaluate import Retrieval, eval_mode, evaluate, percentiles
+from metabin.evaluate import Retrieval, eval_mode, evaluate
 from metabin.images import ImageSet
+from metabin.intervals import percentiles
 from metabin.model import ReIDModel
 from metabin.norm import balancing_parameters
 

@@ -9,10 +9,11 @@ from sklearn.manifold import TSNE
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from metabin.batches import join
 from metabin.evaluate import eval_mode
 from metabin.meta import base_step, inner_step, meta_step
 from metabin.norm import balancing_parameters
-from metabin.train import Run, join
+from metabin.train import Run
 
 
 def rho_by_layer(rho: nn.Module | Sequence[Tensor]) -> list[Tensor]:

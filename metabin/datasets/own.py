@@ -31,8 +31,8 @@ def list_own(root: Path | str) -> tuple[Listing, ...]:
 def list_table(file: Path) -> tuple[Listing, ...]:
     """A CSV file with the columns path, pid, camid, domain and, if wanted, part ("train" where it isn't said).
 
-    Commas, semicolons or tabs may be between them. A path counts from the file's own folder. Persons and cameras may be numbers from 0 or any words, which are numbered
-    in their order per domain; a pid of -1 is a distractor.
+    Commas, semicolons or tabs may be between them. A path counts from the file's own folder. Persons and cameras may be
+    numbers from 0 or any words, which are numbered in their order per domain; a pid of -1 is a distractor.
     Raises ValueError naming a missing column, an empty field, an unknown part or a picture that isn't there.
     """
     try:

@@ -114,7 +114,7 @@ def open_protocol(
     `target` chooses among the runs of "leave_one_out", "market_duke" and "supervised" (otherwise the first).
     `held_out` identities of each source are kept out of training, to choose a model by. Sets with a notice are only read
     if `opt_in` names them. A set that can't be read, or whose splits don't fit, is among the missing ones, and one that has
-    other counts than a complete copy is remarked. Raises ValueError for an unknown name.
+    other counts than a complete copy is remarked. Raises ValueError for an unknown name, FileNotFoundError without the folder.
     """
     data_root = Path(data_root).expanduser()
     if not data_root.is_dir():

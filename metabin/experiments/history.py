@@ -6,10 +6,10 @@ import torch
 
 from metabin.analysis import rho_summary
 from metabin.analysis.rho_study import turns
-from metabin.evaluate import paired_interval
 from metabin.experiments.runner import trials_of
 from metabin.experiments.tables import METABIN
 from metabin.experiments.tasks import FIRST
+from metabin.intervals import paired_interval
 from metabin.trials import run_trials
 
 

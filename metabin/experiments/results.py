@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy.special import nctdtr, stdtrit
 
-from metabin.evaluate import paired_interval
+from metabin.intervals import paired_interval
 from metabin.provenance import ROOT
 
 RESULTS = ROOT / "figures" / "results"

@@ -8,10 +8,10 @@ import torch
 
 from metabin.analysis import rho_distribution
 from metabin.config import Config
-from metabin.evaluate import paired_interval
 from metabin.experiments.results import paired
 from metabin.experiments.rows import Experiment, Row
 from metabin.experiments.tasks import chosen, trial
+from metabin.intervals import paired_interval
 from metabin.trials import METRICS, Trial, run_trials
 
 

@@ -9,6 +9,7 @@ from metabin.plotting.embeddings import (
     note,
 )
 from metabin.plotting.gradients import draw_figure5
+from metabin.plotting.history import draw_history, draw_losses, draw_rho_history, smoothed
 from metabin.plotting.mixer import draw_style_mixer
 from metabin.plotting.results import (
     draw_comparison,
@@ -19,17 +20,14 @@ from metabin.plotting.results import (
     draw_spine,
     draw_transfer,
 )
-from metabin.plotting.rho import draw_history, draw_rho_layers
+from metabin.plotting.rho import draw_rho_layers
 from metabin.plotting.style import LOSSES, METHODS, STYLE, Look, save, to_picture, use_style
 from metabin.plotting.tables import draw_curves, draw_table
 from metabin.plotting.training import (
     draw_costs,
     draw_inner_step,
-    draw_losses,
     draw_progress,
-    draw_rho_history,
     draw_step_sizes,
-    smoothed,
 )
 from metabin.plotting.worlds import draw_balances, draw_pictures, draw_rankings, draw_two_channels
 

@@ -6,10 +6,10 @@ from statistics import median
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from metabin.plotting.style import METHODS
+from metabin.plotting.style import FAINT, INK, METHODS
 from metabin.plotting.tables import look_of
 
-INK, FAINT, GREY, PAPER = "#222222", "#999999", "#8A8A8A", METHODS["paper"]
+GREY, PAPER = "#8A8A8A", METHODS["paper"]
 
 
 def draw_claims(report: Mapping, metric: str = "rank1") -> Figure:

@@ -15,10 +15,9 @@ from metabin.certainty import LOSS_ABLATION, half_width
 from metabin.datasets import SETS
 from metabin.datasets.published import published
 from metabin.datasets.splits import DESIGNS
-from metabin.plotting.style import METHODS, STYLE, save, use_style
+from metabin.plotting.style import FAINT, INK, METHODS, STYLE, save, use_style
 from metabin.plotting.worlds import draw_rankings
 
-INK, FAINT = "#222222", "#999999"
 TARGETS = ("o", "s", "^", "D")  # a marker for each of the four small sets
 
 

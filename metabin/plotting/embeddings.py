@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from metabin.plotting.style import METHODS
+from metabin.plotting.style import FAINT, INK, METHODS
 
 # Tol's muted colours, none of them a method's; L* is 22, 31, 44, 56, 64, 83: told apart in a greyscale print too
 GROUPS = "#332288", "#882255", "#117733", "#CC6677", "#44AA99", "#DDCC77"
 # Tol's light colours, for people: each may stand for several, whom their lines keep apart
 PEOPLE = "#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#BBCC33", "#44BB99", "#DDDDDD", "#AAAA00"
-INK, FAINT = "#222222", "#999999"
 SHAPES = {"query": "o", "gallery": "^"}
 
 

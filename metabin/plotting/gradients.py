@@ -14,9 +14,8 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from metabin.plotting.losses import DOMAINS
-from metabin.plotting.style import LOSSES, STYLE, save, use_style
+from metabin.plotting.style import FAINT, INK, LOSSES, STYLE, save, use_style
 
-INK, FAINT = "#222222", "#999999"
 MARKERS = {"scatter": "s", "shuffle": "^", "triplet": "o", "sum": "D"}
 
 

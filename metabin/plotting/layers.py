@@ -14,9 +14,8 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from metabin.norm import mix_of_two
-from metabin.plotting.style import METHODS, STYLE, save, to_picture, use_style
+from metabin.plotting.style import FAINT, INK, METHODS, STYLE, save, to_picture, use_style
 
-INK, FAINT = "#222222", "#999999"
 IMAGES = (
     ("#7B3294", "o"),
     ("#8C6D46", "s"),
@@ -117,7 +116,7 @@ def draw_layer_cost(cost: Mapping[str, float]) -> Figure:
 def draw_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: int) -> Figure:
     """rho over the steps of some walks toward a goal; the first `misled` steps pull the other way (grey)."""
     figure, axis = plt.subplots(figsize=(9, 4.4))
-    styles = (("#222222", "-", 3.2), ("#AA4499", "--", 2.4), ("#999933", "-.", 2.4), ("#332288", ":", 2.8))
+    styles = ((INK, "-", 3.2), ("#AA4499", "--", 2.4), ("#999933", "-.", 2.4), ("#332288", ":", 2.8))
     axis.axvspan(0, misled, color="#E8E8E8", lw=0)
     axis.axhline(goal, color=FAINT, lw=1.5)
     axis.annotate("best ρ", (0, goal), xytext=(6, -16), textcoords="offset points", color="#666666")
@@ -132,7 +131,7 @@ def draw_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: int) -
 def draw_decay(epochs: Sequence[float], lines: Mapping[str, Sequence[float]], marks: Sequence[int]) -> Figure:
     """A weight over the epochs, a line for each way to treat it, its values at the marked epochs written beside it."""
     figure, axis = plt.subplots(figsize=(9, 4))
-    looks = (("#222222", "-"), ("#AA4499", "--"))
+    looks = ((INK, "-"), ("#AA4499", "--"))
     for (label, values), (colour, style) in zip(lines.items(), looks, strict=False):
         axis.plot(epochs, values, color=colour, ls=style, lw=3, label=label)
         for mark in marks:
@@ -183,23 +182,33 @@ def draw_family(panels: Mapping[str, Mapping[str, Sequence[str]]]) -> Figure:
 def draw_channel(pictures: Tensor, maps: Mapping[str, Tensor], labels: Sequence[str]) -> Figure:
     """One channel of several pictures (R, 3, H, W), a row each: the picture, then a map (R, h, w) for each label of `maps`.
 
-    All maps share one scale of greys; the small number is a map's mean.
+    All maps share one scale of greys; the small number is a map's mean. All stands in one axes, laid out by hand in inches:
+    a slider redraws this, and axes of their own for twenty tiles would take five times as long.
     """
-    rows, columns = len(pictures), 1 + len(maps)
-    figure, axes = plt.subplots(rows, columns, figsize=(1.5 * columns + 1.2, 2.3 * rows + 0.4), squeeze=False)
-    low, high = (float(end) for end in torch.stack(list(maps.values())).aminmax())
-    for row, picture in enumerate(pictures):
-        axes[row, 0].imshow(to_picture(picture))
-        axes[row, 0].set_ylabel(labels[row], rotation=0, ha="right", va="center", labelpad=8)
-        for axis, (label, found) in zip(axes[row, 1:], maps.items(), strict=True):
-            values = found[row].detach().cpu()  # (h, w)
-            axis.imshow(values.numpy(), cmap="gray", vmin=low, vmax=high)
-            axis.set_xlabel(f"{values.mean():+.2f}", fontsize=12)
-            if row == 0:
-                axis.set_title(label, fontsize=13, loc="center", fontweight="normal")
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
+    high, wide = 2.0, 1.6  # of a tile, and from one column to the next
+    size = 0.95 + wide * (1 + len(maps)), 0.35 + 2.35 * len(pictures)
+    figure = plt.figure(figsize=size, layout="none")
+    axis = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
+    lowest, highest = (float(end) for end in torch.stack(list(maps.values())).aminmax())
+
+    def tile(row: int, column: int, image: np.ndarray, **look) -> tuple[float, float]:
+        """Draw a picture in its place; returns the middle of its lower edge."""
+        x, y = 0.95 + wide * (column + 0.5), 0.35 + 2.35 * row
+        half = high * image.shape[1] / image.shape[0] / 2
+        axis.imshow(image, extent=(x - half, x + half, y + high, y), aspect="auto", **look)
+        return x, y + high
+
+    for row, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        x, bottom = tile(row, 0, to_picture(picture))
+        axis.text(
+            x - high * picture.shape[2] / picture.shape[1] / 2 - 0.1, bottom - high / 2, label, ha="right", va="center"
+        )
+        for column, values in enumerate((found[row].detach().cpu() for found in maps.values()), 1):  # (h, w) each
+            x, bottom = tile(row, column, values.numpy(), cmap="gray", vmin=lowest, vmax=highest)
+            axis.text(x, bottom + 0.05, f"{values.mean():+.2f}", ha="center", va="top", fontsize=12)
+    for column, label in enumerate(maps, 1):
+        axis.text(0.95 + wide * (column + 0.5), 0.27, label, ha="center", va="bottom", fontsize=13)
+    axis.set(xlim=(0, size[0]), ylim=(size[1], 0))
     return figure
 
 

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
 from metabin.plane import eighteen_points, push
-from metabin.plotting.style import LOSSES, STYLE, save, to_picture, use_style
+from metabin.plotting.style import FAINT, INK, LOSSES, STYLE, save, to_picture, use_style
 
-INK = "#222222"
 DOMAINS = (("#8C510A", "o", 10), ("#6B7785", "s", 9), ("#E377A2", "^", 11))  # colour, marker and its size, by domain
 
 
@@ -47,10 +46,8 @@ def _explain_points(figure: Figure, domains: Tensor) -> None:
         Line2D([], [], marker=marker, ms=size, color=colour, ls="", label=f"domain {number + 1}")
         for number, (colour, marker, size) in shown
     ]
-    fills = (("one person", "#999999"), ("another person", "white"))
-    dots += [
-        Line2D([], [], marker="D", ms=9, mfc=face, mec="#999999", mew=2, ls="", label=name) for name, face in fills
-    ]
+    fills = (("one person", FAINT), ("another person", "white"))
+    dots += [Line2D([], [], marker="D", ms=9, mfc=face, mec=FAINT, mew=2, ls="", label=name) for name, face in fills]
     dots.append(Line2D([], [], marker="+", ms=12, mec=INK, mew=2, ls="", label="origin"))
     wide = len(figure.axes) > 2
     place, columns = ("outside lower center", len(dots)) if wide else ("outside right center", 1)
@@ -92,7 +89,7 @@ def draw_walks(paths: Mapping[str, Tensor], pids: Tensor, domains: Tensor) -> Fi
     for axis, (name, path) in zip(axes, paths.items(), strict=True):
         _draw_points(axis, path[0], pids, domains, alpha=0.3)
         for track in path.unbind(1):
-            axis.plot(*track.T.tolist(), color="#999999", lw=1.2, zorder=2)
+            axis.plot(*track.T.tolist(), color=FAINT, lw=1.2, zorder=2)
         _draw_points(axis, path[-1], pids, domains)
         axis.set_title(name)
     _frame(axes, torch.cat(list(paths.values())))
@@ -129,7 +126,7 @@ def draw_smoothing(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     """A loss over the lead of the right identity's logit, (leads, losses) by name; each curve's lowest point is marked."""
     figure, axis = plt.subplots(figsize=(9, 4.4))
     lines = ("-", "--", "-.", (0, (1, 1)))
-    shades = (INK, LOSSES["id"][0], "#8E7CC3", "#999999")
+    shades = (INK, LOSSES["id"][0], "#8E7CC3", FAINT)
     for (name, (leads, losses)), line, colour in zip(curves.items(), lines, shades, strict=False):
         axis.plot(leads, losses, color=colour, ls=line, label=name)
         lowest = int(np.argmin(losses))
@@ -198,7 +195,7 @@ def draw_splits(counts: Mapping[tuple[int, ...], int]) -> Figure:
     draws, splits = sum(counts.values()), len(counts)
     expected = draws / splits
     spread = (expected * (1 - 1 / splits)) ** 0.5
-    axis.bar(range(splits), counts.values(), 0.7, color="#999999", zorder=2)
+    axis.bar(range(splits), counts.values(), 0.7, color=FAINT, zorder=2)
     axis.axhline(expected, color=INK, ls="--", lw=1.8)
     axis.axhspan(expected - 2 * spread, expected + 2 * spread, facecolor=INK, alpha=0.12, zorder=1)
     axis.set_xticks(range(splits), [" ".join(str(d + 1) for d in split) for split in counts])

@@ -14,11 +14,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from metabin.analysis.meta_study import GROUPS, Phase
 from metabin.analysis.toy import ToyStep, toy_step, toy_walk
-from metabin.plotting.style import LOSSES, METHODS, STYLE, save, use_style
+from metabin.analysis.trace import GROUPS, Phase
+from metabin.plotting.style import FAINT, INK, LOSSES, METHODS, STYLE, save, use_style
 
-INK, FAINT = "#222222", "#999999"
 _OTHER = {"left": "right", "right": "left"}
 TRAIN, TEST = LOSSES["scatter + shuffle"][0], LOSSES["triplet"][0]  # meta-train and meta-test
 LINES = (INK, "-", 3.2), (TEST, "--", 2.6), ("#999933", "-.", 2.6), ("#332288", ":", 3.0)  # colour, line, width

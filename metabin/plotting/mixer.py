@@ -9,9 +9,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from metabin.analysis import Seen
-from metabin.plotting.style import METHODS, to_picture
-
-INK, FAINT, RIGHT, WRONG = "#222222", "#999999", "#009E73", "#C84B00"
+from metabin.plotting.style import FAINT, INK, METHODS, RIGHT, WRONG, to_picture
 
 
 def draw_style_mixer(picture: Tensor, seen: Mapping[str, Seen], gallery: Tensor, first: int = 6) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from metabin.plotting.style import METHODS, Look
+from metabin.plotting.style import FAINT, INK, METHODS, Look
 
 
 def draw_comparison(axis: Axes, values: Mapping[str, Sequence[float]], oracles: Mapping[str, Sequence[float]]) -> None:
@@ -17,7 +17,7 @@ def draw_comparison(axis: Axes, values: Mapping[str, Sequence[float]], oracles: 
     for x, (method, seeds) in enumerate(values.items()):
         look, percent = METHODS[method], [100 * value for value in seeds]
         axis.bar(x, mean(percent), 0.72, color=look.colour, hatch=look.hatch, alpha=0.9)
-        axis.plot(np.linspace(x - 0.2, x + 0.2, len(percent)), percent, "o", color="#222222", ms=5, ls="")
+        axis.plot(np.linspace(x - 0.2, x + 0.2, len(percent)), percent, "o", color=INK, ms=5, ls="")
         box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "none"}
         axis.annotate(f"{mean(percent):.0f}", (x, 4), ha="center", fontsize=15, fontweight="bold", bbox=box)
         if method in oracles:
@@ -112,14 +112,14 @@ def draw_phase(report: Mapping) -> Figure:
         axis.tick_params(length=0)
     looks = [METHODS[m] for m in report["methods"]]
     handles = [Patch(facecolor=look.colour, label=f"{look.name} wins") for look in looks]
-    handles.append(Patch(facecolor="#E4E4E4", edgecolor="#999999", hatch="//", label="undecided between these seeds"))
+    handles.append(Patch(facecolor="#E4E4E4", edgecolor=FAINT, hatch="//", label="undecided between these seeds"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
 def _draw_cell(axis: Axes, x: int, y: int, look: Look, text: str, decided: bool) -> None:
     """A tile of the phase diagram: the winner's colour, or grey and hatched."""
-    colour, ink = (look.colour, "white" if look is METHODS["bn"] else "#222222") if decided else ("#E4E4E4", "#666666")
+    colour, ink = (look.colour, "white" if look is METHODS["bn"] else INK) if decided else ("#E4E4E4", "#666666")
     tile = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=3)
     axis.add_patch(tile)
     if not decided:
@@ -132,9 +132,9 @@ def draw_differences(rows: Mapping[str, Sequence[float]], label: str) -> Figure:
     figure, axis = plt.subplots(figsize=(8.5, 0.55 * len(rows) + 1.5))
     for y, (middle, low, high) in enumerate(rows.values()):
         sure = low > 0 or high < 0
-        axis.plot([100 * low, 100 * high], [y, y], color="#222222", lw=3)
-        axis.plot(100 * middle, y, "o", ms=11, mfc="#222222" if sure else "white", mec="#222222", mew=2)
-    axis.axvline(0, color="#999999", lw=1.5)
+        axis.plot([100 * low, 100 * high], [y, y], color=INK, lw=3)
+        axis.plot(100 * middle, y, "o", ms=11, mfc=INK if sure else "white", mec=INK, mew=2)
+    axis.axvline(0, color=FAINT, lw=1.5)
     axis.set_yticks(range(len(rows)), list(rows))
     axis.set(xlabel=label, ylim=(len(rows) - 0.5, -0.5))
     axis.grid(axis="y", visible=False)

@@ -18,9 +18,8 @@ from metabin.analysis import middle_query, similar_first
 from metabin.certainty import half_width
 from metabin.evaluate import extract_features
 from metabin.images import ImageSet
-from metabin.plotting.style import METHODS, STYLE, save, to_picture, use_style
+from metabin.plotting.style import INK, METHODS, RIGHT, STYLE, WRONG, save, to_picture, use_style
 
-INK, RIGHT, WRONG = "#222222", "#009E73", "#C84B00"
 PAIRS = {"same person": (INK, "-", ""), "another person": ("#8C8C8C", "--", "////")}  # colour, line, hatch
 RankList = tuple[Tensor, Tensor, Tensor, Sequence[str]]  # query (3, H, W), nearest (K, 3, H, W), right (K,), captions
 

@@ -1,4 +1,4 @@
-"""rho: where it stands in every layer (Figs. 4, 9, 10), over training (Figs. 7, 11), and what it is worth (lesson 09)."""
+"""rho: where it stands in every layer (Figs. 4, 9, 10), and what it is worth (lesson 09)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +10,10 @@ from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
-from metabin.plotting.style import LOSSES, METHODS, to_picture
+from metabin.plotting.panels import grid, layer_panels
+from metabin.plotting.style import FAINT, INK, METHODS, to_picture
 
 BALANCE = LinearSegmentedColormap.from_list("balance", [METHODS["in"].colour, METHODS["bn"].colour])  # rho 0 … 1
-INK, FAINT = "#222222", "#999999"
-PHASES = {"base": "Base step", "meta_train": "Meta-train", "meta_test": "Meta-test"}
 Interval = Sequence[float]  # middle, low, high
 
 
@@ -71,55 +70,6 @@ def draw_rho_layers(report: Mapping) -> Figure:
     return figure
 
 
-def draw_history(report: Mapping) -> Figure:
-    """Losses and rho over training (figures/results/history.json): means over seeds, every seed faint.
-
-    Above, a panel for each phase's losses (Fig. 7); below, rho in each layer and over all channels (Fig. 11): mean, and the
-    band that holds half of the channels.
-    """
-    figure = plt.figure(figsize=(13, 12.5))
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 2.1))
-    last = report["iterations"][-1]
-    phases = [p for p in PHASES if any(name.startswith(f"{p}/") for name in report["losses"])]
-    for axis, phase in zip(np.atleast_1d(above.subplots(1, len(phases))), phases, strict=True):
-        for name, seeds in report["losses"].items():
-            if name.startswith(f"{phase}/"):
-                _draw_loss(axis, name.partition("/")[2], np.asarray(seeds), last)
-        axis.set(title=PHASES[phase], xlabel="iteration", ylabel="loss", ylim=(0, 1.3 * axis.dataLim.y1))  # room on top
-        axis.legend(loc="upper right", ncols=3, columnspacing=1, handlelength=1.6)
-    _draw_paths(below, report["iterations"], np.asarray(report["rho"]))
-    return figure
-
-
-def _draw_loss(axis: Axes, loss: str, seeds: np.ndarray, last: int) -> None:
-    """One loss (seeds, parts of the schedule), each part's mean drawn at its middle."""
-    colour, line = LOSSES[loss]
-    x = (np.arange(seeds.shape[1]) + 0.5) * last / seeds.shape[1]  # (parts,)
-    axis.plot(x, seeds.T, color=colour, lw=0.8, alpha=0.3)
-    axis.plot(x, seeds.mean(0), color=colour, ls=line, label=loss)
-
-
-def _draw_paths(figure: SubFigure, iterations: Sequence[int], rho: np.ndarray) -> None:
-    """rho (seeds, moments, layers + 1, 4) as `analysis.rho_summary` has it, a panel for each layer and one for all."""
-    count, look = rho.shape[2], METHODS["metabin"]
-    columns = min(count, 4)
-    axes = figure.subplots(-(-count // columns), columns, sharex=True, sharey=True, squeeze=False)
-    for i, axis in enumerate(axes.flat):
-        if i >= count:
-            axis.set_visible(False)
-            continue
-        _, low, _, high = rho[:, :, i].mean(0).T  # (moments,) each
-        axis.fill_between(iterations, low, high, color=look.colour, alpha=0.2, lw=0)
-        axis.plot(iterations, rho[:, :, i, 0].T, color=look.colour, lw=0.8, alpha=0.5)
-        axis.plot(iterations, rho[:, :, i, 0].mean(0), color=look.colour)
-        axis.set_title("all channels" if i == count - 1 else f"layer {i + 1}", fontsize=13)
-        axis.set(ylim=(0, 1.02), yticks=(0, 0.5, 1))
-    for axis in axes[-1]:
-        axis.set_xlabel("iteration")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("ρ")
-
-
 def draw_surgery(panels: Mapping[str, Mapping[str, Interval]]) -> Figure:
     """Changes of mAP in points by layer, (middle, low, high) as fractions: a panel for each operation, a bar for each layer.
 
@@ -165,25 +115,13 @@ def draw_channels(
     rho: Mapping[str, Tensor], shares: Mapping[str, Tensor], values: Sequence[float], label: str
 ) -> Figure:
     """Every channel of every layer: its rho over how much of it is style, with the layer's rank correlation (`values`)."""
-    columns = min(len(rho), 4)
-    rows = -(-len(rho) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(3.2 * columns, 2.5 * rows), sharex=True, sharey=True, squeeze=False
-    )
-    for i, axis in enumerate(axes.flat):
-        if i >= len(rho):
-            axis.set_visible(False)
-            continue
-        name = list(rho)[i]
-        y = rho[name].detach().cpu()
+    rows, columns = grid(len(rho))
+    figure = plt.figure(figsize=(3.2 * columns, 2.5 * rows))
+    for i, (axis, (name, found)) in enumerate(zip(layer_panels(figure, len(rho), label), rho.items(), strict=True)):
+        y = found.detach().cpu()
         axis.scatter(shares[name], y, s=34, c=y, cmap=BALANCE, vmin=0, vmax=1, edgecolors=INK, linewidths=0.5)
         axis.set_title(f"layer {i + 1}: {values[i]:+.2f}", fontsize=13)
-        axis.set(ylim=(-0.05, 1.05), xlim=(-0.02, 1.02), yticks=(0, 0.5, 1), xticks=(0, 0.5, 1))
-        if i + columns >= len(rho):  # nothing below it
-            axis.set_xlabel(label)
-            axis.tick_params(labelbottom=True)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("ρ")
+        axis.set(ylim=(-0.05, 1.05), xlim=(-0.02, 1.02), xticks=(0, 0.5, 1))
     return figure
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from metabin.config import Config
 from metabin.meta import cyclic_inner_lr
-from metabin.plotting.style import STYLE, save, use_style
+from metabin.plotting.style import INK, STYLE, save, use_style
 from metabin.train import learning_rate
 
 
@@ -20,7 +20,7 @@ def draw_schedule(config: Config, points: int = 1000) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.2))
     panels = {"α: how far the weights step": alpha, "β: how far ρ is pushed, virtually": beta}
     for axis, (title, values) in zip(axes, panels.items(), strict=True):
-        axis.plot([100 * t for t in done], values, color="#222222")
+        axis.plot([100 * t for t in done], values, color=INK)
         axis.set(title=title, xlabel="% of the iterations", ylim=(0, None))
     axes[0].set_ylabel("step size")
     return figure

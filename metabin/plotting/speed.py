@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from metabin.plotting.style import STYLE, save, use_style
+from metabin.plotting.style import INK, STYLE, save, use_style
 
 LOOKS = {
     "convolutions, as one product": ("#BBCC33", "//"),
@@ -42,7 +42,7 @@ def draw_speed(row: Mapping, limits: Mapping[str, float]) -> Figure:
     left = [0.0] * len(parts)
     for (name, (colour, hatch)), widths in zip(LOOKS.items(), zip(*parts.values(), strict=True), strict=True):
         shown = [max(width, 0.0) for width in widths]
-        axis.barh(range(len(parts)), shown, 0.6, left, color=colour, hatch=hatch, edgecolor="#222222", label=name)
+        axis.barh(range(len(parts)), shown, 0.6, left, color=colour, hatch=hatch, edgecolor=INK, label=name)
         left = [start + width for start, width in zip(left, shown, strict=True)]
     for y, (end, (arithmetic, copies, rest)) in enumerate(zip(left, parts.values(), strict=True)):
         least = arithmetic + copies

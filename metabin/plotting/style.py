@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 STYLE = Path(__file__).resolve().parents[2] / "figures" / "metabin.mplstyle"
+INK, FAINT = "#222222", "#999999"  # what is no method's and no loss's: lines and dots, and what stands behind them
+RIGHT, WRONG = "#009E73", "#C84B00"  # pictures of a rank list
 
 
 @dataclass(frozen=True)

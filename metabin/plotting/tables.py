@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from metabin.plotting.style import METHODS, Look
+from metabin.plotting.style import INK, METHODS, Look
 
 OTHER = Look("other", "#777777", "o", "", "-")  # a method that has no look of its own
 ORACLE = METHODS["oracle"]
@@ -97,4 +97,4 @@ def _draw_curve(axis: Axes, rows: Sequence[Mapping]) -> None:
 
 def _draw_memory(axis: Axes, rows: Sequence[Mapping]) -> None:
     axis.bar(range(len(rows)), [row["meta_mib"] for row in rows], width=0.5, color="#BBBBBB", label="meta-step")
-    axis.axhline(rows[0]["base_mib"], color="#222222", ls="--", lw=1.5, label="base step")
+    axis.axhline(rows[0]["base_mib"], color=INK, ls="--", lw=1.5, label="base step")

@@ -1,4 +1,4 @@
-"""What happens in a training run (lesson 06)."""
+"""What a training run costs, reaches, and does in its inner steps (lesson 06)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,69 +7,16 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from metabin.plotting.style import LOSSES, METHODS
-
-
-def smoothed(values: Sequence[float], width: int) -> np.ndarray:
-    """A running mean over up to `width` values, as many as there are at both ends."""
-    sums = np.cumsum([0.0, *values])
-    last = np.minimum(np.arange(len(values)) + width // 2 + 1, len(values))
-    first = np.maximum(np.arange(len(values)) - width // 2, 0)
-    return (sums[last] - sums[first]) / (last - first)
-
-
-def draw_losses(history: Mapping[str, Sequence[float]], width: int = 25) -> Figure:
-    """The losses of every iteration, faint, and their running means; a panel for each phase ("base/id", …), as in Fig. 7."""
-    titles = {"base": "Base step", "meta_train": "Meta-train", "meta_test": "Meta-test"}
-    phases = [phase for phase in titles if any(name.startswith(f"{phase}/") for name in history)]
-    figure, axes = plt.subplots(1, len(phases), figsize=(4.4 * len(phases), 4), squeeze=False)
-    for axis, phase in zip(axes[0], phases, strict=True):
-        for name, values in history.items():
-            if name.startswith(f"{phase}/"):
-                loss, steps = name.partition("/")[2], range(1, len(values) + 1)
-                colour, line = LOSSES[loss]
-                axis.plot(steps, values, color=colour, alpha=0.2, lw=1)
-                axis.plot(steps, smoothed(values, width), color=colour, ls=line, label=loss)
-        axis.set(title=titles[phase], xlabel="iteration", ylim=(0, None))
-        axis.legend()
-    axes[0, 0].set_ylabel("loss")
-    return figure
+from metabin.plotting.style import FAINT, INK, LOSSES, METHODS
 
 
 def draw_step_sizes(sizes: Mapping[str, Sequence[float]]) -> Figure:
     """A panel for each step size over the iterations."""
     figure, axes = plt.subplots(1, len(sizes), figsize=(5.5 * len(sizes), 3.2), squeeze=False)
     for axis, (title, values) in zip(axes[0], sizes.items(), strict=True):
-        axis.plot(range(1, len(values) + 1), values, color="#222222")
+        axis.plot(range(1, len(values) + 1), values, color=INK)
         axis.set(title=title, xlabel="iteration", ylim=(0, None))
     axes[0, 0].set_ylabel("step size")
-    return figure
-
-
-def draw_rho_history(iterations: Sequence[int], summaries: Tensor) -> Figure:
-    """rho over time in each layer and, last, over all channels: mean, and the band that holds half of them, as in Fig. 11.
-
-    summaries (T, layers + 1, 4), each of `analysis.rho_summary`.
-    """
-    count, look = summaries.shape[1], METHODS["metabin"]
-    columns = min(count, 4)
-    rows = -(-count // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(3.1 * columns, 2.3 * rows), sharex=True, sharey=True, squeeze=False
-    )
-    for i, axis in enumerate(axes.flat):
-        if i >= count:
-            axis.set_visible(False)
-            continue
-        mean_rho, low, _, high = summaries[:, i].T.numpy()  # (T,) each
-        axis.fill_between(iterations, low, high, color=look.colour, alpha=0.25, lw=0)
-        axis.plot(iterations, mean_rho, color=look.colour)
-        axis.set_title("all channels" if i == count - 1 else f"layer {i + 1}", fontsize=13)
-        axis.set(ylim=(0, 1.02), yticks=(0, 0.5, 1))
-    for axis in axes[-1]:
-        axis.set_xlabel("iteration")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("ρ")
     return figure
 
 
@@ -128,7 +75,7 @@ def draw_inner_step(
             x = np.arange(len(step_sizes)) + 0.14 * (i - 1)
             bars = [middle - low, high - middle]
             axis.errorbar(x, middle, bars, color=colour, ls=line, marker="osD"[i], elinewidth=1.6, label=loss)
-        axis.axhline(0, color="#999999", lw=1.5, zorder=0)
+        axis.axhline(0, color=FAINT, lw=1.5, zorder=0)
         axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
         axis.set_xlabel("inner step size β")
         axis.set_title(title, fontsize=14)

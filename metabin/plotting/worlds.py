@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from metabin.plotting.style import METHODS, to_picture
+from metabin.plotting.style import FAINT, INK, METHODS, RIGHT, WRONG, to_picture
 
 
 def draw_pictures(rows: Mapping[str, Tensor], gap: int = 2, scale: float = 0.022) -> Figure:
@@ -49,7 +49,7 @@ def draw_rankings(rankings: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figu
         for rank, (axis, hit) in enumerate(zip(row[1:], right.tolist(), strict=True), 1):
             axis.set_title(f"{rank} ✓" if hit else f"{rank}", fontsize=12, loc="center", fontweight="normal")
             for spine in axis.spines.values():
-                spine.set(visible=True, linewidth=4, edgecolor="#009E73" if hit else "#C84B00")
+                spine.set(visible=True, linewidth=4, edgecolor=RIGHT if hit else WRONG)
                 spine.set(linestyle="-" if hit else (0, (2, 1)), capstyle="butt")
     return figure
 
@@ -73,16 +73,16 @@ def draw_two_channels(panels: Mapping[str, Tensor], people: Sequence[int], stree
     """
     size = max(9, 3.9 * len(panels)), 4.3
     figure, axes = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
-    ink, fills, markers = "#222222", ("#222222", "white"), (("o", 11), ("s", 11), ("*", 17))
+    fills, markers = (INK, "white"), (("o", 11), ("s", 11), ("*", 17))
     for axis, (label, images) in zip(axes[0], panels.items(), strict=True):
         for image, person, street in zip(images.detach(), people, streets, strict=True):
             x, y = image[:, 0].numpy()  # (2,) pixels each
             marker, size = markers[street]
-            axis.plot(x, y, color="#999999", lw=1.5, marker=marker, ms=size, mfc=fills[person], mec=ink)
+            axis.plot(x, y, color=FAINT, lw=1.5, marker=marker, ms=size, mfc=fills[person], mec=INK)
         axis.set(title=label, xlabel="style channel", ylim=(-1.6, 1.6))
     axes[0, 0].set_ylabel("identity channel")
-    dots = [Line2D([], [], marker="o", ms=11, mfc=fill, mec=ink, ls="") for fill in fills]
-    dots += [Line2D([], [], marker=marker, ms=size, color="#999999", ls="") for marker, size in markers]
+    dots = [Line2D([], [], marker="o", ms=11, mfc=fill, mec=INK, ls="") for fill in fills]
+    dots += [Line2D([], [], marker=marker, ms=size, color=FAINT, ls="") for marker, size in markers]
     names = ("person 1", "person 2", "street A", "street B", "unseen street")
     figure.legend(dots, names, loc="outside lower center", ncols=5, columnspacing=1.2, handletextpad=0.2)
     return figure
