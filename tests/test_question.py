@@ -3,7 +3,7 @@
 import pytest
 
 from metabin.experiments import EXPERIMENTS, Experiment, Row, runner
-from metabin.experiments.question import _second_look, plan, plan_verdict
+from metabin.experiments.question import plan, plan_verdict
 from metabin.trials import METRICS
 
 REGIMES = ("unseen streets", "far streets", "twice the schedule")
@@ -66,7 +66,7 @@ def test_the_second_look_has_worlds_of_its_own_and_the_questions_settings():
     assert all(row in first.rows for row in second.rows)
     better, worse = second.claims[0]
     assert (better, worse) == ("source statistics, no inner step: unseen streets", "joint BIN: unseen streets")
-    assert f"(6 to {second.first + second.seeds - 1})" in plan(_second_look)
+    assert f"(6 to {second.first + second.seeds - 1})" in plan("second_look")
 
 
 def test_an_experiments_worlds_begin_where_it_says(monkeypatch):
