@@ -37,7 +37,7 @@ test-browser: $(READY) ## drive JupyterLab, pages and slides in headless Chromiu
 lab: $(READY) ## open the lessons in JupyterLab
 	@$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks
 
-slides: $(READY) ## make offline slides of the lessons, or of a lesson plan, in build/slides/ (LESSON= PLAN=45)
+slides: $(READY) ## make offline slides of the lessons, or of a lesson plan, in build/slides/ (LESSON= PLAN=45, 90, next or 180)
 	@$(VENV) -m metabin.course slides --lesson "$(LESSON)" --plan "$(PLAN)"
 
 exercises: $(READY) ## make exercise sheets, with and without solutions, in build/exercises/ (LESSON=)

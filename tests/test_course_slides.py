@@ -1,5 +1,6 @@
 """Slides: what of a lesson stands on them, what the decks hold, and that they need nothing from the web."""
 
+import base64
 import copy
 import html
 import json
@@ -15,8 +16,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_output
 
 from metabin.course import slides, vendor
-from metabin.course.blocks import Block, chunks, first_sentence, pages_of, without_docstrings
-from metabin.course.deck import lesson_deck, plan_deck, to_deck
+from metabin.course.blocks import Block, blocks_of, chunks, first_sentence, pages_of, without_docstrings
+from metabin.course.deck import drawn_html, lesson_deck, plan_deck, to_deck
 from metabin.course.lessons import find_lessons, read_notebook, working_copy
 from metabin.course.plans import Part, find_plan, read_plans, slides_for
 from metabin.course.slides import Slide, slides_of
@@ -153,6 +154,118 @@ def test_a_source_that_is_only_a_docstring_or_no_python_stays():
     assert without_docstrings("for x in") == "for x in"
 
 
+@pytest.fixture
+def layout():
+    made = slides.Layout("03")
+    made.slides.append(Slide("03", "A", "A"))
+    return made
+
+
+def outputs(*printed):
+    return [Block("output", text) for text in printed]
+
+
+def picture(width, height):
+    """A figure whose file says this size."""
+    head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes(12)
+    return Block("figure", f'<img src="data:image/png;base64,{base64.b64encode(head).decode()}">')
+
+
+def test_a_paragraph_that_leads_on_by_a_colon_shows_its_last_sentence_too(layout):
+    layout.put(
+        Block(
+            "text",
+            "This is all that can be said here. One might say much more about them. But rather look at these numbers:",
+        )
+    )
+    layout.put(Block("text", "So much for the other paragraph here. No more."))
+    layout.put(*outputs("1 2"))
+    assert [block.source for block in layout.slide.shown] == [
+        "This is all that can be said here.", "But rather look at these numbers:", "So much for the other paragraph here.", "1 2"
+    ]  # fmt: skip
+
+
+def test_what_explains_a_figure_may_lead_to_what_is_printed_next(layout):
+    layout.put(picture(900, 300))
+    layout.put(Block("text", "The line is straight, as one can see here. Now add the same number to all of them:"))
+    layout.put(*outputs("1\n2"))
+    assert outline(layout.slides) == [("A", ["figure", "text"]), ("A", ["text", "output"])]
+    assert layout.slide.shown[0].source == "Now add the same number to all of them:"
+
+
+def test_a_high_figure_has_the_slide_nearly_for_itself(layout):
+    for size, kinds in (((900, 300), ["text", "text", "figure", "output"]), ((900, 800), ["text", "figure"])):
+        layout.begin()
+        for source in ("This leads to it, does it not?", "And now a figure follows here."):
+            layout.put(Block("text", source))
+        layout.put(picture(*size))
+        layout.put(*outputs("1\n2"))
+        assert [block.kind for block in layout.slide.shown] == kinds
+
+
+def test_a_prediction_within_a_paragraph_stands_alone():
+    found = blocks_of(
+        tiny.text("Three runs, thin lines. **Predict:** which come back? And when?\n\n**Predict before** it.")
+    )
+    assert [(b.kind, b.source) for b in found] == [
+        ("text", "Three runs, thin lines."), ("predict", "**Predict:** which come back? And when?"), ("predict", "**Predict before** it.")
+    ]  # fmt: skip
+
+
+def test_a_printed_table_is_drawn_as_one_and_what_follows_is_text():
+    printed = new_output("stream", name="stdout", text="| a | b |\n| --- | --- |\n| 1 | 2 |\na - b  -1 %\n")
+    assert [(b.kind, b.source) for b in blocks_of(cell("print()", printed))] == [
+        ("table", "| a | b |\n| --- | --- |\n| 1 | 2 |"), ("output", "a - b  -1 %")
+    ]  # fmt: skip
+
+
+def test_wide_prose_is_wrapped_and_wide_columns_are_left_to_the_notes(layout):
+    prose, columns = "a plan of many words " * 9, "a plan   of columns " * 9
+    layout.put(*outputs(prose))
+    layout.put(*outputs(columns))
+    layout.put(*outputs("1\n" * 17))
+    assert [b.source for b in layout.slide.shown] == [prose]
+    assert [b.source for b in layout.slide.notes] == [columns, "1\n" * 17]
+
+
+def test_a_table_that_is_too_long_for_a_slide_is_left_to_the_notes(layout):
+    for rows in (7, 14):
+        layout.put(Block("table", "| a |\n| --- |" + "\n| 1 |" * rows))
+    assert [len(b.source.splitlines()) for b in layout.slide.shown] == [9]
+    assert [len(b.source.splitlines()) for b in layout.slide.notes] == [16]
+
+
+def test_what_is_said_behind_a_solution_is_for_the_speaker():
+    made = lesson()
+    made.cells[13].metadata["tags"] = ["exercise"]
+    made.cells.insert(
+        15, tiny.text("That was **the answer**.\n\n**2. Again** (easy, 5 minutes). Once more.\n\nA hint.")
+    )
+    first, second = slides_of(made, "03")[-2:]
+    assert [b.source for b in first.notes] == ["That was **the answer**."]
+    assert [b.source for b in second.shown] == ["Once more.", "A hint."]
+
+
+def test_short_sources_are_large_and_long_ones_still_fit(layout):
+    looks = []
+    for lines, letters in ((6, 70), (6, 85), (16, 85), (18, 60), (24, 100)):
+        layout.begin()
+        layout.slide.shown.append(Block("code", "\n".join(["x" * letters] * lines)))
+        looks.append(layout.slide.look)
+    assert looks == ["large", "short", "short", "middle", "long"]
+    colours = BeautifulSoup(drawn_html(Block("code", "if x:\n\n    y = 1")), "html.parser").pre
+    assert [line.get_text() for line in colours(style=True)] == ["if x:\n", "\n", "    y = 1\n"]
+
+
+def test_a_list_is_whole_where_it_can_be_and_else_its_items_first_sentences(layout):
+    item = "- This item says something, and says it now. And then it goes on to say a good deal more about the very same thing, which takes three lines on a slide.\n"
+    layout.listed(Block("list", (item * 3).strip()))
+    assert layout.slide.shown[0].source.count("goes on to say") == 3 and layout.slide.look == "words"
+    layout.listed(Block("list", (item * 11).strip()))
+    assert len(layout.slides) == 2 and layout.slide.look == "full"
+    assert layout.slide.shown[0].source.splitlines() == ["- This item says something, and says it now."] * 11
+
+
 def test_a_long_list_goes_on_on_the_next_slide():
     layout = slides.Layout("03")
     layout.slides.append(Slide("03", "A", "A"))
@@ -170,9 +283,9 @@ def addresses(deck: str) -> set[str]:
     """Everything in a page that a browser could fetch: src, href and the like, url(), @import, and what scripts hold."""
     page, found = BeautifulSoup(deck, "html.parser"), set()
     for tag in page(True):
-        found |= {tag[name] for name in ("src", "href", "srcset", "poster", "data", "action", "style") if tag.get(name)}
-    for style in page("style"):
-        found |= set(re.findall(r"url\(\s*['\"]?([^)'\"]+)|@import\s+['\"]?([^;'\"]+)", style.string or ""))
+        found |= {tag[name] for name in ("src", "href", "srcset", "poster", "data", "action") if tag.get(name)}
+    for style in [*(tag.string or "" for tag in page("style")), *(tag["style"] for tag in page(style=True))]:
+        found |= set(re.findall(r"url\(\s*['\"]?([^)'\"]+)|@import\s+['\"]?([^;'\"]+)", style))
     for script in page("script"):
         found |= set(re.findall(r"(?:https?:)?//[^\s'\"]+", script.string or ""))
     return found
@@ -196,6 +309,7 @@ def test_a_deck_asks_for_nothing_but_pictures_inside_and_the_files_beside_it(dec
     "bad",
     [
         '<img src="https://a.b/c.png">', "<style>@import 'https://a.b';</style>", "<style>p {background: url(//a.b/c)}</style>",
+        "<p style='background: url(//a.b/c)'>d</p>",
         '<script>fetch("https://a.b")</script>', '<a href="https://a.b">c</a>',
     ],
 )  # fmt: skip
@@ -231,14 +345,26 @@ TABLE = "| Minutes | Lesson | Part | How |\n| ---: | --- | --- | --- |\n"
 def plan_file(tmp_path):
     path = tmp_path / "lesson_plans.md"
     rows = "| 3 | [03](03_a_layer.ipynb) | Second part | Slowly. |\n| 2 |  | Break | Tea. |\n| 5 | [03](x) | Exercise 1 | - |\n"
-    path.write_text(f"# Plans\n\n## 10 minutes: Short\n\n{TABLE}{rows}")
+    next_one = f"## Next 10 minutes: More\n\n{TABLE}| 10 | | Talk | - |\n"
+    path.write_text(f"# Plans\n\n## 10 minutes: Short\n\n{TABLE}{rows}\n{next_one}")
     return path
 
 
 def test_a_plan_is_read_from_its_table(plan_file):
     plan = find_plan(plan_file, "10")
-    assert plan.title == "Short" and plan.lessons == ["03"]
+    assert (plan.name, plan.minutes, plan.title, plan.lessons) == ("10", 10, "Short", ["03"])
     assert plan.parts[:2] == (Part(3, "03", "Second part", "Slowly."), Part(2, "", "Break", "Tea."))
+
+
+def test_a_second_plan_of_as_many_minutes_is_called_by_a_word(plan_file):
+    for wanted in ("next", "Next"):
+        plan = find_plan(plan_file, wanted)
+        assert (plan.name, plan.minutes, plan.title) == ("next", 10, "More")
+    plan_file.write_text(plan_file.read_text().replace("## Next 10", "## 10"))
+    with pytest.raises(
+        ValueError, match=r"^lesson_plans.md: two plans are called 10; begin a heading by a word, as ## Next"
+    ):
+        read_plans(plan_file)
 
 
 def test_a_plan_deck_holds_its_agenda_and_just_what_it_names(plan_file):
@@ -251,18 +377,18 @@ def test_a_plan_deck_holds_its_agenda_and_just_what_it_names(plan_file):
 
 
 def test_minutes_that_do_not_add_up_and_unknown_plans_and_parts_are_said(plan_file):
-    with pytest.raises(ValueError, match=r"^no plan for '45' minutes; there are 10$"):
+    with pytest.raises(ValueError, match=r"^no plan is called '45'; there are 10, next$"):
         find_plan(plan_file, "45")
     with pytest.raises(ValueError, match="^the 3 minutes for 'Third part': lesson 03 has no such part$"):
         slides_for(Part(3, "03", "Third part", ""), slides_of(lesson(), "03"))
     plan_file.write_text(plan_file.read_text().replace("| 2 |", "| 7 |"))
-    with pytest.raises(ValueError, match=r"^lesson_plans.md: the parts of the plan for 10 minutes take 15$"):
+    with pytest.raises(ValueError, match=r"^lesson_plans.md: the parts of the plan 10 take 15 minutes, not 10$"):
         read_plans(plan_file)
 
 
 def test_the_plans_of_the_course_add_up_and_name_what_there_is():
     plans = read_plans(NOTEBOOKS / "lesson_plans.md")
-    assert set(plans) == {45, 90, 180}
+    assert {name: plan.minutes for name, plan in plans.items()} == {"45": 45, "90": 90, "next": 90, "180": 180}
     table = re.findall(r"^\| \d+ \|", (NOTEBOOKS / "lesson_plans.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(table) == sum(len(plan.parts) for plan in plans.values()), "a row that can't be read"
     for plan in plans.values():
@@ -272,6 +398,20 @@ def test_the_plans_of_the_course_add_up_and_name_what_there_is():
             chosen = slides_for(part, made[part.lesson]) if part.lesson else []
             asked = [int(m) for s in chosen for m in re.findall(r"^Exercise .* (\d+) minutes\)$", s.heading)]
             assert sum(asked) <= part.minutes, f"{part.name} of lesson {part.lesson} needs {asked} minutes"
+
+
+def test_a_vote_in_a_plan_is_a_question_of_the_quiz_about_that_lesson():
+    asked = re.split(r"^## (\d\d) ", (NOTEBOOKS / "quiz.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    about = {
+        n: lesson for lesson, text in zip(asked[::2], asked[1::2], strict=True) for n in re.findall(r"### (\d+)", text)
+    }
+    votes = 0
+    for plan in read_plans(NOTEBOOKS / "lesson_plans.md").values():
+        for part in plan.parts:
+            for number in re.findall(r"quiz (\d+)", part.why):
+                assert about[number] == part.lesson, part
+                votes += 1
+    assert votes
 
 
 # ---- reveal.js and MathJax -----------------------------------------------------------------------------------------
@@ -354,7 +494,7 @@ def test_a_deck_opens_in_a_browser_without_a_web_and_everything_fits(path, vendo
     browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
     offline = ["--window-size=1280,720", "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=15000"]
     done = subprocess.run(
-        [*browser, *offline, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=300
+        [*browser, *offline, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=900
     )
     told = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", done.stdout)[1]))
     assert told["slides"] > 8 and told["bad"] == [], told

@@ -47,7 +47,7 @@ def slides(chosen) -> int:
         fetch(package, folder / "vendor")
     copies = runner.executed(lessons, runner.ROOT / "build")
     if plan:
-        write(folder / f"plan_{plan.minutes}.html", plan_deck(plan, copies))
+        write(folder / f"plan_{plan.name}.html", plan_deck(plan, copies))
     else:
         for lesson, notebook in copies.items():
             write(folder / f"{lesson.stem}.html", lesson_deck(lesson.stem, notebook))
@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
             "--lesson", default="", help="only lessons whose names begin so, as 02 or 02,06 (default: all)"
         )
         if work is slides:
-            command.add_argument("--plan", default="", help="minutes of a plan in notebooks/lesson_plans.md, as 45")
+            command.add_argument("--plan", default="", help="a plan of notebooks/lesson_plans.md, as 45")
         if work is run:
             command.add_argument("--profile", default="demo", help="how large everything is (default: demo)")
             command.add_argument("--seed", default="0", help="where the random numbers start (default: 0)")

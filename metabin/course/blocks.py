@@ -10,6 +10,8 @@ from metabin.course.lessons import tagged
 
 CODE_LINES, CODE_LETTERS = 24, 108  # of a source on one slide
 FENCE = re.compile(r"^(`{3,})python\n(.*?)\n\1$", re.DOTALL | re.MULTILINE)
+PREDICTION = re.compile(r"(?<=[.?!:)”]) (?=\*\*Predict\b)")  # within a paragraph: what stands alone on a slide
+TABLE = re.compile(r"((?:^\|.*\|(?:\n|\Z))+)", re.MULTILINE)  # in Markdown, as results are printed
 SHORT = re.compile(r"(?:\b(?:Eqs?|Figs?|Sec|Tab|al|vs|cf|No|ca|e\.g|i\.e|[A-Z])|(?:^|\*\*)\d+)\.$")
 
 
@@ -31,6 +33,13 @@ def first_sentence(text: str) -> str:
             continue
         if len(head) >= 30 and not re.fullmatch(r"\*\*[^*]+\*\*", head):
             return head
+    return text
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence of a Markdown paragraph, as `first_sentence` cuts it."""
+    while (head := first_sentence(text)) != text:
+        text = text[len(head) :].lstrip()
     return text
 
 
@@ -69,7 +78,8 @@ def blocks_of(cell) -> list[Block]:
     """The blocks of one cell of an executed lesson."""
     if cell.cell_type == "markdown":
         carried = cell.get("attachments", {})
-        return [Block(kind_of(chunk), chunk, attachments=carried) for chunk in chunks(cell.source)]
+        cut = [piece for chunk in chunks(cell.source) for piece in PREDICTION.split(chunk)]
+        return [Block(kind_of(piece), piece, attachments=carried) for piece in cut]
     found = [Block("code", cell.source, "Slowly, with the paper's letters")] if tagged(cell, "spec") else []
     printed = ""
     for output in cell.get("outputs", []):
@@ -81,7 +91,8 @@ def blocks_of(cell) -> list[Block]:
         elif output.get("name") == "stdout":
             printed += output.text
     if re.search(r"\d", printed):  # a result, not a word that all went well
-        found.append(Block("output", printed.strip("\n")))
+        pieces = [piece.strip("\n") for piece in TABLE.split(printed)]
+        found += [Block("table" if TABLE.match(piece) else "output", piece) for piece in pieces if piece]
     return found
 
 

@@ -12,7 +12,8 @@ from pygments.lexers import PythonLexer
 
 from metabin.course.blocks import Block
 from metabin.course.plans import Plan, slides_for
-from metabin.course.slides import Slide, slides_of
+from metabin.course.room import Slide
+from metabin.course.slides import slides_of
 from metabin.course.vendor import MATHJAX, REVEAL
 
 TEMPLATE = "deck.html"
@@ -52,9 +53,15 @@ def drawn_html(block: Block) -> str:
         return f"<pre>{html.escape(block.source)}</pre>"
     if block.kind == "code":
         title = f"<p class='place'>{html.escape(block.title)}</p>" if block.title else ""
-        code = highlight(block.source, PythonLexer(), HtmlFormatter(nowrap=True))
-        return f"{title}<pre>{code}</pre>"
+        return f"{title}<pre>{coloured(block.source)}</pre>"
     return markdown(block.source, block.attachments)
+
+
+def coloured(source: str) -> str:
+    """Python in colours, each line by itself: where one is wrapped, it goes on deeper than it began."""
+    lines = highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).splitlines(keepends=True)
+    depths = [len(line) - len(line.lstrip()) + 6 for line in source.splitlines()]
+    return "".join(f'<span style="--deep:{d}ch">{line}</span>' for d, line in zip(depths, lines, strict=True))
 
 
 def markdown(source: str, attachments: dict | None = None) -> str:

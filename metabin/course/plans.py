@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from metabin.course.slides import Slide
+from metabin.course.room import Slide
 
-HEADING = re.compile(r"## (\d+) minutes: (.+)")
+HEADING = re.compile(r"## (?:([A-Z]\w+) )?(\d+) minutes: (.+)")
 ROW = re.compile(r"\|\s*(\d+)\s*\|\s*(?:\[(\d\d)\][^|]*?)?\|([^|]*)\|([^|]*)\|$")
 
 
@@ -22,8 +22,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """A class of `minutes`, which its parts use up."""
+    """A class of `minutes`, which its parts use up; its name is their number, or the word before it in the heading."""
 
+    name: str
     minutes: int
     title: str
     parts: tuple[Part, ...]
@@ -34,28 +35,33 @@ class Plan:
         return sorted({part.lesson for part in self.parts} - {""})
 
 
-def read_plans(path: Path) -> dict[int, Plan]:
-    """All plans of a file by their minutes; raises ValueError when the parts of one don't add up."""
-    plans, rows = {}, []
+def read_plans(path: Path) -> dict[str, Plan]:
+    """All plans of a file by their names; raises ValueError when the parts of one don't add up, or a name is there twice."""
+    plans, parts = {}, []
     for line in path.read_text(encoding="utf-8").splitlines():
         if heading := HEADING.match(line):
-            rows = []
-            plans[int(heading[1])] = heading[2], rows
+            word, minutes, title = heading.groups()
+            name, parts = (word or minutes).lower(), []
+            if name in plans:
+                raise ValueError(
+                    f"{path.name}: two plans are called {name}; begin a heading by a word, as ## Next 90 minutes:"
+                )
+            plans[name] = int(minutes), title, parts
         elif row := ROW.match(line):
-            rows.append(Part(int(row[1]), row[2] or "", row[3].strip(), row[4].strip()))
-    for minutes, (_, parts) in plans.items():
+            parts.append(Part(int(row[1]), row[2] or "", row[3].strip(), row[4].strip()))
+    for name, (minutes, _, parts) in plans.items():
         found = sum(part.minutes for part in parts)
         if found != minutes:
-            raise ValueError(f"{path.name}: the parts of the plan for {minutes} minutes take {found}")
-    return {minutes: Plan(minutes, title, tuple(parts)) for minutes, (title, parts) in plans.items()}
+            raise ValueError(f"{path.name}: the parts of the plan {name} take {found} minutes, not {minutes}")
+    return {name: Plan(name, minutes, title, tuple(parts)) for name, (minutes, title, parts) in plans.items()}
 
 
 def find_plan(path: Path, wanted: str) -> Plan:
-    """The plan for so many minutes."""
+    """The plan of that name, as 45 or next."""
     plans = read_plans(path)
-    if wanted not in map(str, plans):
-        raise ValueError(f"no plan for {wanted!r} minutes; there are {', '.join(map(str, plans))}")
-    return plans[int(wanted)]
+    if wanted.lower() not in plans:
+        raise ValueError(f"no plan is called {wanted!r}; there are {', '.join(plans)}")
+    return plans[wanted.lower()]
 
 
 def slides_for(part: Part, slides: list[Slide]) -> list[Slide]:

@@ -1,77 +1,37 @@
 """What of a lesson stands on slides: nothing is marked in the notebooks, one plain rule reads them.
 
 A `##` heading begins a slide, and a figure, a paper's sentence, an equation, a list, a table, an exercise, the source of a
-`spec` cell or of a show() stands on one. A paragraph shows its first sentence, whole it is a speaker note. "Predict" stands
-alone, before its answer. Other code is left out, and so are choice boxes, solutions and further reading.
+`spec` cell or of a show() stands on one. A paragraph shows its first sentence, and its last one where that ends in a colon;
+whole it is a speaker note. "Predict" stands alone, before its answer. Other code is left out, and so are choice boxes,
+solutions and further reading.
 """
 
 import re
-from dataclasses import dataclass, field
 
 from metabin.course.blocks import (
-    CODE_LETTERS,
     Block,
     blocks_of,
     docstring,
     first_sentence,
+    last_sentence,
     pages_of,
     without_docstrings,
 )
 from metabin.course.lessons import tagged
+from metabin.course.room import LETTERS, LINES, MORE, OUTPUT, PICTURED, Slide, height, lines_beside, wrapped
 
-LINES = 10  # of text, on a slide without a figure
-BESIDE = 4  # of text, on a slide with one
-LETTERS = 72  # in a line of text
+ALONE = 4  # least lines of a printed result by itself
 QUOTE_WORDS = 70  # longer quotes are notes
-OUTPUT, ALONE = (9, 85), 4  # most lines and letters of a printed result on a slide, and least lines of one by itself
-
+COLUMNS = re.compile(r"\S {2,}\S")  # what would be torn apart where a line is wrapped
 EXERCISE = re.compile(r"\*\*(\d+)\. (.+?)\*\* \(([^)]*)\)\.?\s*(.*)", re.DOTALL)
-PICTURED = ("figure", "picture")
-EXPLAINED = (*PICTURED, "quote", "math", "table")  # what a paragraph right behind it explains
-SIZE = {"code": 0.65, "output": 0.7, "table": 1.1, "predict": 1.5}  # height of a line of them, in lines of text
+EXPLAINED = (*PICTURED, "quote", "math", "table", "output")  # what a paragraph right behind it explains
 
 
-@dataclass
-class Slide:
-    """One slide; `part` is the `##` heading that it belongs to, or the lesson's title."""
-
-    lesson: str
-    part: str
-    heading: str
-    shown: list[Block] = field(default_factory=list)
-    notes: list[Block] = field(default_factory=list)
-    below: bool = False  # goes on with the source of the slide before it
-
-    @property
-    def anchored(self) -> bool:
-        """Whether something stands here that is more than a sentence."""
-        return any(block.kind != "text" for block in self.shown)
-
-    @property
-    def look(self) -> str:
-        """How large its letters can be: "words" where nothing but text stands, else by the length of the source."""
-        kinds = {block.kind for block in self.shown}
-        lines = sum(height(block) / SIZE["code"] for block in self.shown if block.kind == "code")
-        letters = max((len(line) for block in self.shown for line in block.source.splitlines()), default=0)
-        if "code" in kinds:
-            return "short" if lines <= 12 and letters < 90 else "middle" if lines <= 17 and letters < 99 else "long"
-        return "pictured" if kinds & set(PICTURED) else "words"
-
-    def room(self) -> float:
-        """How many lines of text it still takes."""
-        whole = BESIDE if any(block.kind in PICTURED for block in self.shown) else LINES
-        return whole - sum(height(block) for block in self.shown)
-
-
-def height(block: Block) -> float:
-    """About how many lines of text a block is high; a figure takes what is left."""
-    if block.kind in PICTURED:
-        return 0
-    letters = {"code": CODE_LETTERS, "output": OUTPUT[1]}.get(block.kind, LETTERS)
-    wrapped = sum(1 + len(line) // letters for line in block.source.splitlines())
-    if block.kind == "math":
-        wrapped = 2 + block.source.count(r"\\")
-    return SIZE.get(block.kind, 1.0) * wrapped
+def said(block: Block) -> list[Block]:
+    """What is shown of a paragraph: its first sentence, and its last one where that leads on by a colon."""
+    first, last = first_sentence(block.source), last_sentence(block.source)
+    shown = [first, last] if last != first and last.endswith(":") else [first]
+    return [Block("text", sentence, attachments=block.attachments) for sentence in shown]
 
 
 class Layout:
@@ -88,12 +48,15 @@ class Layout:
         """A new slide, under the same heading where no other is given."""
         self.slides.append(Slide(self.lesson, part or self.slide.part, heading or self.slide.heading))
 
+    def leading(self) -> float:
+        """How many lines the sentences of the paragraphs ahead take."""
+        return sum(height(sentence) for block in self.ahead for sentence in said(block))
+
     def lead(self, room: float) -> None:
-        """Show the first sentences of the paragraphs ahead, the last ones where not all fit; keep them whole as notes."""
+        """Show what is said of the paragraphs ahead, the last sentences where not all fit; keep them whole as notes."""
         self.slide.notes += self.ahead
         taken = []
-        for block in reversed(self.ahead):
-            sentence = Block("text", first_sentence(block.source), attachments=block.attachments)
+        for sentence in reversed([sentence for block in self.ahead for sentence in said(block)]):
             room -= height(sentence)
             if room >= 0:
                 taken.insert(0, sentence)
@@ -102,20 +65,21 @@ class Layout:
     def text(self, block: Block) -> None:
         """A paragraph: the one sentence below what it explains, else it leads to what comes next."""
         last = self.slide.shown[-1].kind if self.slide.shown else None
-        said = Block("text", first_sentence(block.source), attachments=block.attachments)
+        first, *leading = said(block)
         goes_on = last and block.source[0].islower()  # what goes on after a formula says little by itself
         if goes_on or last == "predict":
             self.slide.notes.append(block)
-        elif last in EXPLAINED and not self.ahead and said.source[-1] != ":" and height(said) <= self.slide.room():
-            self.slide.shown.append(said)
+        elif last in EXPLAINED and not self.ahead and first.source[-1] != ":" and height(first) <= self.slide.room():
+            self.slide.shown.append(first)
             self.slide.notes.append(block)
+            self.ahead = leading
         else:
             self.ahead.append(block)
 
     def anchor(self, block: Block) -> None:
         """What is shown whole: on this slide where it has room, else on a new one."""
         pictured, last = block.kind in PICTURED, self.slide.shown[-1].kind if self.slide.shown else None
-        needed = height(block) + sum(height(Block("text", first_sentence(ahead.source))) for ahead in self.ahead)
+        needed = height(block) + self.leading()
         apart = pictured or block.kind == "predict" or (self.ahead and self.slide.look == "pictured")
         full = self.slide.anchored and (apart or needed > self.slide.room())
         if full or last == "predict" or (last == "code" and (block.kind != "output" or self.ahead or self.slide.below)):
@@ -123,25 +87,30 @@ class Layout:
                 self.slide.notes.append(block)
                 return
             self.begin()
-        if pictured and len(self.ahead) > 2 and needed > BESIDE:
+        whole = lines_beside(block)
+        if pictured and len(self.ahead) > 2 and needed > whole:
             self.lead(LINES)
             self.begin()
-        self.lead((BESIDE - 1 if pictured else LINES - height(block)) - sum(map(height, self.slide.shown)))
+        self.lead((min(whole - 1, 2) if pictured else LINES - height(block)) - sum(map(height, self.slide.shown)))
         self.slide.shown.append(block)
 
     def listed(self, block: Block) -> None:
-        """A list: its items' first sentences, cut where a slide is full."""
+        """A list: whole on one slide if it can, else its items' first sentences, cut where a slide is full."""
         items = re.split(r"\n(?=(?:[-*]|\d+\.) )", block.source)
-        short = [item if len(item) < 2 * LETTERS else first_sentence(item) for item in items]
-        self.anchor(Block("list", short.pop(0), attachments=block.attachments))
-        for item in short:
+        short = items
+        if height(block) + self.leading() > LINES:
+            short = [item if len(item) < 2 * LETTERS else first_sentence(item) for item in items]
+        if self.slide.anchored and height(Block("list", "\n".join(short))) + self.leading() > self.slide.room():
+            self.begin()
+        self.anchor(Block("list", short[0], attachments=block.attachments))
+        for item in short[1:]:
             piece = Block("list", item, attachments=block.attachments)
-            if height(piece) > self.slide.room():
+            if height(piece) > self.slide.room() + (0 if self.slide.look == "pictured" else MORE):
                 self.begin()
                 self.slide.shown.append(piece)
             else:
                 self.slide.shown[-1].source += "\n" + item
-        if any(len(item) >= 2 * LETTERS for item in items):
+        if short != items:
             self.slide.notes.append(block)
 
     def code(self, block: Block) -> None:
@@ -181,10 +150,12 @@ class Layout:
 
     def put(self, block: Block) -> None:
         """Any block but a heading or an exercise."""
-        wide = max(map(len, block.source.splitlines()), default=0)
-        if block.kind == "output" and (block.source.count("\n") >= OUTPUT[0] or wide > OUTPUT[1]):
+        torn = any(len(line) > OUTPUT[1] and COLUMNS.search(line) for line in block.source.splitlines())
+        if block.kind == "output" and (torn or wrapped(block.source, OUTPUT[1]) > OUTPUT[0]):
             self.slide.notes.append(block)
         elif block.kind == "quote" and len(block.source.split()) > QUOTE_WORDS or block.kind in ("aside", "fence"):
+            self.slide.notes.append(block)
+        elif block.kind == "table" and height(block) > LINES + MORE:
             self.slide.notes.append(block)
         else:
             {"text": self.text, "list": self.listed, "code": self.code}.get(block.kind, self.anchor)(block)
@@ -194,11 +165,12 @@ def slides_of(notebook, lesson: str) -> list[Slide]:
     """The slides of an executed lesson, from its title to its last exercise."""
     layout = Layout(lesson)
     opening(notebook, layout)
-    part = None
+    part, solved = None, False
     for cell in notebook.cells[2:]:
         if tagged(cell, "exercise"):
             layout.stub(cell.source.removeprefix("```python\n").removesuffix("\n```"))
         if tagged(cell, "exercise") or tagged(cell, "solution"):
+            solved = tagged(cell, "solution")
             continue
         for block in blocks_of(cell):
             if block.kind == "heading":
@@ -211,8 +183,10 @@ def slides_of(notebook, lesson: str) -> list[Slide]:
             elif part == "Exercises":
                 if EXERCISE.match(block.source):
                     layout.exercise(block)
+                    solved = False
                 elif cell.cell_type == "markdown" and block.kind != "fence":
-                    layout.slide.shown.append(block)
+                    seen = layout.slide.notes if solved else layout.slide.shown  # behind a solution: about the answer
+                    seen.append(block)
             elif part:
                 layout.put(block)
     layout.end()
