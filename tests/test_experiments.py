@@ -231,6 +231,21 @@ def test_a_report_tells_each_row_and_whether_the_claims_hold(monkeypatch):
     assert "| MetaBIN | 42.0 ± 1.0 | 42.0 ± 1.0 |  | 64.7 | 72.3 |" in text(found)
 
 
+def test_figure_9_says_whether_rho_falls_with_every_larger_step(monkeypatch):
+    def run(wanted, jobs):
+        for t in wanted:
+            value = {1.0: 0.9, 2.0: 0.6, 4.0: 0.6}[t.config.outer_lr / chosen("metabin")["outer_lr"]]
+            rho = [[[value + 0.01 * t.config.seed, value]]]
+            yield dict.fromkeys(METRICS, 0.5) | {"train_seconds": 1, "rho": {"layers": ["a"], "values": rho}}
+
+    monkeypatch.setattr(runner, "run_trials", lambda wanted, jobs: list(run(wanted, jobs)))
+    rows = tuple(Row(f"x {step}", "metabin", outer=step, at=step) for step in (1, 2, 4))
+    kept = Experiment("T", rows, claims=(), axis="outer step", keeps_rho=True)
+    assert runner.report(kept, seeds=3, jobs=1)["verdict"] == "partly: mean rho falls in 1 of 2 steps: 0.91, 0.61, 0.61"
+    fewer = replace(kept, rows=rows[:2])
+    assert runner.report(fewer, seeds=3, jobs=1)["verdict"] == "yes: mean rho falls in 1 of 1 steps: 0.91, 0.61"
+
+
 def test_figure_2_tells_the_memory_of_a_meta_step_beside_its_accuracy(monkeypatch):
     def few_people(seed):
         return Task(World(seed=seed), train_ids=8)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from statistics import mean, stdev
 
 import torch
@@ -46,7 +47,8 @@ def report(experiment: Experiment, seeds: int, jobs: int, profile: str = "demo")
     by_name = {row["name"]: row["metrics"] for row in rows}
     claims = [{"better": a, "worse": b} | paired(by_name[a], by_name[b]) for a, b in experiment.claims]
     told = {"title": experiment.title, "axis": experiment.axis, "profile": profile}
-    return told | {"verdict": verdict(claims), "rows": rows, "claims": claims}
+    state = _falling(rows) if experiment.keeps_rho and experiment.axis else verdict(claims)
+    return told | {"verdict": state, "rows": rows, "claims": claims}
 
 
 def _row(row: Row, runs: list[dict], keeps_rho: bool) -> dict:
@@ -77,6 +79,16 @@ def verdict(claims: Sequence[dict]) -> str:
     state = "yes" if shown == len(claims) else "partly" if shown else "no"
     reversed_ = f", {against} the other way round" if against else ""
     return f"{state}: {shown} of {len(claims)} differences{reversed_}. {difference(claims[0])}"
+
+
+def _falling(rows: Sequence[dict]) -> str:
+    """Fig. 9's observation, of rows in the order of what is varied: with every step along them rho goes further to IN."""
+    means = [row["rho_mean"] for row in rows]
+    changes = [paired_interval([b - a for a, b in zip(*pair, strict=True)]) for pair in pairwise(means)]
+    shown = sum(high < 0 for _, _, high in changes)
+    state = "yes" if shown == len(changes) else "partly" if shown else "no"
+    course = ", ".join(f"{mean(worlds):.2f}" for worlds in means)
+    return f"{state}: mean rho falls in {shown} of {len(changes)} steps: {course}"
 
 
 def difference(claim: dict) -> str:

@@ -56,7 +56,7 @@ def draw_reading(rho: Tensor, bins: int = 10) -> Figure:
 def draw_rho_layers(report: Mapping) -> Figure:
     """The share of each layer's channels by rho, a panel for each row that has some; with its mean rho and Rank-1.
 
-    report: of `metabin.experiments` where rho is kept (figure4, figure9, table2).
+    report: of `metabin.experiments` where rho is kept (figure4, figure9, figure10).
     """
     rows = [row for row in report["rows"] if "rho" in row]
     size = (max(3.5 * len(rows), 5) + 1.3, 4.5)
