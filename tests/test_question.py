@@ -57,7 +57,9 @@ def test_the_plan_is_told_with_its_measure_its_budget_and_the_rule_that_is_appli
     text = plan()
     assert text.startswith("The plan of the question below, written down before its runs.")
     assert all(f"\n{part}: " in text for part in ("Measure", "Budget", "Verdict"))
-    assert "in two of the three regimes" in text and "at most 3 points" in text and "#" not in text
+    assert max(map(len, text.splitlines())) <= 88 and "#" not in text
+    words = " ".join(text.split())
+    assert "in two of the three regimes" in words and "at most 3 points" in words
 
 
 def test_the_second_look_has_worlds_of_its_own_and_the_questions_settings():

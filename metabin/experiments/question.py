@@ -1,6 +1,8 @@
 """The question nobody has answered, as its plan says: the rows, what would count as an answer, and what the numbers say then."""
 
 import inspect
+import re
+import textwrap
 from collections.abc import Callable, Mapping
 
 from metabin.experiments.rows import Experiment, Row
@@ -72,8 +74,9 @@ WORTH = 0.03  # of Rank-1: what stays below is not worth having
 def plan(experiment: str = "question") -> str:
     """A plan as it stands above the rows of "question" or "second_look", where it was written down before their runs."""
     rows = {"question": _question, "second_look": _second_look}[experiment]
-    lines = (inspect.getcomments(rows) or "").splitlines()
-    return "\n".join(line.removeprefix("#").strip() for line in lines)
+    text = "\n".join(line.removeprefix("#").strip() for line in (inspect.getcomments(rows) or "").splitlines())
+    paragraphs = re.split(r"\n(?=\w+: )", text)  # each begins with its subject, as in "Measure: "
+    return "\n".join(textwrap.fill(paragraph, 88) for paragraph in paragraphs)
 
 
 def plan_verdict(report: Mapping) -> dict[str, str]:

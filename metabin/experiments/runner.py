@@ -92,9 +92,11 @@ def _falling(rows: Sequence[dict]) -> str:
 
 
 def difference(claim: dict) -> str:
-    """A claim's paired difference of Rank-1 with its interval, in points."""
+    """A claim's paired difference of Rank-1 with its interval, in points; a setting that both share is said once."""
     middle, low, high = (100 * x for x in claim["rank1"])
-    return f"{claim['better']} − {claim['worse']}: {middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+    (better, _, shared), (_, _, setting) = (claim[side].partition(": ") for side in ("better", "worse"))
+    better = better if shared == setting else claim["better"]
+    return f"{better} − {claim['worse']}: {middle:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def text(found: dict) -> str:

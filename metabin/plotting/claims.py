@@ -1,5 +1,6 @@
 """Paired differences between rows of an experiment, beside those that the paper printed (lesson 10)."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -42,7 +43,7 @@ def draw_claims(report: Mapping, metric: str = "rank1") -> Figure:
     if printed:
         axis.plot([], [], PAPER.marker, color=GREY, mec="none", ms=9, ls="", label="the paper's, on real data")
         figure.legend(loc="outside lower left")
-    figure.suptitle(report["title"])
+    figure.suptitle(textwrap.fill(report["title"], 70))
     return figure
 
 

@@ -1,5 +1,6 @@
 """The paper's tables and curves on streets, from the reports of `metabin.experiments`."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from matplotlib import pyplot as plt
@@ -53,7 +54,7 @@ def draw_table(report: Mapping) -> Figure:
     for axis in theirs:
         axis.set_xlabel("paper, real data (%)")
         axis.tick_params(axis="y", length=0)
-    figure.suptitle(report["title"])
+    figure.suptitle(textwrap.fill(report["title"], 70))
     return figure
 
 
@@ -80,7 +81,7 @@ def draw_curves(report: Mapping) -> Figure:
     if memory:
         axes[1, 0].set_ylabel("memory (MiB)")
         figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
-    figure.suptitle(report["title"])
+    figure.suptitle(textwrap.fill(report["title"], 70))
     return figure
 
 
