@@ -140,6 +140,6 @@ def test_ci_runs_the_tests_and_says_how_they_ended():
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o100, "not executable"
     lines = script.read_text().splitlines()
-    assert "set -euo pipefail" in lines and lines[-1] == "exec make test test-long"
+    assert "set -euo pipefail" in lines and lines[-1] == "exec make test test-long test-browser"
     recipe = re.search(r"^test:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)[1].splitlines()
     assert recipe[-1].endswith("-m pytest"), "pytest's closing line has to be the last one"
