@@ -444,6 +444,13 @@ def test_the_readme_tells_the_committed_differences(experiment, better, worse):
     assert f"{middle}, {low} to {high}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_readme_tells_where_rho_ends_with_every_outer_step():
+    rows = read_results("figure9")["rows"]
+    *first, last = (f"{mean(row['rho_mean']):.2f}" for row in rows)
+    assert [row["at"] for row in rows] == [0.04, 0.2, 1, 5]
+    assert f"{', '.join(first)} and {last} for 0.04, 0.2, 1 and 5 times" in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_what_no_interval_shows_is_not_told_as_shown():
     """The README's "every interval holds zero", and its "none of twelve lies above zero"."""
     parts = {
