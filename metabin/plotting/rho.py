@@ -23,9 +23,11 @@ def _stack(axis: Axes, shares: Sequence[Sequence[float]]) -> None:
     floor = np.cumsum(shares, 1) - shares  # (L, bins)
     for part in range(shares.shape[1]):
         colour = BALANCE((part + 0.5) / shares.shape[1])
-        axis.bar(range(1, len(shares) + 1), shares[:, part], 0.86, floor[:, part], color=colour, linewidth=0.6)
+        width = 0.86 if len(shares) <= 20 else 1.0  # gaps between many bars would be all that is seen
+        axis.bar(range(1, len(shares) + 1), shares[:, part], width, floor[:, part], color=colour, linewidth=0)
     axis.set(ylim=(0, 100), xlim=(0.4, len(shares) + 0.6), xlabel="norm layer")
-    axis.set_xticks(range(1, len(shares) + 1, 2 if len(shares) > 6 else 1))
+    every = next(step for step in (1, 2, 5, 10, 25, 50) if len(shares) <= 6 * step)  # layers from one tick to the next
+    axis.set_xticks(range(1, len(shares) + 1, every))
     axis.grid(visible=False)
 
 
