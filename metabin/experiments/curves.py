@@ -17,7 +17,6 @@ FIGURE_2 = Experiment(
     ),
     claims=tuple(("3 + 2 domains", f"{n} + {5 - n} domains") for n in (1, 2, 4)) + (("16 images", "8 images"),),
     seeds=3,
-    axis="",
 )
 
 
