@@ -21,7 +21,7 @@ help: ## explain the targets
 	@echo "for example: make reproduce PROFILE=gpu SEED=1 LESSON=06"
 
 reproduce: $(READY) ## run the lessons headless, print what they find, keep it in build/ (PROFILE= SEED= LESSON=)
-	@$(VENV) -m metabin.course run --profile "$(PROFILE)" --seed "$(SEED)" --lesson "$(LESSON)"
+	@$(VENV) -m metabin course run --profile "$(PROFILE)" --seed "$(SEED)" --lesson "$(LESSON)"
 
 test: $(READY) ## check the style and run all tests, the lessons among them
 	@$(VENV) -m ruff check .
@@ -38,26 +38,26 @@ lab: $(READY) ## open the lessons in JupyterLab
 	@$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks
 
 slides: $(READY) ## make offline slides of the lessons, or of a lesson plan, in build/slides/ (LESSON= PLAN=45, 90, next or 180)
-	@$(VENV) -m metabin.course slides --lesson "$(LESSON)" --plan "$(PLAN)"
+	@$(VENV) -m metabin course slides --lesson "$(LESSON)" --plan "$(PLAN)"
 
 exercises: $(READY) ## make exercise sheets, with and without solutions, in build/exercises/ (LESSON=)
-	@$(VENV) -m metabin.course exercises --lesson "$(LESSON)"
+	@$(VENV) -m metabin course exercises --lesson "$(LESSON)"
 
 handouts: $(READY) ## make a page of every lesson, to read and to print, in build/html/ (LESSON=)
-	@$(VENV) -m metabin.course handouts --lesson "$(LESSON)"
+	@$(VENV) -m metabin course handouts --lesson "$(LESSON)"
 
 tables: $(READY) ## train and test for the paper's tables and figures, results in figures/results/ (EXPERIMENT= SEEDS= PROFILE=)
-	@$(VENV) -m metabin.experiments tables --experiment "$(EXPERIMENT)" --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)")
+	@$(VENV) -m metabin tables --experiment "$(EXPERIMENT)" --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)")
 
 figures: $(READY) ## draw the figures again from figures/results/ (EXPERIMENT=)
-	@$(VENV) -m metabin.experiments figures --experiment "$(EXPERIMENT)" --profile "$(PROFILE)"
+	@$(VENV) -m metabin figures --experiment "$(EXPERIMENT)" --profile "$(PROFILE)"
 
 checkpoints: $(READY) ## train the lessons' networks again and compare them with those in data/checkpoints/
-	@$(VENV) -m metabin.experiments checkpoints --compare
+	@$(VENV) -m metabin checkpoints --compare
 
 bench: $(READY) ## measure the layer, the streets, the retrieval, and an iteration of training
-	@$(VENV) -m metabin.bench
-	@$(VENV) -m metabin.bench --training
+	@$(VENV) -m metabin bench
+	@$(VENV) -m metabin bench --training
 
 # The package is installed by its path, so a folder that was moved or copied is set up again.
 ifneq ("$(shell cat $(READY) 2>/dev/null)","$(shell pwd -P)")

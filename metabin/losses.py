@@ -30,7 +30,9 @@ def _in_full_precision(loss):
     @functools.wraps(loss)
     def wrapped(features: Tensor, *args, **kwargs) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
-            return loss(features if features.dtype == torch.float64 else features.float(), *args, **kwargs)
+            return loss(
+                features if features.dtype == torch.float64 else features.float(), *args, **kwargs
+            )
 
     return wrapped
 
@@ -50,7 +52,9 @@ class _Distances(torch.autograd.Function):
 
     @staticmethod
     def forward(features):
-        return torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")  # (N, N)
+        return torch.cdist(
+            features, features, compute_mode="donot_use_mm_for_euclid_dist"
+        )  # (N, N)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -61,7 +65,9 @@ class _Distances(torch.autograd.Function):
         features, distances = ctx.saved_tensors
         apart = distances > 0
         slopes = (gradient + gradient.T) * apart / torch.where(apart, distances, 1.0)  # (N, N)
-        centred = features - features.detach().mean(0)  # an offset would cancel in the difference only up to rounding
+        centred = features - features.detach().mean(
+            0
+        )  # an offset would cancel in the difference only up to rounding
         return slopes.sum(1, keepdim=True) * centred - slopes @ centred  # (N, D)
 
 
@@ -71,7 +77,9 @@ def _mean_over(valid: Tensor, values: Tensor) -> Tensor:
 
 
 @_in_full_precision
-def id_loss(logits: Tensor, pids: Tensor, label_smoothing: float = 0.1, smooth: str = "all") -> Tensor:
+def id_loss(
+    logits: Tensor, pids: Tensor, label_smoothing: float = 0.1, smooth: str = "all"
+) -> Tensor:
     """Cross-entropy over identities with label smoothing eps (Eq. 2).
 
     logits (N, M), pids (N,) in 0..M-1 -> scalar. smooth="all": every identity's target gets eps / M, as in Szegedy et al.
@@ -80,7 +88,9 @@ def id_loss(logits: Tensor, pids: Tensor, label_smoothing: float = 0.1, smooth: 
     _check_option("smooth", smooth)
     if smooth == "others":
         if label_smoothing > (most := 1 - 1 / logits.shape[1]):
-            raise ValueError(f"label_smoothing={label_smoothing}: with {logits.shape[1]} identities at most {most:g}")
+            raise ValueError(
+                f"label_smoothing={label_smoothing}: with {logits.shape[1]} identities at most {most:g}"
+            )
         label_smoothing = label_smoothing / most if most else 0.0
     return F.cross_entropy(logits, pids, label_smoothing=label_smoothing)
 
@@ -98,8 +108,12 @@ def triplet_loss(features: Tensor, pids: Tensor, margin: float = 0.3) -> Tensor:
     positive, negative = same & ~itself, ~same
 
     hardest_positive = distances.masked_fill(~positive, 0.0).amax(1)  # (N,)
-    hardest_negative = distances.masked_fill(~negative, torch.finfo(distances.dtype).max).amin(1)  # (N,)
-    return _mean_over(positive.any(1) & negative.any(1), F.relu(hardest_positive - hardest_negative + margin))
+    hardest_negative = distances.masked_fill(~negative, torch.finfo(distances.dtype).max).amin(
+        1
+    )  # (N,)
+    return _mean_over(
+        positive.any(1) & negative.any(1), F.relu(hardest_positive - hardest_negative + margin)
+    )
 
 
 @_in_full_precision
@@ -114,11 +128,15 @@ def scatter_loss(features: Tensor, domains: Tensor, centroid: str = "raw") -> Te
     count = member.sum(1)  # (N,), samples of each sample's own domain
     averaged = F.normalize(features, dim=1) if centroid == "normalized" else features  # (N, D)
     cosines = F.cosine_similarity(features, member @ averaged / count[:, None], dim=1)  # (N,)
-    return (cosines / count).sum() / (1 / count).sum() if centroid == "normalized" else cosines.mean()
+    return (
+        (cosines / count).sum() / (1 / count).sum() if centroid == "normalized" else cosines.mean()
+    )
 
 
 @_in_full_precision
-def shuffle_loss(features: Tensor, pids: Tensor, domains: Tensor, mining: str = "other identity") -> Tensor:
+def shuffle_loss(
+    features: Tensor, pids: Tensor, domains: Tensor, mining: str = "other identity"
+) -> Tensor:
     """Inter-domain shuffle: mean of softplus(d(a, n-) - d(a, n+)) (Eq. 7).
 
     n- is the farthest image of another domain, n+ the nearest of the same domain, both of another identity. Minimizing it
@@ -130,7 +148,10 @@ def shuffle_loss(features: Tensor, pids: Tensor, domains: Tensor, mining: str = 
     distances = pairwise_distances(features)  # (N, N)
     other_id = pids[:, None] != pids[None, :]  # (N, N)
     same_domain = domains[:, None] == domains[None, :]  # (N, N)
-    inter, intra = ~same_domain if mining == "any identity" else other_id & ~same_domain, other_id & same_domain
+    inter, intra = (
+        ~same_domain if mining == "any identity" else other_id & ~same_domain,
+        other_id & same_domain,
+    )
 
     if mining == "mean":
         inter_negative, intra_negative = (  # (N,) each
@@ -138,7 +159,9 @@ def shuffle_loss(features: Tensor, pids: Tensor, domains: Tensor, mining: str = 
         )
     else:
         inter_negative = distances.masked_fill(~inter, 0.0).amax(1)  # (N,)
-        intra_negative = distances.masked_fill(~intra, torch.finfo(distances.dtype).max).amin(1)  # (N,)
+        intra_negative = distances.masked_fill(~intra, torch.finfo(distances.dtype).max).amin(
+            1
+        )  # (N,)
     return _mean_over(inter.any(1) & intra.any(1), F.softplus(inter_negative - intra_negative))
 
 
@@ -152,16 +175,23 @@ class Criterion:
 
     LOSSES = ("id", "triplet", "scatter", "shuffle")
 
-    def __init__(self, formula: str, label_smoothing: float = 0.1, margin: float = 0.3, **options: str):
+    def __init__(
+        self, formula: str, label_smoothing: float = 0.1, margin: float = 0.3, **options: str
+    ):
         self.formula, self.label_smoothing, self.margin = formula, label_smoothing, margin
         self.options = {name: choices[0] for name, choices in OPTIONS.items()} | options
         for name, value in self.options.items():
             _check_option(name, value)
-        terms = [re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)?\s*([a-z]+)\s*", term) for term in formula.split("+")]
+        terms = [
+            re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)?\s*([a-z]+)\s*", term)
+            for term in formula.split("+")
+        ]
         names = [term and term[2] for term in terms]
         if not set(names) <= set(self.LOSSES) or len(set(names)) < len(names):
             example = "scatter + shuffle + 0.5 triplet"
-            raise ValueError(f'{formula!r} is no sum of losses ({", ".join(self.LOSSES)}), such as "{example}"')
+            raise ValueError(
+                f'{formula!r} is no sum of losses ({", ".join(self.LOSSES)}), such as "{example}"'
+            )
         self.weights = {term[2]: float(term[1] or 1) for term in terms}
 
     def __repr__(self) -> str:
@@ -171,10 +201,14 @@ class Criterion:
     def needs_logits(self) -> bool:
         return "id" in self.weights
 
-    def __call__(self, features: Tensor, logits: Tensor | None, batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(
+        self, features: Tensor, logits: Tensor | None, batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """features (N, D), logits (N, M) where "id" is asked for, a batch with pids and domains (N,) -> sum, parts."""
         if self.needs_logits and logits is None:
-            raise ValueError(f"{self!r} needs logits: pass the whole model, not its extractor alone")
+            raise ValueError(
+                f"{self!r} needs logits: pass the whole model, not its extractor alone"
+            )
         smooth, centroid, mining = self.options.values()
         each = {
             "id": lambda: id_loss(logits, batch.pids, self.label_smoothing, smooth),

@@ -29,7 +29,9 @@ class Batch(NamedTuple):
 
 
 NO_SCALING = GradScaler(enabled=False)  # only fp16 autocast needs its gradients scaled
-Reduce = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # several processes go on with the mean of their gradients
+Reduce = Callable[
+    [Sequence[Tensor]], Sequence[Tensor]
+]  # several processes go on with the mean of their gradients
 
 
 def base_step(
@@ -132,7 +134,9 @@ def mldg_step(
     model.zero_grad()
     scaler.scale(loss).backward()
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    moved, losses = inner_step(model, parameters, meta_train, inner_lr, criteria[0], order, scaler, reduce)
+    moved, losses = inner_step(
+        model, parameters, meta_train, inner_lr, criteria[0], order, scaler, reduce
+    )
     with frozen_running_stats(model):
         outer, outer_parts = _loss_at(model, moved, meta_test, criteria[1])
     scaler.scale(outer).backward()  # adds to the base loss's gradients
@@ -168,21 +172,30 @@ def cyclic_inner_lr(progress: float, low: float, high: float, cycle: float) -> f
 def _loss_at(model: nn.Module, parameters: dict[str, Tensor], batch: Batch, criterion: Criterion):
     """The criterion with these parameters in the place of the model's own; the others are constants to its gradient."""
     constants = {name: p.detach() for name, p in model.named_parameters() if name not in parameters}
-    return criterion(*_features_and_logits(functional_call(model, constants | parameters, batch.images)), batch)
+    return criterion(
+        *_features_and_logits(functional_call(model, constants | parameters, batch.images)), batch
+    )
 
 
 def _features_and_logits(output: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:
     return output if isinstance(output, tuple) else (output, None)
 
 
-def _gradients(loss: Tensor, parameters: dict, scaler: GradScaler, reduce: Reduce, create_graph: bool = False):
+def _gradients(
+    loss: Tensor, parameters: dict, scaler: GradScaler, reduce: Reduce, create_graph: bool = False
+):
     """Gradients of a loss; in fp16 of the scaled loss, so that none is rounded to zero, and none where one overflowed."""
     gradients = torch.autograd.grad(
-        scaler.scale(loss), list(parameters.values()), create_graph=create_graph, materialize_grads=True
+        scaler.scale(loss),
+        list(parameters.values()),
+        create_graph=create_graph,
+        materialize_grads=True,
     )
     if not scaler.is_enabled():
         return reduce(gradients)
-    scale = scaler.scale(torch.ones_like(loss))  # unlike get_scale(), this asks the device for no value
+    scale = scaler.scale(
+        torch.ones_like(loss)
+    )  # unlike get_scale(), this asks the device for no value
     return reduce([torch.where(g.isfinite(), g / scale, 0.0) for g in gradients])
 
 

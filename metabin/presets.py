@@ -12,9 +12,12 @@ the difference, and a test of it.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from metabin import batches, checkpoint, images, losses, meta, model, norm, normalizations, samplers, train
+from metabin import losses, meta, norm, samplers, train
 from metabin.config import PROFILES, Config
+from metabin.data import batches, images
 from metabin.datasets import splits
+from metabin.networks import model, normalizations
+from metabin.runs import checkpoints as checkpoint
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,9 @@ SETTINGS = {
 PRESETS = ("paper", "released")
 
 
-def preset(name: str = "paper", setting: str = "multi_source", profile: str = "paper", **changes) -> Config:
+def preset(
+    name: str = "paper", setting: str = "multi_source", profile: str = "paper", **changes
+) -> Config:
     """A configuration by the table: one of PRESETS in one of SETTINGS, made smaller by a profile; then come the changes.
 
     Raises ValueError for other names.

@@ -6,16 +6,22 @@ import torch
 from hypothesis import settings
 
 from metabin.config import METHODS, Config, demo
-from metabin.images import ImageSet
+from metabin.data.images import ImageSet
 from metabin.streets import World, make_streets
 from metabin.train import Run, train
 
-settings.register_profile("metabin", deadline=None, derandomize=True)  # no test times anything; every run is the same
+settings.register_profile(
+    "metabin", deadline=None, derandomize=True
+)  # no test times anything; every run is the same
 settings.load_profile("metabin")
 
 
 def make_people(
-    num_domains: int = 4, ids: int = 8, images: int = 4, size: tuple[int, int] = (32, 16), seed: int = 0
+    num_domains: int = 4,
+    ids: int = 8,
+    images: int = 4,
+    size: tuple[int, int] = (32, 16),
+    seed: int = 0,
 ) -> ImageSet:
     """People who differ in coarse colour patterns, on domains that differ in a colour cast, with noise on every image.
 

@@ -27,7 +27,12 @@ def write_market1501(root: Path) -> Path:
     """Persons 2 and 7 to train with, 3 and 5 to test; a distractor and a piece of junk in the gallery."""
     write_all(
         root / "bounding_box_train",
-        ["0002_c1s1_000451_03.jpg", "0002_c3s1_000551_00.jpg", "0007_c2s3_070952_01.jpg", "0007_c6s4_001902_01.jpg"],
+        [
+            "0002_c1s1_000451_03.jpg",
+            "0002_c3s1_000551_00.jpg",
+            "0007_c2s3_070952_01.jpg",
+            "0007_c6s4_001902_01.jpg",
+        ],
     )
     write_all(root / "query", ["0003_c1s6_015971_00.jpg", "0005_c4s1_000301_00.jpg"])
     write_all(
@@ -55,15 +60,26 @@ def write_cuhk02(root: Path) -> Path:
     """Two persons per pair of cameras, two pictures of each by each camera."""
     for pair in range(1, 6):
         for camera in (1, 2):
-            write_all(root / f"P{pair}/cam{camera}", [f"{n:03d}_{k + 10 * camera}.png" for n in (1, 2) for k in (0, 1)])
+            write_all(
+                root / f"P{pair}/cam{camera}",
+                [f"{n:03d}_{k + 10 * camera}.png" for n in (1, 2) for k in (0, 1)],
+            )
     return root
 
 
-CUHK03 = {(1, 1): (1, 2, 6), (1, 2): (3, 10), (2, 1): (1, 7)}  # (pair, person) -> columns that are filled
+CUHK03 = {
+    (1, 1): (1, 2, 6),
+    (1, 2): (3, 10),
+    (2, 1): (1, 7),
+}  # (pair, person) -> columns that are filled
 
 
 def write_cuhk03_extracted(root: Path) -> Path:
-    names = [f"{g}_{n:03d}_{1 if k <= 5 else 2}_{k:02d}.png" for (g, n), columns in CUHK03.items() for k in columns]
+    names = [
+        f"{g}_{n:03d}_{1 if k <= 5 else 2}_{k:02d}.png"
+        for (g, n), columns in CUHK03.items()
+        for k in columns
+    ]
     write_all(root / "images_detected", names)
     return root
 
@@ -82,27 +98,38 @@ def write_cuhk03_mat(root: Path) -> Path:
                 for column in range(10):
                     name = f"#refs#/{pair}_{row}_{column}"
                     if column + 1 in CUHK03[pair, person]:
-                        data = cuhk03_pixels(pair, person, column + 1).transpose(2, 1, 0)  # (3, W, H)
+                        data = cuhk03_pixels(pair, person, column + 1).transpose(
+                            2, 1, 0
+                        )  # (3, W, H)
                     else:
                         data = np.zeros(2, np.uint64)  # MATLAB's empty cell: its two sizes
                     cell[column, row] = mat.create_dataset(name, data=data, compression="gzip").ref
-            pairs[0, pair - 1] = mat.create_dataset(f"#refs#/{pair}", data=cell, dtype=h5py.ref_dtype).ref
+            pairs[0, pair - 1] = mat.create_dataset(
+                f"#refs#/{pair}", data=cell, dtype=h5py.ref_dtype
+            ).ref
         mat.create_dataset("detected", data=pairs, dtype=h5py.ref_dtype)
     return root
 
 
 def cuhk03_pixels(pair: int, person: int, column: int) -> np.ndarray:
     """What the HDF5 file holds for a person, (H, W, 3)."""
-    return np.random.default_rng([pair, person, column]).integers(0, 256, (16, 8, 3), dtype=np.uint8)
+    return np.random.default_rng([pair, person, column]).integers(
+        0, 256, (16, 8, 3), dtype=np.uint8
+    )
 
 
 def write_cuhk03_division(root: Path) -> Path:
     """The file with the new division: person 1 of pair 1 to train with, person 2 to test, person 1 of pair 2 not named."""
-    names = np.array(["1_001_1_01.png", "1_001_1_02.png", "1_001_2_06.png", "1_002_1_03.png", "1_002_2_10.png"], object)
+    names = np.array(
+        ["1_001_1_01.png", "1_001_1_02.png", "1_001_2_06.png", "1_002_1_03.png", "1_002_2_10.png"],
+        object,
+    )
     index = {"train_idx": [1, 2, 3], "query_idx": [4], "gallery_idx": [5]}
     root.mkdir(parents=True, exist_ok=True)
     columns = {key: np.array(value)[:, None] for key, value in index.items()}
-    savemat(root / "cuhk03_new_protocol_config_detected.mat", {"filelist": names[:, None], **columns})
+    savemat(
+        root / "cuhk03_new_protocol_config_detected.mat", {"filelist": names[:, None], **columns}
+    )
     return root
 
 
@@ -138,7 +165,11 @@ def write_cuhksysu(root: Path) -> Path:
 
 def write_cuhksysu_cropped(root: Path) -> Path:
     """As the copy that most people have."""
-    names = [f"p{person}_s{name[1:-4]}_{k}.jpg" for person, rows in SYSU.items() for k, (name, _) in enumerate(rows, 1)]
+    names = [
+        f"p{person}_s{name[1:-4]}_{k}.jpg"
+        for person, rows in SYSU.items()
+        for k, (name, _) in enumerate(rows, 1)
+    ]
     write_all(root / "cropped_images", names)
     return root
 
@@ -146,7 +177,9 @@ def write_cuhksysu_cropped(root: Path) -> Path:
 def write_cuhksysu_matlab(root: Path) -> Path:
     """As its own MATLAB script cuts persons out."""
     names = [
-        f"p{person:05d}_n{k:02d}_s00001_hard0.png" for person, rows in SYSU.items() for k in range(1, len(rows) + 1)
+        f"p{person:05d}_n{k:02d}_s00001_hard0.png"
+        for person, rows in SYSU.items()
+        for k in range(1, len(rows) + 1)
     ]
     write_all(root / "cropped_image", names)
     return root
@@ -155,10 +188,19 @@ def write_cuhksysu_matlab(root: Path) -> Path:
 def write_msmt17(root: Path, train: str = "train", test: str = "test") -> Path:
     """Persons 0 and 1 to train with (one picture in the validation list), persons 0 and 1 of others to test."""
     lists = {
-        "list_train": (train, ["0000/0000_000_01_0303morning_0015_0.jpg 0", "0001/0001_000_04_0303noon_0020_1.jpg 1"]),
+        "list_train": (
+            train,
+            ["0000/0000_000_01_0303morning_0015_0.jpg 0", "0001/0001_000_04_0303noon_0020_1.jpg 1"],
+        ),
         "list_val": (train, ["0001/0001_001_05_0303noon_0021_1.jpg 1"]),
-        "list_query": (test, ["0000/0000_000_01_0303morning_0100_0.jpg 0", "0001/0001_002_15_0303noon_0100_0.jpg 1"]),
-        "list_gallery": (test, ["0000/0000_001_07_0303noon_0300_0.jpg 0", "0001/0001_003_02_0303noon_0301_0.jpg 1"]),
+        "list_query": (
+            test,
+            ["0000/0000_000_01_0303morning_0100_0.jpg 0", "0001/0001_002_15_0303noon_0100_0.jpg 1"],
+        ),
+        "list_gallery": (
+            test,
+            ["0000/0000_001_07_0303noon_0300_0.jpg 0", "0001/0001_003_02_0303noon_0301_0.jpg 1"],
+        ),
     }
     for name, (place, lines) in lists.items():
         write_all(root / place, [line.rpartition(" ")[0] for line in lines])
@@ -183,15 +225,22 @@ def write_prid(root: Path) -> Path:
 
 def write_grid(root: Path) -> Path:
     """Persons 1 and 250, and two distractors."""
-    write_all(root / "probe", ["0001_1_25004_107_32_106_221.jpeg", "0250_5_30109_4_63_115_263.jpeg"])
+    write_all(
+        root / "probe", ["0001_1_25004_107_32_106_221.jpeg", "0250_5_30109_4_63_115_263.jpeg"]
+    )
     write_all(root / "gallery", ["0000_3_1_2_3_4_5.jpeg", "0000_7_1_2_3_4_6.jpeg"])
-    write_all(root / "gallery", ["0001_2_25023_116_134_128_330.jpeg", "0250_8_30213_60_32_84_172.jpeg"])
+    write_all(
+        root / "gallery", ["0001_2_25023_116_134_128_330.jpeg", "0250_8_30213_60_32_84_172.jpeg"]
+    )
     return root
 
 
 def write_ilids(root: Path) -> Path:
     """Person 1 three times, person 119 twice."""
-    write_all(root / "Persons", ["0001001.jpg", "0001002.jpg", "0001003.jpg", "0119001.jpg", "0119004.jpg"])
+    write_all(
+        root / "Persons",
+        ["0001001.jpg", "0001002.jpg", "0001003.jpg", "0119001.jpg", "0119004.jpg"],
+    )
     return root
 
 

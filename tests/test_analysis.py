@@ -16,13 +16,13 @@ from metabin.analysis import (
     rho_summary,
     step_costs,
 )
-from metabin.augment import normalize
+from metabin.analysis.oracle import oracle_rho
+from metabin.data.augment import normalize
 from metabin.losses import triplet_loss
 from metabin.meta import Batch, inner_step
-from metabin.model import build_model
+from metabin.networks.model import build_model
+from metabin.networks.normalizations import NORMS
 from metabin.norm import balancing_parameters
-from metabin.normalizations import NORMS
-from metabin.oracle import oracle_rho
 from metabin.train import Run, train
 
 
@@ -39,7 +39,10 @@ def fitted():
 def loss_on(model, people) -> float:
     with torch.no_grad():
         features = model.eval().extractor(normalize(people.images))
-    return sum(triplet_loss(features[people.domains == d], people.pids[people.domains == d]).item() for d in (0, 1))
+    return sum(
+        triplet_loss(features[people.domains == d], people.pids[people.domains == d]).item()
+        for d in (0, 1)
+    )
 
 
 def test_the_oracle_leaves_the_model_as_it_was(fitted):
@@ -79,12 +82,20 @@ def values(run) -> list[torch.Tensor]:
     state = run.state_dict()
     momenta = [s["momentum_buffer"] for s in state["optimizer"]["state"].values()]
     modes = torch.tensor([module.training for module in run.model.modules()])
-    tensors = [*state["model"].values(), *momenta, *state["base_batches"], *state["meta_batches"], modes]
+    tensors = [
+        *state["model"].values(),
+        *momenta,
+        *state["base_batches"],
+        *state["meta_batches"],
+        modes,
+    ]
     return [tensor.clone() for tensor in tensors]
 
 
 def same(before, after) -> bool:
-    return len(before) == len(after) and all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    return len(before) == len(after) and all(
+        torch.equal(a, b) for a, b in zip(before, after, strict=True)
+    )
 
 
 def test_a_summary_of_rho_holds_mean_and_quartiles_of_each_layer_and_of_all():
@@ -140,7 +151,9 @@ def test_an_inner_step_is_looked_at_and_changes_nothing(run, people, deployed):
         for name, table in quantities.items():
             assert table.shape == (3, 3)
             assert torch.equal(table[:, 0], table[:, 1]), "a step of size 0"
-            assert torch.equal(table[:, 0], effect["all"][name][:, 0]), "every loss starts from the same rho"
+            assert torch.equal(table[:, 0], effect["all"][name][:, 0]), (
+                "every loss starts from the same rho"
+            )
             assert name == "move" or ((table >= 0) & (table <= 1)).all()
         assert (quantities["move"][:, 0] == 0).all()
         assert (quantities["move"][:, 2] != 0).all()
@@ -148,7 +161,10 @@ def test_an_inner_step_is_looked_at_and_changes_nothing(run, people, deployed):
 
 def test_what_deployment_sees_is_not_what_the_meta_step_sees(run, people):
     def found():
-        return [inner_step_effect(run, people, (), splits=1, deployed=d)["all"]["mAP"].item() for d in (False, True)]
+        return [
+            inner_step_effect(run, people, (), splits=1, deployed=d)["all"]["mAP"].item()
+            for d in (False, True)
+        ]
 
     own, running = found()
     for name, buffer in run.model.extractor.named_buffers():
@@ -167,7 +183,9 @@ def test_changes_are_paired_over_splits_with_students_interval():
     table = torch.tensor([[0.5, 0.6, 0.5], [0.1, 0.2, 0.2], [0.3, 0.4, 0.1]])
     mean, low, high = inner_step_changes({"all": {"mAP": table}})["all"]["mAP"].T
     torch.testing.assert_close(mean, torch.tensor([0.1, -1 / 30]))
-    half = 4.302653 * torch.tensor([0.0, 0.1 * (7 / 3) ** 0.5 / 3**0.5])  # t at 2 degrees of freedom
+    half = 4.302653 * torch.tensor(
+        [0.0, 0.1 * (7 / 3) ** 0.5 / 3**0.5]
+    )  # t at 2 degrees of freedom
     torch.testing.assert_close(high - mean, half, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(mean - low, half, atol=1e-5, rtol=1e-4)
 
@@ -177,10 +195,14 @@ def test_changes_are_paired_over_splits_with_students_interval():
 
 def test_a_camera_of_a_style_does_what_its_style_says(people):
     pictures = people.images[:4]
-    neutral, red, dark = (analysis.restyle(pictures, **style) for style in ({}, {"gain_red": 0.3}, {"gamma": 0.8}))
+    neutral, red, dark = (
+        analysis.restyle(pictures, **style) for style in ({}, {"gain_red": 0.3}, {"gamma": 0.8})
+    )
     assert neutral.shape == pictures.shape and neutral.dtype == torch.uint8
     assert torch.equal(neutral, analysis.restyle(pictures))
-    assert (neutral.float().mean() - pictures.float().mean()).abs() < 10  # exposure and a little haze
+    assert (
+        neutral.float().mean() - pictures.float().mean()
+    ).abs() < 10  # exposure and a little haze
     ratio = red.float().mean((0, 2, 3)) / neutral.float().mean((0, 2, 3))
     assert ratio[0] > 1.1 and ratio[1:].tolist() == pytest.approx([1, 1], abs=0.01)
     assert dark.float().mean() < 0.9 * neutral.float().mean()
@@ -190,7 +212,9 @@ def test_a_camera_of_a_style_does_what_its_style_says(people):
 
 def test_styles_are_drawn_as_far_apart_as_is_said():
     weak, strong = (analysis.random_styles(200, strength) for strength in (0.5, 1.0))
-    spread = [torch.tensor([style["gamma"] for style in styles]).std().item() for styles in (weak, strong)]
+    spread = [
+        torch.tensor([style["gamma"] for style in styles]).std().item() for styles in (weak, strong)
+    ]
     assert spread == pytest.approx([0.065, 0.13], rel=0.15)
     assert len({style["blur"] for style in analysis.random_styles(3, 0.0)}) == 1
 
@@ -215,7 +239,9 @@ def test_the_norm_layers_of_every_network_are_the_same_eleven_places(norm):
 def test_a_layers_features_are_means_and_deviations_of_its_bands(people):
     model = build_model("bn", 2)
     seen = []
-    handle = model.extractor[0][0][1].register_forward_hook(lambda layer, inputs, output: seen.append(output))
+    handle = model.extractor[0][0][1].register_forward_hook(
+        lambda layer, inputs, output: seen.append(output)
+    )
     found = analysis.layer_features(model, people[:5], batch_size=3)["0.0.1"]
     handle.remove()
     output = torch.cat(seen)  # (5, 16, 16, 8)
@@ -251,7 +277,9 @@ def test_a_distribution_counts_a_layers_channels_in_equal_parts_of_the_range():
     shares = analysis.rho_distribution(extractor, bins=4)
     assert shares.shape == (11, 4) and torch.allclose(shares.sum(1), torch.ones(11))
     assert (
-        shares[0].tolist() == [0.25] * 4 and shares[1].tolist() == [0, 0, 1, 0] and shares[2].tolist() == [0, 0, 0, 1]
+        shares[0].tolist() == [0.25] * 4
+        and shares[1].tolist() == [0, 0, 1, 0]
+        and shares[2].tolist() == [0, 0, 0, 1]
     )
 
 

@@ -12,12 +12,19 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metabin import bench
-from metabin.backbones import BACKBONES, InvertedResidual, MobileNetV2, build_backbone, load_weights, resnet
-from metabin.checkpoint import load_model, save_model
-from metabin.model import build_model
+from metabin.experiments import bench
+from metabin.networks.backbones import (
+    BACKBONES,
+    InvertedResidual,
+    MobileNetV2,
+    build_backbone,
+    load_weights,
+    resnet,
+)
+from metabin.networks.model import build_model
+from metabin.networks.normalizations import NORMS
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters
-from metabin.normalizations import NORMS
+from metabin.runs.checkpoints import load_model, save_model
 
 TABLE_6 = {  # as published: dimension, norm layers, balancing parameters, all parameters in millions
     "mobilenetv2_x1_0": (1280, 53, 17_088, "2.26"),
@@ -29,7 +36,15 @@ TABLE_6 = {  # as published: dimension, norm layers, balancing parameters, all p
     "resnet152": (2048, 155, 75_712, "58.30"),
 }
 TORCHVISION = {"resnet18": "resnet18", "resnet50": "resnet50", "mobilenetv2_x1_0": "mobilenet_v2"}
-BLOCKS = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+BLOCKS = [
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+]
 
 
 def generator() -> torch.Generator:
@@ -46,7 +61,12 @@ def as_if_trained(net: nn.Module) -> nn.Module:
     draw = generator()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
-            for kind, low in ("weight", 0.5), ("running_var", 0.5), ("bias", -0.5), ("running_mean", -0.5):
+            for kind, low in (
+                ("weight", 0.5),
+                ("running_var", 0.5),
+                ("bias", -0.5),
+                ("running_mean", -0.5),
+            ):
                 values = getattr(module, kind)
                 values.copy_(torch.rand(values.shape, generator=draw) + low)
     return net.eval()
@@ -72,7 +92,12 @@ def test_a_backbone_has_the_specification_of_table_6(name):
     backbone, (dim, layers, balancing, millions) = untrained(name), TABLE_6[name]
     rho = [r.numel() for r in balancing_parameters(backbone).values()]
     others = sum(p.numel() for key, p in backbone.named_parameters() if not key.endswith("rho"))
-    assert (backbone.out_channels, len(rho), sum(rho), f"{others / 1e6:.2f}") == (dim, layers, balancing, millions)
+    assert (backbone.out_channels, len(rho), sum(rho), f"{others / 1e6:.2f}") == (
+        dim,
+        layers,
+        balancing,
+        millions,
+    )
     assert sum(isinstance(module, BatchInstanceNorm2d) for module in backbone.modules()) == layers
     assert not any(type(module) is nn.BatchNorm2d for module in backbone.modules())
 
@@ -90,7 +115,9 @@ def test_the_table_holds_what_the_paper_compares_and_streetnet():
 
 def test_the_channels_of_the_wide_mobilenetv2_are_cut_not_rounded():
     wide = untrained("mobilenetv2_x1_4")
-    widths = [[m for m in stage.modules() if isinstance(m, nn.Conv2d)][-1].out_channels for stage in wide]
+    widths = [
+        [m for m in stage.modules() if isinstance(m, nn.Conv2d)][-1].out_channels for stage in wide
+    ]
     assert widths == [44, 22, 33, 44, 89, 134, 224, 448, 1792]
     assert sum(isinstance(module, InvertedResidual) for module in wide.modules()) == 17
 
@@ -130,11 +157,17 @@ def save(state: dict, path):
     return path
 
 
-@pytest.mark.parametrize(("name", "suffix"), [*((name, "pth") for name in TORCHVISION), ("resnet18", "safetensors")])
+@pytest.mark.parametrize(
+    ("name", "suffix"), [*((name, "pth") for name in TORCHVISION), ("resnet18", "safetensors")]
+)
 @torch.no_grad()
 def test_with_torchvisions_weights_and_stride_the_features_are_torchvisions(name, suffix, tmp_path):
     path = save(torchvisions(name).state_dict(), tmp_path / f"weights.{suffix}")
-    backbone = MobileNetV2(1.0, last_stride=2) if name.startswith("mobilenet") else resnet(name, last_stride=2)
+    backbone = (
+        MobileNetV2(1.0, last_stride=2)
+        if name.startswith("mobilenet")
+        else resnet(name, last_stride=2)
+    )
     load_weights(backbone, name, path)
     expected = torchvisions_features(name, images())
     found = backbone.eval()(images())
@@ -153,12 +186,16 @@ def test_the_identity_in_torchvisions_mobilenetv2_normalizes_in_train_mode(tmp_p
     expansion = build_backbone("mobilenetv2_x1_0", weights=path)[1][0][0]
     x = F.relu6(3 * images(128, 8, 8)).view(4, 96, 8, 8)[:, :32]  # as it comes out of the stem
     torch.testing.assert_close(expansion.eval()(x.clone()), x)
-    normalized = F.batch_norm(x, None, None, training=True).clamp(0, 6)  # weight sqrt(1 + eps), bias 0
+    normalized = F.batch_norm(x, None, None, training=True).clamp(
+        0, 6
+    )  # weight sqrt(1 + eps), bias 0
     torch.testing.assert_close(expansion.train()(x.clone()), normalized, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_x1_0"])
-def test_at_rho_1_a_pretrained_network_is_the_bn_network_in_both_modes_and_in_its_gradients(name, tmp_path):
+def test_at_rho_1_a_pretrained_network_is_the_bn_network_in_both_modes_and_in_its_gradients(
+    name, tmp_path
+):
     path = save(torchvisions(name).state_dict(), tmp_path / "weights.pth")
     bn, bin_ = (build_backbone(name, norm, path).double() for norm in ("bn", "bin"))
     x = images(2).double()
@@ -166,7 +203,9 @@ def test_at_rho_1_a_pretrained_network_is_the_bn_network_in_both_modes_and_in_it
         expected, found = bn.train(mode)(x), bin_.train(mode)(x)
         torch.testing.assert_close(found, expected)
     for maps in (expected, found):
-        (maps * torch.linspace(-1, 1, maps.shape[1], dtype=maps.dtype).view(-1, 1, 1)).sum().backward()
+        (
+            maps * torch.linspace(-1, 1, maps.shape[1], dtype=maps.dtype).view(-1, 1, 1)
+        ).sum().backward()
     gradients = dict(bin_.named_parameters())
     for key, parameter in bn.named_parameters():
         torch.testing.assert_close(gradients[key].grad, parameter.grad, rtol=1e-6, atol=1e-8)
@@ -202,23 +241,32 @@ class Hub:
 def test_imagenet_means_torchvisions_first_weights(name, monkeypatch):
     hub = Hub(monkeypatch, torchvisions(name).state_dict())
     backbone = build_backbone(name, weights="imagenet")
-    assert hub.urls == [torchvision.models.get_model_weights(TORCHVISION[name])["IMAGENET1K_V1"].url]
-    stem = torchvisions(name).state_dict()["features.0.0.weight" if "mobile" in name else "conv1.weight"]
+    assert hub.urls == [
+        torchvision.models.get_model_weights(TORCHVISION[name])["IMAGENET1K_V1"].url
+    ]
+    stem = torchvisions(name).state_dict()[
+        "features.0.0.weight" if "mobile" in name else "conv1.weight"
+    ]
     assert torch.equal(backbone[0][0].weight if "mobile" in name else backbone.conv1.weight, stem)
 
 
 def test_without_a_network_imagenet_says_which_file_to_give(monkeypatch):
     Hub(monkeypatch)
     with pytest.raises(
-        ConnectionError, match=r"resnet50-\w+\.pth could not be loaded .*no route.*: give that file's path"
+        ConnectionError,
+        match=r"resnet50-\w+\.pth could not be loaded .*no route.*: give that file's path",
     ) as error:
         build_backbone("resnet50", weights="imagenet")
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "instead"), [("mobilenetv2_x1_4", "the path"), ("streetnet", "''")])
+@pytest.mark.parametrize(
+    ("name", "instead"), [("mobilenetv2_x1_4", "the path"), ("streetnet", "''")]
+)
 def test_what_torchvision_has_no_weights_of_says_what_to_give(name, instead):
-    with pytest.raises(ValueError, match=f"no ImageNet weights of {name}: set weights .--weights. to {instead}"):
+    with pytest.raises(
+        ValueError, match=f"no ImageNet weights of {name}: set weights .--weights. to {instead}"
+    ):
         build_backbone(name, weights="imagenet")
 
 
@@ -230,8 +278,15 @@ def zoo_state(width: float) -> dict[str, Tensor]:
     state, draw = {}, generator()
 
     def conv_and_norm(conv, norm, outputs, inputs, size):
-        state[f"{conv}.weight"] = torch.randn(outputs, inputs, size, size, generator=draw) / (inputs * size**2) ** 0.5
-        for kind, low in ("weight", 0.5), ("bias", -0.5), ("running_mean", -0.5), ("running_var", 0.5):
+        state[f"{conv}.weight"] = (
+            torch.randn(outputs, inputs, size, size, generator=draw) / (inputs * size**2) ** 0.5
+        )
+        for kind, low in (
+            ("weight", 0.5),
+            ("bias", -0.5),
+            ("running_mean", -0.5),
+            ("running_var", 0.5),
+        ):
             state[f"{norm}.{kind}"] = torch.rand(outputs, generator=draw) + low
         state[f"{norm}.num_batches_tracked"] = torch.tensor(9)
 
@@ -245,7 +300,10 @@ def zoo_state(width: float) -> dict[str, Tensor]:
             conv_and_norm(f"{place}.conv3.0", f"{place}.conv3.1", outputs, inner, 1)
             inputs = outputs
     conv_and_norm("conv9.conv", "conv9.bn", last, inputs, 1)
-    return state | {"classifier.weight": torch.zeros(1000, last), "classifier.bias": torch.zeros(1000)}
+    return state | {
+        "classifier.weight": torch.zeros(1000, last),
+        "classifier.bias": torch.zeros(1000),
+    }
 
 
 def zoo_features(state: dict[str, Tensor], x: Tensor, last_stride: int) -> Tensor:
@@ -259,7 +317,10 @@ def zoo_features(state: dict[str, Tensor], x: Tensor, last_stride: int) -> Tenso
     x = F.relu6(conv(x, "conv1.conv", "conv1.bn", stride=2, padding=1))
     for stage, (_, c, n, s) in enumerate(BLOCKS, start=2):
         for block in range(n):
-            place, stride = f"conv{stage}.{block}", (last_stride if c == 160 else s) if block == 0 else 1
+            place, stride = (
+                f"conv{stage}.{block}",
+                (last_stride if c == 160 else s) if block == 0 else 1,
+            )
             y = F.relu6(conv(x, f"{place}.conv1.conv", f"{place}.conv1.bn"))
             depthwise = dict(stride=stride, padding=1, groups=y.shape[1])
             y = F.relu6(conv(y, f"{place}.dwconv2.conv", f"{place}.dwconv2.bn", **depthwise))
@@ -271,7 +332,9 @@ def zoo_features(state: dict[str, Tensor], x: Tensor, last_stride: int) -> Tenso
 @pytest.mark.parametrize(("name", "width"), [("mobilenetv2_x1_0", 1.0), ("mobilenetv2_x1_4", 1.4)])
 @pytest.mark.parametrize("last_stride", [1, 2])
 @torch.no_grad()
-def test_with_a_file_of_deep_person_reids_zoo_the_features_are_that_networks(name, width, last_stride, tmp_path):
+def test_with_a_file_of_deep_person_reids_zoo_the_features_are_that_networks(
+    name, width, last_stride, tmp_path
+):
     state = zoo_state(width)
     path = save(state, tmp_path / "zoo.pth")
     backbone = MobileNetV2(width, last_stride)
@@ -289,23 +352,49 @@ def test_with_a_file_of_deep_person_reids_zoo_the_features_are_that_networks(nam
 @pytest.mark.parametrize(
     ("name", "state", "complaint"),
     [
-        ("resnet34", lambda: torchvisions("resnet18").state_dict(), "layer1.2.conv1.weight is missing.* and 77 more"),
-        ("resnet18", lambda: torchvisions("resnet50").state_dict(), "layer1.0.conv3.weight is unexpected"),
-        ("resnet18", lambda: torchvisions("mobilenetv2_x1_0").state_dict(), "conv1.weight is missing"),
+        (
+            "resnet34",
+            lambda: torchvisions("resnet18").state_dict(),
+            "layer1.2.conv1.weight is missing.* and 77 more",
+        ),
+        (
+            "resnet18",
+            lambda: torchvisions("resnet50").state_dict(),
+            "layer1.0.conv3.weight is unexpected",
+        ),
+        (
+            "resnet18",
+            lambda: torchvisions("mobilenetv2_x1_0").state_dict(),
+            "conv1.weight is missing",
+        ),
         ("streetnet", lambda: torchvisions("resnet18").state_dict(), "0.0.weight is missing"),
-        ("mobilenetv2_x1_4", lambda: torchvisions("mobilenetv2_x1_0").state_dict(), r"\(32, 3, 3, 3\) instead of \(44"),
+        (
+            "mobilenetv2_x1_4",
+            lambda: torchvisions("mobilenetv2_x1_0").state_dict(),
+            r"\(32, 3, 3, 3\) instead of \(44",
+        ),
         (
             "mobilenetv2_x1_4",
             lambda: zoo_state(1.0),
             r"conv1.conv.weight has the shape \(32, 3, 3, 3\) instead of \(44",
         ),
-        ("mobilenetv2_x1_0", lambda: torchvisions("resnet18").state_dict(), "conv1.conv.weight is missing"),
-        ("resnet18", lambda: build_backbone("resnet18", "bin").state_dict(), "bn1.in_weight is unexpected"),
+        (
+            "mobilenetv2_x1_0",
+            lambda: torchvisions("resnet18").state_dict(),
+            "conv1.conv.weight is missing",
+        ),
+        (
+            "resnet18",
+            lambda: build_backbone("resnet18", "bin").state_dict(),
+            "bn1.in_weight is unexpected",
+        ),
     ],
 )
 def test_weights_of_another_network_are_refused_with_what_differs(name, state, complaint, tmp_path):
     path = save(state(), tmp_path / "other.pth")
-    with pytest.raises(ValueError, match=f"other.pth does not fit {name}: .*{complaint}") as refusal:
+    with pytest.raises(
+        ValueError, match=f"other.pth does not fit {name}: .*{complaint}"
+    ) as refusal:
         build_backbone(name, weights=path)
     assert str(refusal.value).count(";") <= 3 and "\n" not in str(refusal.value)
 
@@ -324,7 +413,9 @@ def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path):
     torch.save([torch.zeros(3)], tmp_path / "list.pth")
     torch.save({"conv1.weight": "text"}, tmp_path / "values.pth")
     for path in tmp_path.iterdir():
-        with pytest.raises(ValueError, match=f"{path.name} is damaged, holds pickled code or is no file of weights"):
+        with pytest.raises(
+            ValueError, match=f"{path.name} is damaged, holds pickled code or is no file of weights"
+        ):
             build_backbone("streetnet", weights=path)
     with pytest.raises(FileNotFoundError, match="none.pth"):
         build_backbone("streetnet", weights=tmp_path / "none.pth")
@@ -357,5 +448,9 @@ def test_a_shared_model_without_a_backbones_name_is_a_streetnet(tmp_path):
 
 def test_bin_keeps_about_as_much_for_backward_as_bn_in_a_whole_network():
     x = images(2, 128, 64)
-    bn, bin_ = (bench.kept_bytes(build_backbone("mobilenetv2_x1_0", norm), x) for norm in ("bn", "bin"))
-    assert bn <= bin_ < 1.02 * bn  # a few numbers for each image and channel more, whatever the size
+    bn, bin_ = (
+        bench.kept_bytes(build_backbone("mobilenetv2_x1_0", norm), x) for norm in ("bn", "bin")
+    )
+    assert (
+        bn <= bin_ < 1.02 * bn
+    )  # a few numbers for each image and channel more, whatever the size

@@ -6,9 +6,9 @@ import pytest
 import torch
 from conftest import make_people
 
-from metabin import images as module
-from metabin.batches import Batches, join
-from metabin.images import ImageSet, place
+from metabin.data import images as module
+from metabin.data.batches import Batches, join
+from metabin.data.images import ImageSet, place
 from metabin.train import Run, train
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="a second kind of memory")
@@ -36,8 +36,12 @@ def test_on_a_cpu_no_pixel_is_copied_wherever_it_lies(people, tmp_path, quick):
     assert run.placement == where == "0.0 GB of images on cpu"
 
 
-@pytest.mark.parametrize(("free", "fits"), [(10**9, True), (164_000, True), (163_000, False), (0, False)])
-def test_pixels_stay_with_the_host_when_they_would_leave_a_device_too_little_room(people, monkeypatch, free, fits):
+@pytest.mark.parametrize(
+    ("free", "fits"), [(10**9, True), (164_000, True), (163_000, False), (0, False)]
+)
+def test_pixels_stay_with_the_host_when_they_would_leave_a_device_too_little_room(
+    people, monkeypatch, free, fits
+):
     assert people.images.nbytes == 98_304 * 2  # so that 60 % of the free memory decides at 327,680
     monkeypatch.setattr(module, "_free_bytes", lambda device: 2 * free)
     placed, where = place(people, "meta")
@@ -51,12 +55,18 @@ def test_the_pixels_that_stay_with_the_host_are_picked_there_and_sent(people, qu
     batches = Batches(quick, people, seed=0)
     batches.images, batches.device = place(people, "meta")[0], torch.device("meta")
     picked = batches._pick(torch.tensor([5, 0, 5]))
-    assert picked.device.type == "meta" and picked.shape == (3, 3, 32, 16) and picked.dtype == torch.uint8
+    assert (
+        picked.device.type == "meta"
+        and picked.shape == (3, 3, 32, 16)
+        and picked.dtype == torch.uint8
+    )
 
 
 def test_a_mapped_set_gives_the_same_batches_to_the_bit(people, tmp_path, quick):
     config = replace(quick, colour_jitter=0.2, erasing=0.5)
-    assert all(map(torch.equal, drawn(people, config), drawn(mapped(people, tmp_path / "pixels"), config)))
+    assert all(
+        map(torch.equal, drawn(people, config), drawn(mapped(people, tmp_path / "pixels"), config))
+    )
 
 
 @GPU
@@ -69,7 +79,9 @@ def test_on_a_gpu_it_makes_no_difference_where_the_pixels_lie(people, quick, mon
 
 
 @GPU
-def test_a_set_that_stays_with_the_host_never_lets_it_wait_for_the_device(people, quick, monkeypatch):
+def test_a_set_that_stays_with_the_host_never_lets_it_wait_for_the_device(
+    people, quick, monkeypatch
+):
     monkeypatch.setattr(module, "_free_bytes", lambda device: 0)
     loop = train(Run(quick, people))
     next(loop)

@@ -7,9 +7,9 @@ import torch
 from conftest import make_people
 from torch import nn
 
-from metabin import bench, bench_training
 from metabin.config import demo
-from metabin.measuring import (
+from metabin.experiments import bench, bench_training
+from metabin.runs.measuring import (
     count_flops,
     kept_bytes,
     kept_for_backward,
@@ -24,7 +24,9 @@ from metabin.train import Run
 
 def test_functions_take_turns_and_the_first_round_is_left_out():
     calls = []
-    found = paired_seconds([lambda: calls.append("a"), lambda: calls.append("b")], torch.device("cpu"), rounds=3)
+    found = paired_seconds(
+        [lambda: calls.append("a"), lambda: calls.append("b")], torch.device("cpu"), rounds=3
+    )
     assert calls == ["a", "b", "b", "a", "a", "b", "b", "a"]
     assert [len(seconds) for seconds in found] == [3, 3]
 
@@ -37,7 +39,9 @@ def test_kept_bytes_are_those_that_the_derivatives_need():
     x = torch.randn(5, 7, requires_grad=True)
     assert kept_bytes(nn.Tanh(), x) == 5 * 7 * 4  # its output
     assert kept_bytes(nn.Linear(7, 3), x) == 5 * 7 * 4  # its input; the weight is the layer's own
-    assert kept_bytes(nn.Sequential(nn.Tanh(), nn.Linear(7, 3)), x) == 5 * 7 * 4  # one tensor serves both
+    assert (
+        kept_bytes(nn.Sequential(nn.Tanh(), nn.Linear(7, 3)), x) == 5 * 7 * 4
+    )  # one tensor serves both
 
 
 def test_what_is_freed_in_between_counts_as_well():
@@ -80,21 +84,47 @@ def test_the_phases_move_what_they_should_and_nothing_else(people, quick):
     assert not torch.equal(run.model.classifier.weight, before["classifier.weight"])
 
 
-def test_the_training_benchmark_says_and_writes_its_numbers_beside_those_of_others(tmp_path, monkeypatch, capsys):
+def test_the_training_benchmark_says_and_writes_its_numbers_beside_those_of_others(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(bench_training, "IDS", {"cuda": 40, "cpu": 40})
     monkeypatch.setattr(bench_training, "JPEGS", 6)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     path = tmp_path / "bench.json"
     path.write_text('{"layer": [1], "training": "old"}')
-    bench.main(["--training", "--backbone", "streetnet", "--size", "32", "16", "--rounds", "1", "--json", str(path)])
+    bench.main(
+        [
+            "--training",
+            "--backbone",
+            "streetnet",
+            "--size",
+            "32",
+            "16",
+            "--rounds",
+            "1",
+            "--json",
+            str(path),
+        ]
+    )
     found = json.loads(path.read_text())
     assert found["layer"] == [1] and found["training"]["provenance"]["cpus"]
     row = found["training"]["rows"][0]
-    assert (row["backbone"], row["size"], row["ids"], row["precision"]) == ("streetnet", [32, 16], 40, "fp32")
-    assert all(value > 0 for name, value in row.items() if name.endswith(("_ms", "_mib")) and name != "meta_test_ms")
+    assert (row["backbone"], row["size"], row["ids"], row["precision"]) == (
+        "streetnet",
+        [32, 16],
+        40,
+        "fp32",
+    )
+    assert all(
+        value > 0
+        for name, value in row.items()
+        if name.endswith(("_ms", "_mib")) and name != "meta_test_ms"
+    )
     assert row["iteration_over_base"] > 0 and row["meta_mib"] < row["base_mib"]
     norms = row["norms_gb"]
-    assert norms["base"] == pytest.approx(norms["meta"]) and norms["meta-train"] == pytest.approx(0.6 * norms["base"])
+    assert norms["base"] == pytest.approx(norms["meta"]) and norms["meta-train"] == pytest.approx(
+        0.6 * norms["base"]
+    )
     assert found["training"]["compiled"] == []
     said = capsys.readouterr().out
     assert "GFLOP in its convolutions" in said and "norm layers read and write" in said
@@ -115,17 +145,23 @@ def test_flops_are_those_of_products_and_of_convolutions_in_groups():
 
 
 def test_the_maps_that_norms_get_are_counted_in_bytes():
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.BatchNorm2d(4)).eval()
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.BatchNorm2d(4)
+    ).eval()
     assert map_bytes(model, torch.ones(2, 3, 6, 4)) == 4 * (2 * 4 * 6 * 4 + 2 * 4 * 3 * 2)
     assert not model[1]._forward_pre_hooks  # it leaves nothing behind
 
 
 def test_compiled_iterations_are_measured_beside_one_that_is_not(people, quick, monkeypatch):
     asked = []
-    monkeypatch.setattr(bench_training, "compile_extractor", lambda run, mode: asked.append((run.config.norm, mode)))
+    monkeypatch.setattr(
+        bench_training, "compile_extractor", lambda run, mode: asked.append((run.config.norm, mode))
+    )
     row = bench_training.compiled_cost(quick, people, torch.device("cpu"), 1, "default")
     assert asked == [("bin", "default"), ("bin", "default"), ("bn", "default")]
-    assert all(row[name] > 0 for name in ("iteration_over_eager", "iteration_over_base", "base_over_bn"))
+    assert all(
+        row[name] > 0 for name in ("iteration_over_eager", "iteration_over_base", "base_over_bn")
+    )
 
 
 def test_a_machines_limits_are_numbers_that_a_machine_can_have():

@@ -12,16 +12,23 @@ from pathlib import Path
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[all]'")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install -e '.[all]'"
+)
 
 from metabin.course import runner  # noqa: E402
 from metabin.course.deck import lesson_deck  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install the system's package `chromium`"),
+    pytest.mark.skipif(
+        CHROMIUM is None,
+        reason="no Chromium on this machine: install the system's package `chromium`",
+    ),
 ]
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync""".split()
@@ -29,10 +36,14 @@ LESSON = "02_bn_vs_in_failure_modes"  # run in JupyterLab
 SHORT = "00_start_here"  # made into a page and a deck
 SETTINGS = {  # what JupyterLab would ask a newcomer, answered
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "notebook-extension/tracker": {"windowingMode": "none"},  # all cells in the page, so that all can be asked
+    "notebook-extension/tracker": {
+        "windowingMode": "none"
+    },  # all cells in the page, so that all can be asked
 }
 MINUTE = 60_000  # milliseconds
-PATIENCE = 10 * MINUTE  # for one condition: a busy machine may be twenty times as slow as a free one
+PATIENCE = (
+    10 * MINUTE
+)  # for one condition: a busy machine may be twenty times as slow as a free one
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +67,23 @@ def lab(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = {"ip": "127.0.0.1", "port": port, "port_retries": 0, "root_dir": root, "allow_root": True}
+    options = {
+        "ip": "127.0.0.1",
+        "port": port,
+        "port_retries": 0,
+        "root_dir": root,
+        "allow_root": True,
+    }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--IdentityProvider.token="]
     command += [f"--ServerApp.{name}={value}" for name, value in options.items()]
-    own = {name: str(root / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
-    own |= {"JUPYTERLAB_SETTINGS_DIR": str(root / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces")}
+    own = {
+        name: str(root / name.lower())
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    }
+    own |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
+    }
     own |= {"IPYTHONDIR": str(root / "ipython"), "PYTHONPATH": str(ROOT)}
     with open(root / "log", "w") as log:
         server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
@@ -98,9 +121,7 @@ def until(page, true, what: str) -> None:
 
 # ---- JupyterLab ----------------------------------------------------------------------------------------------------
 
-PROMPTS = (
-    """[...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")].map(prompt => prompt.textContent)"""
-)
+PROMPTS = """[...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")].map(prompt => prompt.textContent)"""
 STARTED = f"{PROMPTS}.some(text => /\\[[*\\d]/.test(text))"  # a cell runs, or has run
 ALL_RAN = f"""cells => {{
     const prompts = {PROMPTS};
@@ -141,13 +162,18 @@ def listen(page) -> list[str]:
     complaints = []
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(failure(request)) if failure(request) else None)
+    page.on(
+        "requestfailed",
+        lambda request: complaints.append(failure(request)) if failure(request) else None,
+    )
     return complaints
 
 
 def failure(request) -> str | None:
     """Why a request failed; nothing where the page itself took it back, as JupyterLab does with questions that are outdated."""
-    return None if request.failure == "net::ERR_ABORTED" else f"{request.url[:200]}: {request.failure}"
+    return (
+        None if request.failure == "net::ERR_ABORTED" else f"{request.url[:200]}: {request.failure}"
+    )
 
 
 def menu(page, *names: str) -> None:
@@ -165,7 +191,9 @@ def lesson(browser, lab):
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(PATIENCE)
     complaints, answers = listen(page), []
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda _: answers.append(socket.url)))
+    page.on(
+        "websocket", lambda socket: socket.on("framereceived", lambda _: answers.append(socket.url))
+    )
     page.goto(f"{address}/lab/tree/notebooks/{LESSON}.ipynb")
     until(page, lambda: any("/channels" in url for url in answers), "the kernel answers")
     page.locator(".jp-Toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
@@ -176,7 +204,10 @@ def lesson(browser, lab):
             break
         except playwright.TimeoutError:
             pass
-    cells = [cell.cell_type for cell in runner.read_notebook(root / "notebooks" / f"{LESSON}.ipynb").cells]
+    cells = [
+        cell.cell_type
+        for cell in runner.read_notebook(root / "notebooks" / f"{LESSON}.ipynb").cells
+    ]
     page.wait_for_function(ALL_RAN, arg=cells.count("code"), timeout=3 * PATIENCE, polling=500)
     page.locator(".jp-Toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
     yield page, complaints
@@ -207,12 +238,16 @@ def test_every_slider_moves_by_keyboard_and_changes_the_picture(lesson):
             if number == 0:
                 slider.focus()
             else:
-                page.keyboard.press("Tab")  # from one slider to the next: its handle, then its number
+                page.keyboard.press(
+                    "Tab"
+                )  # from one slider to the next: its handle, then its number
                 page.keyboard.press("Tab")
             page.keyboard.press("ArrowRight")
             page.wait_for_function(OTHER_PICTURE, arg=[widget.element_handle(), before], polling=50)
             assert float(slider.get_attribute("aria-valuenow")) > value
-            assert slider.evaluate("handle => handle === document.activeElement"), "JupyterLab took the focus away"
+            assert slider.evaluate("handle => handle === document.activeElement"), (
+                "JupyterLab took the focus away"
+            )
     assert complaints == []
 
 
@@ -228,8 +263,17 @@ def test_a_lesson_can_be_read_in_both_themes(lesson, theme):
     page, complaints = lesson
     menu(page, "Settings", "Theme", theme)
     page.locator(f'body[data-jp-theme-name="{theme}"]').wait_for(state="attached")
-    for kind in (".jp-RenderedMarkdown p", ".jp-RenderedText pre", ".widget-label", ".widget-readout"):
-        until(page, lambda kind=kind: 4.5 <= page.locator(kind).evaluate_all(CONTRAST) <= 21, f"{kind} can be read")
+    for kind in (
+        ".jp-RenderedMarkdown p",
+        ".jp-RenderedText pre",
+        ".widget-label",
+        ".widget-readout",
+    ):
+        until(
+            page,
+            lambda kind=kind: 4.5 <= page.locator(kind).evaluate_all(CONTRAST) <= 21,
+            f"{kind} can be read",
+        )
     for image in page.locator(".jp-OutputArea-output figure img").all():
         assert image.evaluate(GROUND) == [255, 255, 255, 255], "a figure shines through"
     assert complaints == []
@@ -239,7 +283,9 @@ def test_in_a_narrow_window_no_figure_is_cut_off(lesson):
     page, _ = lesson
     page.set_viewport_size({"width": 620, "height": 900})
     try:
-        page.wait_for_function("() => document.querySelector('.jp-Notebook').clientWidth <= 620")  # it is laid out anew
+        page.wait_for_function(
+            "() => document.querySelector('.jp-Notebook').clientWidth <= 620"
+        )  # it is laid out anew
         page.wait_for_function(FIGURES_FIT)
     finally:
         page.set_viewport_size({"width": 1400, "height": 1000})
@@ -272,7 +318,10 @@ def offline(browser):
         page = context.new_page()
         complaints = listen(page)
         page.on(
-            "request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else complaints.append(r.url)
+            "request",
+            lambda r: (
+                None if r.url.startswith(("file:", "data:", "blob:")) else complaints.append(r.url)
+            ),
         )
         page.goto(path.as_uri())
         return page, complaints
@@ -285,7 +334,9 @@ def assert_every_picture_is_drawn(page) -> None:
     images = page.locator("img").all()
     assert images
     for image in images:
-        assert image.evaluate("i => i.decode().then(() => i.naturalWidth)") > 50, image.get_attribute("alt")
+        assert image.evaluate("i => i.decode().then(() => i.naturalWidth)") > 50, (
+            image.get_attribute("alt")
+        )
         assert image.get_attribute("alt")
 
 
@@ -309,7 +360,9 @@ def test_a_page_printed_in_grey_keeps_pictures_and_text(made, offline, tmp_path)
     page, _ = offline(made / "html" / f"{SHORT}.html")
     page.emulate_media(media="print")
     assert_every_picture_is_drawn(page)
-    assert 4.5 <= page.locator("main p, main pre").evaluate_all(CONTRAST) <= 21  # of luminance: what grey keeps
+    assert (
+        4.5 <= page.locator("main p, main pre").evaluate_all(CONTRAST) <= 21
+    )  # of luminance: what grey keeps
     page.pdf(path=tmp_path / "page.pdf", format="A4")
     assert (tmp_path / "page.pdf").read_bytes().count(b"/Subtype /Image") >= page.locator(
         "img[src^='data:image/png']"
@@ -325,6 +378,7 @@ def test_a_deck_opens_offline_and_goes_on_by_key(made, offline):
     title = page.locator("section.present").last.text_content()
     page.keyboard.press("Space")
     page.wait_for_function(
-        "before => [...document.querySelectorAll('section.present')].at(-1).textContent !== before", arg=title
+        "before => [...document.querySelectorAll('section.present')].at(-1).textContent !== before",
+        arg=title,
     )
     assert complaints == []

@@ -6,7 +6,13 @@ from itertools import product
 import pytest
 import torch
 
-from metabin.certainty import LOSS_ABLATION, half_width, half_width_of_mean, simulate_differences, simulate_splits
+from metabin.evaluate.certainty import (
+    LOSS_ABLATION,
+    half_width,
+    half_width_of_mean,
+    simulate_differences,
+    simulate_splits,
+)
 
 
 def seeded():
@@ -24,7 +30,10 @@ def test_the_mean_of_equal_sets_is_surer_by_the_root_of_their_number():
 
 
 def test_the_interval_holds_what_it_promises():
-    draws = torch.binomial(torch.full((20_000,), 500.0), torch.full((20_000,), 0.6), generator=seeded()) / 500
+    draws = (
+        torch.binomial(torch.full((20_000,), 500.0), torch.full((20_000,), 0.6), generator=seeded())
+        / 500
+    )
     inside = ((draws - 0.6).abs() <= half_width(0.6, 500)).double().mean().item()
     assert inside == pytest.approx(0.95, abs=0.01)
 
@@ -32,7 +41,9 @@ def test_the_interval_holds_what_it_promises():
 def test_one_split_spreads_as_its_queries_and_ten_as_the_whole_crowd():
     one, ten = simulate_splits(0.6, people=120, tested=60, splits=10, num=2000, generator=seeded())
     everybody = math.sqrt(0.24 / 120)
-    assert one.mean().item() == pytest.approx(0.6, abs=0.01) and ten.mean().item() == pytest.approx(0.6, abs=0.01)
+    assert one.mean().item() == pytest.approx(0.6, abs=0.01) and ten.mean().item() == pytest.approx(
+        0.6, abs=0.01
+    )
     assert one.std().item() == pytest.approx(math.sqrt(0.24 / 60), rel=0.06)
     # a split of half the crowd adds as much variance as the crowd itself has: a tenth of that is left in the mean
     assert ten.std().item() == pytest.approx(everybody * math.sqrt(1.1), rel=0.06)
@@ -45,7 +56,9 @@ def test_a_split_of_everybody_is_the_crowd():
 
 def test_differences_have_the_mean_and_spread_of_paired_answers():
     draws = simulate_differences(0.05, 0.2, (100, 25), 20_000, seeded())
-    variance = (0.2 - 0.05**2) / 4 * (1 / 100 + 1 / 25)  # of (wins − losses) / n, and the mean of two sets
+    variance = (
+        (0.2 - 0.05**2) / 4 * (1 / 100 + 1 / 25)
+    )  # of (wins − losses) / n, and the mean of two sets
     assert draws.mean().item() == pytest.approx(0.05, abs=0.002)
     assert draws.var().item() == pytest.approx(variance, rel=0.05)
 

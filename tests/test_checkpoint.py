@@ -13,9 +13,11 @@ from conftest import make_people
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-import metabin.checkpoint
-from metabin.augment import normalize
-from metabin.checkpoint import (
+import metabin.runs.checkpoints
+from metabin.config import METHODS
+from metabin.data.augment import normalize
+from metabin.networks.model import build_model
+from metabin.runs.checkpoints import (
     Damaged,
     checkpoints,
     load_model,
@@ -25,8 +27,6 @@ from metabin.checkpoint import (
     save_newest,
     save_run,
 )
-from metabin.config import METHODS
-from metabin.model import build_model
 from metabin.train import Run, train
 
 MODES = {
@@ -55,7 +55,11 @@ def state_of(run: Run) -> dict:
 
 def assert_equal(one: dict, other: dict):
     assert one.keys() == other.keys()
-    assert [k for k, v in one.items() if not (torch.equal(v, other[k]) if torch.is_tensor(v) else v == other[k])] == []
+    assert [
+        k
+        for k, v in one.items()
+        if not (torch.equal(v, other[k]) if torch.is_tensor(v) else v == other[k])
+    ] == []
 
 
 def go_on(run: Run, n: int):
@@ -124,7 +128,9 @@ def damaged_files(run: Run, folder: Path) -> dict[str, Path]:
         "a bit of the weights": len(whole) // 2,
         "a bit of the contents": whole.index(b"PK\1\2"),
     }.items():
-        (folder / f"{name}.pt").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        (folder / f"{name}.pt").write_bytes(
+            whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        )
     torch.save({"weights": torch.zeros(3)}, folder / "another dict.pt")
     torch.save(torch.zeros(3), folder / "a tensor.pt")
     state = torch.load(folder / "whole.pt", weights_only=True)
@@ -138,13 +144,19 @@ FOREIGN = ("another dict", "a tensor", "pickled code", "half a run")
 
 
 @pytest.mark.parametrize("kind", DAMAGED + FOREIGN)
-def test_a_file_that_is_no_checkpoint_is_refused_by_name_and_changes_nothing(quick_run, tmp_path, kind):
+def test_a_file_that_is_no_checkpoint_is_refused_by_name_and_changes_nothing(
+    quick_run, tmp_path, kind
+):
     path = damaged_files(quick_run, tmp_path)[kind]
     before = state_of(quick_run)
     with pytest.raises(ValueError, match="checkpoint") as refusal:
         load_run(path, quick_run)
-    assert str(path) in str(refusal.value) and isinstance(refusal.value, Damaged) == (kind in DAMAGED)
-    assert len(str(refusal.value)) < 300 and "weights_only" not in str(refusal.value)  # no advice to run the code
+    assert str(path) in str(refusal.value) and isinstance(refusal.value, Damaged) == (
+        kind in DAMAGED
+    )
+    assert len(str(refusal.value)) < 300 and "weights_only" not in str(
+        refusal.value
+    )  # no advice to run the code
     assert not (tmp_path / "sprung").exists()
     assert_equal(state_of(quick_run), before)
 
@@ -161,7 +173,9 @@ def files(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("stage", ["open", "fsync", "replace"])
-def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(quick_run, tmp_path, monkeypatch, stage):
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(
+    quick_run, tmp_path, monkeypatch, stage
+):
     save_run(tmp_path / "run.pt", quick_run)
     save_model(tmp_path / "model.safetensors", quick_run.model, "bin")
     before = files(tmp_path)
@@ -174,9 +188,9 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(quick_run, tmp
         full()
 
     if stage == "open":
-        monkeypatch.setattr(metabin.checkpoint, "open", half_written, raising=False)
+        monkeypatch.setattr(metabin.runs.checkpoints, "open", half_written, raising=False)
     else:
-        monkeypatch.setattr(metabin.checkpoint.os, stage, full)
+        monkeypatch.setattr(metabin.runs.checkpoints.os, stage, full)
     with pytest.raises(OSError, match="no space"):
         save_run(tmp_path / "run.pt", quick_run)
     with pytest.raises(OSError, match="no space"):
@@ -185,9 +199,13 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(quick_run, tmp
     assert files(tmp_path) == before
 
 
-def test_a_file_and_its_name_reach_the_disk_before_the_file_is_used(quick_run, tmp_path, monkeypatch):
+def test_a_file_and_its_name_reach_the_disk_before_the_file_is_used(
+    quick_run, tmp_path, monkeypatch
+):
     done, fsync, replace_ = [], os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: done.append(stat.S_ISDIR(os.fstat(fd).st_mode)) or fsync(fd))
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: done.append(stat.S_ISDIR(os.fstat(fd).st_mode)) or fsync(fd)
+    )
     monkeypatch.setattr(os, "replace", lambda *a: done.append("renamed") or replace_(*a))
     save_run(tmp_path / "run.pt", quick_run)
     assert done == [False, "renamed", True]  # the file, its new name, the folder
@@ -196,7 +214,9 @@ def test_a_file_and_its_name_reach_the_disk_before_the_file_is_used(quick_run, t
 # --- a folder of checkpoints ---------------------------------------------------------------------------------------
 
 
-def test_the_last_two_checkpoints_are_kept_by_their_step_and_the_newest_is_loaded(people, quick, tmp_path):
+def test_the_last_two_checkpoints_are_kept_by_their_step_and_the_newest_is_loaded(
+    people, quick, tmp_path
+):
     run, empty = Run(quick, people, "cpu"), Run(quick, people, "cpu")
     assert load_newest(tmp_path, empty) is None
     (tmp_path / "step_best.pt").touch()  # somebody's own
@@ -211,10 +231,16 @@ def test_the_last_two_checkpoints_are_kept_by_their_step_and_the_newest_is_loade
 def test_steps_beyond_a_million_are_in_order(tmp_path):
     for n in (999_999, 1_000_000, 20):
         (tmp_path / f"step_{n:06d}.pt").touch()
-    assert [path.stem for path in checkpoints(tmp_path)] == ["step_1000000", "step_999999", "step_000020"]
+    assert [path.stem for path in checkpoints(tmp_path)] == [
+        "step_1000000",
+        "step_999999",
+        "step_000020",
+    ]
 
 
-def test_a_damaged_newest_is_passed_over_in_one_line_and_removed_by_the_next_save(people, quick, tmp_path):
+def test_a_damaged_newest_is_passed_over_in_one_line_and_removed_by_the_next_save(
+    people, quick, tmp_path
+):
     run, said = Run(quick, people, "cpu"), []
     for _ in itertools.islice(train(run), 4):
         save_newest(tmp_path, run)
@@ -223,7 +249,9 @@ def test_a_damaged_newest_is_passed_over_in_one_line_and_removed_by_the_next_sav
     resumed = Run(quick, people, "cpu")
     assert load_newest(tmp_path, resumed, said.append)[0] == before and resumed.iteration == 3
     assert len(said) == 1 and str(newest) in said[0]
-    resumed.iteration = 3  # saved again under the same name: the damaged one must not count as one of the two
+    resumed.iteration = (
+        3  # saved again under the same name: the damaged one must not count as one of the two
+    )
     save_newest(tmp_path, resumed)
     assert checkpoints(tmp_path) == [before]
     before.write_bytes(b"")
@@ -244,7 +272,9 @@ def test_a_checkpoint_that_holds_pickled_code_is_refused_and_never_passed_over(q
 
 
 @pytest.mark.parametrize("norm", ["bn", "in", "half", "bin"])
-def test_a_shared_model_embeds_as_the_trained_one_within_half_precision(people, quick, tmp_path, norm):
+def test_a_shared_model_embeds_as_the_trained_one_within_half_precision(
+    people, quick, tmp_path, norm
+):
     run = Run(replace(quick, norm=norm, algorithm="joint"), people, "cpu")
     go_on(run, 2)
     model, images = run.model.eval(), normalize(people.images[:16])
@@ -279,12 +309,17 @@ def test_loading_weights_is_silent_and_leaves_the_global_random_state_alone(quic
 def test_weights_that_save_model_did_not_write_are_refused_by_name(quick_run, tmp_path):
     save_model(tmp_path / "whole.safetensors", quick_run.model, "bin")
     whole = (tmp_path / "whole.safetensors").read_bytes()
-    files = {name: tmp_path / f"{name}.safetensors" for name in ("cut", "empty", "text", "foreign", "norm", "keys")}
+    files = {
+        name: tmp_path / f"{name}.safetensors"
+        for name in ("cut", "empty", "text", "foreign", "norm", "keys")
+    }
     files["cut"].write_bytes(whole[:-100])
     files["empty"].write_bytes(b"")
     files["text"].write_text("not safetensors")
     save_file({"weight": torch.zeros(3)}, files["foreign"])
-    save_file({"weight": torch.zeros(3)}, files["norm"], metadata={"metabin": '{"norm": "unheard of"}'})
+    save_file(
+        {"weight": torch.zeros(3)}, files["norm"], metadata={"metabin": '{"norm": "unheard of"}'}
+    )
     save_file({"weight": torch.zeros(3)}, files["keys"], metadata={"metabin": '{"norm": "bin"}'})
     for path in files.values():
         with pytest.raises(ValueError, match="save_model") as refusal:

@@ -1,4 +1,4 @@
-"""`python -m metabin.train`: flags, pictures, what a run writes, and how it stops and goes on."""
+"""`python -m metabin train`: flags, pictures, what a run writes, and how it stops and goes on."""
 
 import errno
 import json
@@ -16,18 +16,18 @@ import fake_datasets
 import pytest
 import torch
 
-import metabin.checkpoint
-import metabin.command
-import metabin.protocol_command
-from metabin.augment import normalize
-from metabin.checkpoint import checkpoints, load_model
-from metabin.command import main, open_images
+import metabin.runs.checkpoints
+import metabin.runs.test_command
+import metabin.runs.train_command
 from metabin.config import METHODS, PROFILES, Config, demo
+from metabin.data.augment import normalize
 from metabin.datasets import SETS, write_market1501
-from metabin.flags import configure, parser
 from metabin.norm import balancing_parameters
 from metabin.presets import preset
-from metabin.progress import Progress
+from metabin.runs.checkpoints import checkpoints, load_model
+from metabin.runs.flags import configure, parser
+from metabin.runs.progress import Progress
+from metabin.runs.train_command import main, open_images
 from metabin.train import Run, train
 
 SMALL = "--size 32 16 --ids-per-domain 2 --images-per-id 2 --crop-pad 1 --iterations 8 --log-every 3".split()
@@ -59,7 +59,7 @@ def meddle(monkeypatch):
             for step in train(run):
                 yield (act(step) or step) if step.iteration == iteration else step
 
-        monkeypatch.setattr(metabin.command, "train", meddled)
+        monkeypatch.setattr(metabin.runs.train_command, "train", meddled)
 
     return meddle
 
@@ -82,13 +82,22 @@ def assert_as_if_never_stopped(command: list[str]):
     straight = Path("straight")
     main([str(straight) if word == "run" else word for word in command])
     for path in checkpoints(straight):
-        one, other = (torch.load(folder / path.name, weights_only=True) for folder in (straight, Path("run")))
-        assert one["run"].keys() == other["run"].keys() and one["run"]["config"] == other["run"]["config"]
+        one, other = (
+            torch.load(folder / path.name, weights_only=True) for folder in (straight, Path("run"))
+        )
+        assert (
+            one["run"].keys() == other["run"].keys()
+            and one["run"]["config"] == other["run"]["config"]
+        )
         for part in ("model", "base_batches", "meta_batches"):
-            a, b = (s["run"][part].values() if part == "model" else s["run"][part] for s in (one, other))
+            a, b = (
+                s["run"][part].values() if part == "model" else s["run"][part] for s in (one, other)
+            )
             assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
     assert metrics(straight) == metrics(Path("run"))
-    assert sorted(p.name for p in straight.iterdir()) == sorted(p.name for p in Path("run").iterdir())
+    assert sorted(p.name for p in straight.iterdir()) == sorted(
+        p.name for p in Path("run").iterdir()
+    )
 
 
 # --- flags ---------------------------------------------------------------------------------------------------------
@@ -103,7 +112,11 @@ def test_every_field_of_the_configuration_is_a_flag_with_the_comment_beside_it(m
     text = " ".join(parser().format_help().split())
     for f in fields(Config):
         assert re.search(rf" --{f.name.replace('_', '-')}[ ,]", text), f.name
-    for comment in ("alpha, at the schedule's top", "P x K = 16 samples for each domain", "beta's range, Eq. 9"):
+    for comment in (
+        "alpha, at the schedule's top",
+        "P x K = 16 samples for each domain",
+        "beta's range, Eq. 9",
+    ):
         assert comment in text
 
 
@@ -111,8 +124,23 @@ def test_every_field_can_be_given():
     other = replace(
         Config(),
         **{f.name: f.default / 2 for f in fields(Config) if type(f.default) is float and f.default},
-        **dict(size=(64, 48), milestones=(), decay_norms=True, order=2, norm="ibn", algorithm="joint", seed=7),
-        **dict(backbone="resnet18", weights="", base="id", precision="fp16", centroid="normalized", iterations=3),
+        **dict(
+            size=(64, 48),
+            milestones=(),
+            decay_norms=True,
+            order=2,
+            norm="ibn",
+            algorithm="joint",
+            seed=7,
+        ),
+        **dict(
+            backbone="resnet18",
+            weights="",
+            base="id",
+            precision="fp16",
+            centroid="normalized",
+            iterations=3,
+        ),
     )
     words = []
     for f in fields(Config):
@@ -133,8 +161,16 @@ def test_a_preset_and_a_setting_leave_what_the_profile_makes_smaller():
     assert flags("--profile", "paper", "--preset", "released") == preset("released")
     small, single = demo(), preset("released", "single_source")
     config = flags("--preset", "released", "--setting", "single_source")
-    assert (config.backbone, config.iterations, config.size) == (small.backbone, small.iterations, small.size)
-    assert (config.mining, config.meta_train, config.outer_lr) == (single.mining, single.meta_train, single.outer_lr)
+    assert (config.backbone, config.iterations, config.size) == (
+        small.backbone,
+        small.iterations,
+        small.size,
+    )
+    assert (config.mining, config.meta_train, config.outer_lr) == (
+        single.mining,
+        single.meta_train,
+        single.outer_lr,
+    )
 
 
 def test_a_method_comes_after_the_setting_and_a_field_after_the_method():
@@ -171,20 +207,31 @@ def test_what_no_configuration_has_is_refused_in_one_line_that_names_it(command,
 def test_folders_are_domains_and_their_cameras_are_in_another_setting(roots, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     images = open_images(parser().parse_args(["--data-root", *roots]), (32, 16))
-    assert (images.num_domains, images.num_ids, len(images)) == (2, 8, 32) and images.names[1] == "street 1"
+    assert (images.num_domains, images.num_ids, len(images)) == (2, 8, 32) and images.names[
+        1
+    ] == "street 1"
     alone = parser().parse_args(["--data-root", roots[0], "--setting", "single_source"])
     assert open_images(alone, (32, 16)).names == ("street 0 camera 0", "street 0 camera 1")
 
 
 @pytest.mark.parametrize(
-    ("setting", "domains", "cameras"), [("multi_source", [0, 1, 2, 3, 4], 2), ("supervised", [0], 8)]
+    ("setting", "domains", "cameras"),
+    [("multi_source", [0, 1, 2, 3, 4], 2), ("supervised", [0], 8)],
 )
 def test_without_folders_there_are_streets(people, monkeypatch, setting, domains, cameras):
     asked = []
-    monkeypatch.setattr(metabin.command, "make_streets", lambda *a, **k: asked.append(a) or people)
+    monkeypatch.setattr(
+        metabin.runs.train_command, "make_streets", lambda *a, **k: asked.append(a) or people
+    )
     open_images(parser().parse_args(["--setting", setting]), (32, 16))
     ((world, streets, num_ids, num_cameras),) = asked
-    assert (world.height, world.width, list(streets), num_ids, num_cameras) == (32, 16, domains, 120, cameras)
+    assert (world.height, world.width, list(streets), num_ids, num_cameras) == (
+        32,
+        16,
+        domains,
+        120,
+        cameras,
+    )
 
 
 def test_a_protocol_gives_its_sources_and_says_which_are_missing(tmp_path, capsys, monkeypatch):
@@ -209,14 +256,20 @@ def test_cameras_that_a_protocol_made_domains_of_stay_as_they_are(tmp_path, monk
 
 def test_a_protocol_brings_its_setting_and_duke_its_outer_step(capsys):
     market = flags("--protocol", "market_duke", "--preset", "released")
-    assert market == flags("--setting", "single_source", "--preset", "released") != flags("--preset", "released")
+    assert (
+        market
+        == flags("--setting", "single_source", "--preset", "released")
+        != flags("--preset", "released")
+    )
     assert flags("--protocol", "supervised") == flags("--setting", "supervised") != flags()
     assert flags("--protocol", "no_duke") == flags("--protocol", "leave_one_out") == flags()
     words = "--protocol market_duke --target market1501".split()
     assert flags(*words) == replace(flags("--protocol", "market_duke"), outer_lr=0.5)
     assert flags(*words, "--outer-lr", "0.3").outer_lr == 0.3
     for protocol, setting in (("market_duke", "multi_source"), ("no_duke", "single_source")):
-        code, line = exit_of(["--data-root", ".", "--protocol", protocol, "--setting", setting], capsys)
+        code, line = exit_of(
+            ["--data-root", ".", "--protocol", protocol, "--setting", setting], capsys
+        )
         assert code == 2 and f"not {setting}: leave --setting out" in line
 
 
@@ -248,9 +301,13 @@ def test_a_protocols_run_ends_with_the_command_that_tests_it(tmp_path, capsys, m
     main(["--data-root", "my sets", "--protocol", "no_duke", "--run-dir", "run", *images])
     line = capsys.readouterr().out.splitlines()[-1]
     words = shlex.split(line.removeprefix("to test them: "))
-    assert words[:3] == ["python", "-m", "metabin.protocols"]
-    given = metabin.protocol_command.parser().parse_args(words[3:])
-    assert (given.data_root, given.protocol, given.json) == (Path("my sets"), "no_duke", Path("run/result.json"))
+    assert words[:3] == ["python", "-m", "metabin.evaluate.protocols"]
+    given = metabin.runs.test_command.parser().parse_args(words[3:])
+    assert (given.data_root, given.protocol, given.json) == (
+        Path("my sets"),
+        "no_duke",
+        Path("run/result.json"),
+    )
     notes = load_model(given.weights)[1]
     assert json.loads(notes["domains"]) == ["cuhk02", "cuhk03", "cuhksysu"]
 
@@ -259,7 +316,7 @@ def test_a_missing_package_is_said_in_one_line(command, capsys, monkeypatch):
     def without(*_):
         raise ImportError("reading cuhk-03.mat needs h5py")
 
-    monkeypatch.setattr(metabin.command, "open_images", without)
+    monkeypatch.setattr(metabin.runs.train_command, "open_images", without)
     code, line = exit_of(command, capsys)
     assert code == 2 and "needs h5py" in line
 
@@ -272,7 +329,9 @@ def test_sets_that_are_read_on_request_can_be_requested():
 # --- what a run writes ---------------------------------------------------------------------------------------------
 
 
-def test_the_command_line_trains_on_folders_and_leaves_weights_for_retrieval(command, people, capsys):
+def test_the_command_line_trains_on_folders_and_leaves_weights_for_retrieval(
+    command, people, capsys
+):
     main([*command, "--milestones", "0.25", "0.5", "--method", "half"])
     assert capsys.readouterr().out == f"weights for retrieval: {Path('run', 'model.safetensors')}\n"
     model, notes = load_model("run/model.safetensors")
@@ -289,15 +348,25 @@ def test_a_line_of_metrics_is_the_mean_since_the_line_before(command, capsys):
     steps, rho = [], []
     for step in train(run):
         steps.append(step)
-        rho.append(torch.cat([r.detach().flatten() for r in balancing_parameters(run.model).values()]).mean().item())
+        rho.append(
+            torch.cat([r.detach().flatten() for r in balancing_parameters(run.model).values()])
+            .mean()
+            .item()
+        )
     lines = metrics(Path("run"))
     assert [line["step"] for line in lines] == [3, 6, 8]
     for line, window in zip(lines, (steps[:3], steps[3:6], steps[6:]), strict=True):
         assert (line["lr"], line["inner_lr"]) == (window[-1].lr, window[-1].inner_lr)
-        assert line["losses"] == {n: fmean(s.losses[n].item() for s in window) for n in window[0].losses}
+        assert line["losses"] == {
+            n: fmean(s.losses[n].item() for s in window) for n in window[0].losses
+        }
         assert line["rho"] == rho[line["step"] - 1]
     said = capsys.readouterr().err
-    assert re.search(r"^step 3/8  [\d.]+ it/s  \d\d:\d\d left  rho 0\.9\d+  base/id [\d.]+ .*$", said, re.MULTILINE)
+    assert re.search(
+        r"^step 3/8  [\d.]+ it/s  \d\d:\d\d left  rho 0\.9\d+  base/id [\d.]+ .*$",
+        said,
+        re.MULTILINE,
+    )
 
 
 def test_a_network_without_rho_tells_none(command):
@@ -313,10 +382,17 @@ def test_the_weights_that_are_kept_are_those_of_keep_at(command, people):
     run = Run(configure(given), open_images(given, (32, 16)), "cpu")
     for step in train(run):
         if step.iteration == 4:
-            expected = {n: t.half().float() if t.dim() > 1 else t.clone() for n, t in run.model.state_dict().items()}
+            expected = {
+                n: t.half().float() if t.dim() > 1 else t.clone()
+                for n, t in run.model.state_dict().items()
+            }
     for name, tensor in kept.state_dict().items():
-        assert name == "classifier.weight" or torch.equal(tensor, expected[name].to(tensor.dtype)), name
-    assert not torch.equal(kept.state_dict()["neck.running_mean"], run.model.state_dict()["neck.running_mean"])
+        assert name == "classifier.weight" or torch.equal(
+            tensor, expected[name].to(tensor.dtype)
+        ), name
+    assert not torch.equal(
+        kept.state_dict()["neck.running_mean"], run.model.state_dict()["neck.running_mean"]
+    )
 
 
 def test_the_first_checkpoint_comes_early_and_the_others_by_the_clock(command, monkeypatch, meddle):
@@ -328,11 +404,13 @@ def test_the_first_checkpoint_comes_early_and_the_others_by_the_clock(command, m
             now[0] += 4
             yield step
 
-    monkeypatch.setattr(metabin.command, "train", slow)
-    monkeypatch.setattr(metabin.command.time, "monotonic", lambda: now[0])
-    keep = metabin.command.save_newest
+    monkeypatch.setattr(metabin.runs.train_command, "train", slow)
+    monkeypatch.setattr(metabin.runs.train_command.time, "monotonic", lambda: now[0])
+    keep = metabin.runs.train_command.save_newest
     monkeypatch.setattr(
-        metabin.command, "save_newest", lambda f, run, m: saved.append(run.iteration) or keep(f, run, m)
+        metabin.runs.train_command,
+        "save_newest",
+        lambda f, run, m: saved.append(run.iteration) or keep(f, run, m),
     )
     main([*command, "--save-every", "9", "--iterations", "12"])
     assert saved == [3, 6, 9, 12]
@@ -345,7 +423,9 @@ def test_the_first_checkpoint_comes_early_and_the_others_by_the_clock(command, m
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_the_step_and_the_same_command_goes_on_to_the_bit(command, capsys, meddle, number, code):
+def test_a_signal_saves_the_step_and_the_same_command_goes_on_to_the_bit(
+    command, capsys, meddle, number, code
+):
     slowly = [*command, "--save-every", "1000"]
     meddle(5, lambda step: signal.raise_signal(number))
     handlers = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
@@ -366,7 +446,7 @@ def test_ctrl_c_before_the_training_says_so(command, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(metabin.command, "open_images", interrupted)
+    monkeypatch.setattr(metabin.runs.train_command, "open_images", interrupted)
     assert exit_of(command, capsys) == (130, "stopped before the training began")
 
 
@@ -439,9 +519,11 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(command, capsy
 
 def test_a_checkpoint_of_another_version_is_gone_on_from_with_a_word(command, capsys, monkeypatch):
     main(command)
-    monkeypatch.setattr(metabin.command, "versions", lambda: {"torch": "99"})
+    monkeypatch.setattr(metabin.runs.train_command, "versions", lambda: {"torch": "99"})
     main(command)
-    assert re.search(r"resumed from step 8 \(saved with .*'torch'.*: not to the bit\)", capsys.readouterr().err)
+    assert re.search(
+        r"resumed from step 8 \(saved with .*'torch'.*: not to the bit\)", capsys.readouterr().err
+    )
 
 
 def test_damaged_checkpoints_only_are_no_reason_to_begin_anew(command, capsys):
@@ -458,9 +540,13 @@ def test_damaged_checkpoints_only_are_no_reason_to_begin_anew(command, capsys):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(command, capsys, meddle, value):
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
+    command, capsys, meddle, value
+):
     slowly = [*command, "--log-every", "8"]
-    meddle(5, lambda step: replace(step, losses=step.losses | {"base/triplet": torch.tensor(value)}))
+    meddle(
+        5, lambda step: replace(step, losses=step.losses | {"base/triplet": torch.tensor(value)})
+    )
     code, line = exit_of(slowly, capsys)
     assert code == 1 and "step 5" in line and f"base/triplet {value}" in line and "base/id" in line
     assert line.endswith("the last good checkpoint is run/step_000004.pt")
@@ -471,7 +557,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 
 def test_losses_are_looked_at_only_every_few_steps_and_all_of_them(command, capsys, meddle):
     slowly = [*command, "--save-every", "1000", "--log-every", "4"]
-    meddle(2, lambda step: replace(step, losses=step.losses | {"base/id": torch.tensor(float("nan"))}))
+    meddle(
+        2, lambda step: replace(step, losses=step.losses | {"base/id": torch.tensor(float("nan"))})
+    )
     code, line = exit_of(slowly, capsys)
     assert code == 1 and "at step 2, found at step 4" in line and "no checkpoint yet" in line
 
@@ -480,12 +568,18 @@ def test_weights_that_are_not_finite_overwrite_no_checkpoint(command, capsys, mo
     def poisoned(run):
         for step in train(run):
             if step.iteration == 3:
-                run.model.neck.weight.data[0] = float("nan")  # the losses of this step were still finite
+                run.model.neck.weight.data[0] = float(
+                    "nan"
+                )  # the losses of this step were still finite
             yield step
 
-    monkeypatch.setattr(metabin.command, "train", poisoned)
+    monkeypatch.setattr(metabin.runs.train_command, "train", poisoned)
     code, line = exit_of(command, capsys)
-    assert code == 1 and "neck.weight is not finite after step 3" in line and "run/step_000002.pt" in line
+    assert (
+        code == 1
+        and "neck.weight is not finite after step 3" in line
+        and "run/step_000002.pt" in line
+    )
     assert [path.stem for path in checkpoints(Path("run"))] == ["step_000002", "step_000001"]
 
 
@@ -494,7 +588,9 @@ def full_disk(*_):
 
 
 @pytest.mark.parametrize("reason", ["No space left on device", "File too large"])
-def test_a_disk_that_takes_no_more_is_one_line_and_loses_nothing(command, capsys, monkeypatch, meddle, reason):
+def test_a_disk_that_takes_no_more_is_one_line_and_loses_nothing(
+    command, capsys, monkeypatch, meddle, reason
+):
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -502,7 +598,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_loses_nothing(command, capsys
         if reason == "File too large":  # half-way through a checkpoint, by the system itself
             resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
         else:
-            patch.setattr(metabin.checkpoint.os, "fsync", full_disk)
+            patch.setattr(metabin.runs.checkpoints.os, "fsync", full_disk)
 
     with monkeypatch.context() as patch:
         meddle(4, fill)
@@ -511,20 +607,31 @@ def test_a_disk_that_takes_no_more_is_one_line_and_loses_nothing(command, capsys
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     meddle(0, None)
-    assert (code, line) == (2, f"cannot write to run: {reason}; the last good checkpoint is run/step_000003.pt")
-    assert sorted(path.name for path in Path("run").iterdir()) == ["metrics.jsonl", "step_000002.pt", "step_000003.pt"]
+    assert (code, line) == (
+        2,
+        f"cannot write to run: {reason}; the last good checkpoint is run/step_000003.pt",
+    )
+    assert sorted(path.name for path in Path("run").iterdir()) == [
+        "metrics.jsonl",
+        "step_000002.pt",
+        "step_000003.pt",
+    ]
     main(command)
     assert_as_if_never_stopped(command)
 
 
-def test_a_folder_that_cannot_be_written_to_is_noticed_before_the_pictures_are_read(command, capsys, monkeypatch):
-    monkeypatch.setattr(metabin.command, "open_images", None)
+def test_a_folder_that_cannot_be_written_to_is_noticed_before_the_pictures_are_read(
+    command, capsys, monkeypatch
+):
+    monkeypatch.setattr(metabin.runs.train_command, "open_images", None)
     Path("file").touch()
     code, line = exit_of([*command, "--run-dir", "file/run"], capsys)
     assert code == 2 and "file/run" in line
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere"
+)
 def test_a_read_only_folder_is_one_line(command, capsys):
     Path("run").mkdir(mode=0o500)
     code, line = exit_of(command, capsys)
@@ -540,5 +647,7 @@ def test_two_processes_do_not_train_in_one_folder(command, capsys):
 
 
 def test_the_module_can_be_run_and_says_how():
-    done = subprocess.run([sys.executable, "-m", "metabin.train", "--help"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "metabin.train", "--help"], capture_output=True, text=True
+    )
     assert done.returncode == 0 and "--keep-at" in done.stdout

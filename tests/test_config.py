@@ -10,7 +10,11 @@ from metabin.config import METHODS, PROFILES, Config, demo
 
 def test_the_defaults_are_section_4_1():
     config = Config()
-    assert (config.ids_per_domain * config.images_per_id, config.label_smoothing, config.margin) == (16, 0.1, 0.3)
+    assert (
+        config.ids_per_domain * config.images_per_id,
+        config.label_smoothing,
+        config.margin,
+    ) == (16, 0.1, 0.3)
     assert (config.lr, config.momentum, config.weight_decay) == (0.01, 0.9, 5e-4)
     assert (config.warmup * 100, config.milestones) == (10, (0.4, 0.7))  # epochs of 100
     assert (config.inner_lr_low, config.inner_lr_high, config.outer_lr) == (0.001, 0.1, 0.1)
@@ -64,7 +68,9 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(field, value):
 def test_every_method_can_be_switched_to_from_every_other():
     for one, other in permutations(METHODS, 2):
         assert replace(demo(**METHODS[one]), **METHODS[other]) == demo(**METHODS[other])
-    assert len({tuple(asdict(demo(**changes)).values()) for changes in METHODS.values()}) == len(METHODS)
+    assert len({tuple(asdict(demo(**changes)).values()) for changes in METHODS.values()}) == len(
+        METHODS
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["joint", "mldg", "one_episode"])

@@ -13,7 +13,7 @@ import pytest
 import tiny_notebooks as tiny
 from bs4 import BeautifulSoup
 
-from metabin.course import __main__ as command_line
+from metabin.course import command as command_line
 from metabin.course import runner
 from metabin.course.lessons import executed_copy, find_lessons, promised_seconds
 from metabin.course.pages import to_mathml
@@ -59,7 +59,11 @@ def test_a_value_is_read_as_the_type_that_the_lesson_declares(declared, name, gi
 @pytest.mark.parametrize(
     "name, given, message",
     [
-        ("lr", "1e-4", "lr takes a float, not the text '1e-4' (YAML reads a number without a point"),
+        (
+            "lr",
+            "1e-4",
+            "lr takes a float, not the text '1e-4' (YAML reads a number without a point",
+        ),
         ("lr", "5E3", "lr takes a float, not the text '5E3' (YAML reads"),
         ("lr", Text("fast"), "lr takes a float, not the text 'fast'"),
         ("lr", True, "lr takes a float, not True"),
@@ -103,14 +107,21 @@ def test_a_notebook_has_one_parameters_cell():
 
 @pytest.fixture
 def two_lessons(tmp_path):
-    one = tiny.write(tmp_path, "01_one.ipynb", tiny.notebook(tiny.code("seed: int = 0", "parameters")))
-    two = tiny.write(tmp_path, "02_two.ipynb", tiny.notebook(tiny.code("iterations: int = 9", "parameters")))
+    one = tiny.write(
+        tmp_path, "01_one.ipynb", tiny.notebook(tiny.code("seed: int = 0", "parameters"))
+    )
+    two = tiny.write(
+        tmp_path, "02_two.ipynb", tiny.notebook(tiny.code("iterations: int = 9", "parameters"))
+    )
     return [one, two]
 
 
 def test_a_value_goes_to_the_lessons_that_declare_it(two_lessons):
     one, two = two_lessons
-    assert values_for(two_lessons, {"seed": 3}, {"iterations": 5}) == {one: {"seed": 3}, two: {"iterations": 5}}
+    assert values_for(two_lessons, {"seed": 3}, {"iterations": 5}) == {
+        one: {"seed": 3},
+        two: {"iterations": 5},
+    }
 
 
 def test_a_misspelt_name_is_refused_with_what_was_probably_meant(two_lessons):
@@ -177,9 +188,9 @@ def test_the_command_line_reads_pairs_and_files(command, tmp_path):
     assert command("--seed", "3", "-f", str(tmp_path / "p.yaml")) == (
         0, {"01_one": {"seed": 3}, "02_two": {"iterations": 4}}
     )  # fmt: skip
-    assert command("-p", "iterations=6", "-f", str(tmp_path / "p.yaml"), "--lesson", "02")[1]["02_two"] == {
-        "iterations": 6
-    }
+    assert command("-p", "iterations=6", "-f", str(tmp_path / "p.yaml"), "--lesson", "02")[1][
+        "02_two"
+    ] == {"iterations": 6}
 
 
 @pytest.mark.parametrize(
@@ -192,7 +203,9 @@ def test_the_command_line_reads_pairs_and_files(command, tmp_path):
         (["-f", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
-def test_what_is_wrong_on_the_command_line_is_said_before_anything_runs(command, capsys, words, message):
+def test_what_is_wrong_on_the_command_line_is_said_before_anything_runs(
+    command, capsys, words, message
+):
     code, runs = command(*words)
     told = capsys.readouterr()
     assert code == 2 and runs == {} and told.out == ""
@@ -202,11 +215,18 @@ def test_what_is_wrong_on_the_command_line_is_said_before_anything_runs(command,
 def test_a_package_that_is_not_installed_is_named(command, capsys, monkeypatch):
     find = command_line.importlib.util.find_spec
     monkeypatch.setattr(
-        command_line.importlib.util, "find_spec", lambda name: None if name == "ipykernel" else find(name)
+        command_line.importlib.util,
+        "find_spec",
+        lambda name: None if name == "ipykernel" else find(name),
     )
     code, runs = command()
     told = capsys.readouterr().err
-    assert code == 2 and runs == {} and told.startswith("ipykernel not installed in") and "pip install -e" in told
+    assert (
+        code == 2
+        and runs == {}
+        and told.startswith("ipykernel not installed in")
+        and "pip install -e" in told
+    )
 
 
 def test_a_run_stopped_by_hand_says_so(command, capsys, monkeypatch):
@@ -220,14 +240,14 @@ def test_a_run_stopped_by_hand_says_so(command, capsys, monkeypatch):
 # ---- real runs: one for all, since a kernel takes seconds to start -------------------------------------------------
 
 MAKES_MUCH = """import os, sys, tqdm
-import metabin.lesson
+import metabin.course.lesson
 for _ in tqdm.tqdm(range(100)):
     pass
 memory = bytearray(150_000_000)
 memory[::4096] = b"x" * len(memory[::4096])
 record("python", sys.executable)
 record("cwd", os.getcwd())
-record("package", metabin.lesson.__file__)
+record("package", metabin.course.lesson.__file__)
 record("lr", lr)
 record("curve", [0.5] * 10)"""
 
@@ -236,16 +256,25 @@ def lessons():
     good = tiny.good_lesson()
     good.cells.insert(5, tiny.code(MAKES_MUCH))
     good.cells[6].source = 'cases = {"one": (1,)}'
-    good.cells.insert(7, tiny.code("from metabin.lesson import is_live, show\nassert not is_live()\nshow(is_live)"))
+    good.cells.insert(
+        7,
+        tiny.code(
+            "from metabin.course.lesson import is_live, show\nassert not is_live()\nshow(is_live)"
+        ),
+    )
     start = [tiny.text("# A"), tiny.text("Nothing."), tiny.code("seed: int = 0", "parameters")]
     wrong = tiny.code("# a comment\nx = seed\nprint(1 / x)")
     return {
         "01_good.ipynb": good,
-        "02_fails.ipynb": tiny.notebook(*start, tiny.text("Why?"), wrong, tiny.code("print('not reached')")),
+        "02_fails.ipynb": tiny.notebook(
+            *start, tiny.text("Why?"), wrong, tiny.code("print('not reached')")
+        ),
         "03_dies.ipynb": tiny.notebook(*start, tiny.code("import os\nos._exit(3)")),
         "04_leaves.ipynb": tiny.notebook(*start, tiny.code("raise SystemExit(0)")),
         "05_twice.ipynb": tiny.notebook(
-            *start, tiny.code("from metabin.lesson import record\nrecord('a', 1)"), tiny.code("record('a', 2)")
+            *start,
+            tiny.code("from metabin.course.lesson import record\nrecord('a', 1)"),
+            tiny.code("record('a', 2)"),
         ),
     }
 
@@ -259,9 +288,13 @@ def ran(tmp_path_factory):
     folder = tmp_path_factory.mktemp("a folder with spaces")
     for name, content in lessons().items():
         tiny.write(folder / "notebooks", name, content)
-    other = folder / "jupyter" / "kernels" / "python3"  # somebody's kernel of another Python, by the usual name
+    other = (
+        folder / "jupyter" / "kernels" / "python3"
+    )  # somebody's kernel of another Python, by the usual name
     other.mkdir(parents=True)
-    (other / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "x", "language": "python"}')
+    (other / "kernel.json").write_text(
+        '{"argv": ["/bin/false"], "display_name": "x", "language": "python"}'
+    )
     (folder / "build" / "results").mkdir(parents=True)
     (folder / "build" / "results" / "02_fails.json").write_text("from an earlier run")
     before = {path.name: path.read_bytes() for path in (folder / "notebooks").iterdir()}
@@ -271,8 +304,13 @@ def ran(tmp_path_factory):
         "planned = parameters.values_for(found, common, {'lr': 0.25});"
         "sys.exit(runner.run(planned, folder / 'build'))"
     )
-    environment = os.environ | {"JUPYTER_PATH": str(folder / "jupyter"), "JUPYTER_PREFER_ENV_PATH": "0"}
-    done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, env=environment)
+    environment = os.environ | {
+        "JUPYTER_PATH": str(folder / "jupyter"),
+        "JUPYTER_PREFER_ENV_PATH": "0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script, folder], capture_output=True, text=True, env=environment
+    )
     ran = Ran()
     ran.folder, ran.build, ran.code, ran.told, ran.errors = (
         folder,
@@ -281,7 +319,9 @@ def ran(tmp_path_factory):
         done.stdout,
         done.stderr,
     )
-    ran.unchanged = before == {path.name: path.read_bytes() for path in (folder / "notebooks").iterdir()}
+    ran.unchanged = before == {
+        path.name: path.read_bytes() for path in (folder / "notebooks").iterdir()
+    }
     ran.manifest = json.loads((ran.build / "manifest.json").read_text())
     ran.lessons = {entry["lesson"]: entry for entry in ran.manifest["lessons"]}
     return ran
@@ -329,7 +369,9 @@ def test_recorded_numbers_and_parameters_are_kept_and_told(ran):
 
 def test_seconds_and_peak_memory_are_measured_in_the_kernel(ran):
     good = ran.lessons["01_good"]
-    assert good["peak_bytes"] > 200_000_000  # 150 MB of them written by the lesson, the rest is Python and IPython
+    assert (
+        good["peak_bytes"] > 200_000_000
+    )  # 150 MB of them written by the lesson, the rest is Python and IPython
     assert good["peak_bytes"] < 500_000_000  # not the runner's, not torch
     assert good["seconds"] > 0
     assert ran.lessons["02_fails"]["peak_bytes"] is None
@@ -360,7 +402,10 @@ def test_exercises_can_be_read_in_the_executed_copy_but_were_not_run(ran):
 def test_progress_bars_do_not_flood(ran):
     executed = nbformat.read(ran.build / "notebooks" / "01_good.ipynb", as_version=4)
     assert not [
-        output for cell in executed.cells for output in cell.get("outputs", []) if output.get("name") == "stderr"
+        output
+        for cell in executed.cells
+        for output in cell.get("outputs", [])
+        if output.get("name") == "stderr"
     ]
     assert "%|" not in ran.told + ran.errors
 
@@ -369,7 +414,9 @@ def test_the_manifest_says_how_the_numbers_came_about(ran):
     content = (ran.folder / "notebooks" / "01_good.ipynb").read_bytes()
     assert ran.lessons["01_good"]["sha256"] == hashlib.sha256(content).hexdigest()
     assert ran.lessons["01_good"]["parameters"]["seed"] == 0
-    assert {"commit", "dirty", "python", "versions", "platform", "cpus", "started"} <= set(ran.manifest)
+    assert {"commit", "dirty", "python", "versions", "platform", "cpus", "started"} <= set(
+        ran.manifest
+    )
     assert {"torch", "papermill", "metabin"} <= set(ran.manifest["versions"])
 
 
@@ -377,8 +424,12 @@ def test_a_page_needs_nothing_from_the_web(ran):
     page = BeautifulSoup((ran.build / "html" / "01_good.html").read_text(), "html.parser")
     assert not page(["script", "iframe", "object", "embed"])
     assert not [link for link in page("link") if link.get("href")]
-    sources = [tag.get(name) for tag in page(True) for name in ("src", "srcset", "poster") if tag.get(name)]
-    assert len(sources) == 2 and all(source.startswith("data:image/png;base64,") for source in sources)
+    sources = [
+        tag.get(name) for tag in page(True) for name in ("src", "srcset", "poster") if tag.get(name)
+    ]
+    assert len(sources) == 2 and all(
+        source.startswith("data:image/png;base64,") for source in sources
+    )
     for style in page("style"):
         assert not re.search(r"@import|url\(\s*['\"]?(?!data:|#)", style.string)
 
@@ -423,10 +474,14 @@ def test_a_changed_picture_a_failed_run_and_no_run_leave_no_copy(ran, tmp_path):
     assert executed_copy(lesson, tmp_path) is None
 
 
-def test_lessons_that_cannot_be_run_are_named_where_their_copies_are_asked_for(monkeypatch, two_lessons, tmp_path):
+def test_lessons_that_cannot_be_run_are_named_where_their_copies_are_asked_for(
+    monkeypatch, two_lessons, tmp_path
+):
     asked = []
     monkeypatch.setattr(runner, "run", lambda planned, build: asked.append(planned) or 1)
-    with pytest.raises(RuntimeError, match="^01_one, 02_two did not run, so there is nothing to show$"):
+    with pytest.raises(
+        RuntimeError, match="^01_one, 02_two did not run, so there is nothing to show$"
+    ):
         runner.executed(two_lessons, tmp_path)
     assert asked == [{two_lessons[0]: {"seed": 0}, two_lessons[1]: {}}]
 

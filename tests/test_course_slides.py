@@ -16,7 +16,14 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_output
 
 from metabin.course import slides, vendor
-from metabin.course.blocks import Block, blocks_of, chunks, first_sentence, pages_of, without_docstrings
+from metabin.course.blocks import (
+    Block,
+    blocks_of,
+    chunks,
+    first_sentence,
+    pages_of,
+    without_docstrings,
+)
 from metabin.course.deck import drawn_html, lesson_deck, plan_deck, to_deck
 from metabin.course.lessons import find_lessons, read_notebook, working_copy
 from metabin.course.plans import Part, find_plan, read_plans, slides_for
@@ -28,12 +35,16 @@ SOURCE = 'def eq(x):\n    """Eq. 1.\n\n    x is (N,).\n    """\n    return x\n'
 
 def shown(markdown: str):
     """What show() leaves behind."""
-    return new_output("display_data", {"text/markdown": f"*metabin/a.py, line 7*\n\n```python\n{markdown}\n```"})
+    return new_output(
+        "display_data", {"text/markdown": f"*metabin/a.py, line 7*\n\n```python\n{markdown}\n```"}
+    )
 
 
 def drawn(alt: str):
     """What figure() leaves behind."""
-    picture = f'<figure><img alt="{alt}" style="width:9px" src="data:image/png;base64,AA=="></figure>'
+    picture = (
+        f'<figure><img alt="{alt}" style="width:9px" src="data:image/png;base64,AA=="></figure>'
+    )
     return new_output("display_data", {"text/html": picture, "text/plain": alt})
 
 
@@ -97,8 +108,12 @@ def test_a_paragraph_shows_its_first_sentence_and_is_spoken_whole(found):
     assert [block.source for block in found[2].shown if block.kind == "text"] == [
         "This leads to it, does it not?", "And now a figure follows here.", "The line is straight, as Eq. 1 says."
     ]  # fmt: skip
-    assert "This leads to it, does it not? More, that is spoken." in [block.source for block in found[2].notes]
-    assert "The line is straight, as Eq. 1 says. It could have been otherwise." in [b.source for b in found[2].notes]
+    assert "This leads to it, does it not? More, that is spoken." in [
+        block.source for block in found[2].notes
+    ]
+    assert "The line is straight, as Eq. 1 says. It could have been otherwise." in [
+        b.source for b in found[2].notes
+    ]
 
 
 def test_a_source_stands_without_its_docstring_which_is_spoken(found):
@@ -110,7 +125,15 @@ def test_a_source_stands_without_its_docstring_which_is_spoken(found):
 
 def test_code_choices_solutions_and_further_reading_are_left_out(found):
     everything = "\n".join(block.source for slide in found for block in slide.shown)
-    for word in ("import torch", "left out", "Choice", tiny.SOLUTION, "right 1", "A book", "cases = {1"):
+    for word in (
+        "import torch",
+        "left out",
+        "Choice",
+        tiny.SOLUTION,
+        "right 1",
+        "A book",
+        "cases = {1",
+    ):
         assert word not in everything
     assert tiny.STUB in everything and "Write it. All of it." in everything
 
@@ -133,7 +156,13 @@ def test_where_a_sentence_ends(text, sentence):
 
 def test_markdown_is_cut_at_empty_lines_but_not_within_fences_and_formulas():
     source = "You can\n- one;\n- two.\n\n```python\na\n\nb\n```\n\n$$\nx\n\ny\n$$\n\n$$z$$\nend"
-    assert chunks(source) == ["You can", "- one;\n- two.", "```python\na\n\nb\n```", "$$\nx\n\ny\n$$", "$$z$$\nend"]
+    assert chunks(source) == [
+        "You can",
+        "- one;\n- two.",
+        "```python\na\n\nb\n```",
+        "$$\nx\n\ny\n$$",
+        "$$z$$\nend",
+    ]
 
 
 def test_a_long_source_goes_on_below_and_loses_no_line():
@@ -167,7 +196,12 @@ def outputs(*printed):
 
 def picture(width, height):
     """A figure whose file says this size."""
-    head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes(12)
+    head = (
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+        + width.to_bytes(4, "big")
+        + height.to_bytes(4, "big")
+        + bytes(12)
+    )
     return Block("figure", f'<img src="data:image/png;base64,{base64.b64encode(head).decode()}">')
 
 
@@ -187,14 +221,22 @@ def test_a_paragraph_that_leads_on_by_a_colon_shows_its_last_sentence_too(layout
 
 def test_what_explains_a_figure_may_lead_to_what_is_printed_next(layout):
     layout.put(picture(900, 300))
-    layout.put(Block("text", "The line is straight, as one can see here. Now add the same number to all of them:"))
+    layout.put(
+        Block(
+            "text",
+            "The line is straight, as one can see here. Now add the same number to all of them:",
+        )
+    )
     layout.put(*outputs("1\n2"))
     assert outline(layout.slides) == [("A", ["figure", "text"]), ("A", ["text", "output"])]
     assert layout.slide.shown[0].source == "Now add the same number to all of them:"
 
 
 def test_a_high_figure_has_the_slide_nearly_for_itself(layout):
-    for size, kinds in (((900, 300), ["text", "text", "figure", "output"]), ((900, 800), ["text", "figure"])):
+    for size, kinds in (
+        ((900, 300), ["text", "text", "figure", "output"]),
+        ((900, 800), ["text", "figure"]),
+    ):
         layout.begin()
         for source in ("This leads to it, does it not?", "And now a figure follows here."):
             layout.put(Block("text", source))
@@ -205,7 +247,9 @@ def test_a_high_figure_has_the_slide_nearly_for_itself(layout):
 
 def test_a_prediction_within_a_paragraph_stands_alone():
     found = blocks_of(
-        tiny.text("Three runs, thin lines. **Predict:** which come back? And when?\n\n**Predict before** it.")
+        tiny.text(
+            "Three runs, thin lines. **Predict:** which come back? And when?\n\n**Predict before** it."
+        )
     )
     assert [(b.kind, b.source) for b in found] == [
         ("text", "Three runs, thin lines."), ("predict", "**Predict:** which come back? And when?"), ("predict", "**Predict before** it.")
@@ -213,7 +257,9 @@ def test_a_prediction_within_a_paragraph_stands_alone():
 
 
 def test_a_printed_table_is_drawn_as_one_and_what_follows_is_text():
-    printed = new_output("stream", name="stdout", text="| a | b |\n| --- | --- |\n| 1 | 2 |\na - b  -1 %\n")
+    printed = new_output(
+        "stream", name="stdout", text="| a | b |\n| --- | --- |\n| 1 | 2 |\na - b  -1 %\n"
+    )
     assert [(b.kind, b.source) for b in blocks_of(cell("print()", printed))] == [
         ("table", "| a | b |\n| --- | --- |\n| 1 | 2 |"), ("output", "a - b  -1 %")
     ]  # fmt: skip
@@ -239,7 +285,10 @@ def test_what_is_said_behind_a_solution_is_for_the_speaker():
     made = lesson()
     made.cells[13].metadata["tags"] = ["exercise"]
     made.cells.insert(
-        15, tiny.text("That was **the answer**.\n\n**2. Again** (easy, 5 minutes). Once more.\n\nA hint.")
+        15,
+        tiny.text(
+            "That was **the answer**.\n\n**2. Again** (easy, 5 minutes). Once more.\n\nA hint."
+        ),
     )
     first, second = slides_of(made, "03")[-2:]
     assert [b.source for b in first.notes] == ["That was **the answer**."]
@@ -260,10 +309,15 @@ def test_short_sources_are_large_and_long_ones_still_fit(layout):
 def test_a_list_is_whole_where_it_can_be_and_else_its_items_first_sentences(layout):
     item = "- This item says something, and says it now. And then it goes on to say a good deal more about the very same thing, which takes three lines on a slide.\n"
     layout.listed(Block("list", (item * 3).strip()))
-    assert layout.slide.shown[0].source.count("goes on to say") == 3 and layout.slide.look == "words"
+    assert (
+        layout.slide.shown[0].source.count("goes on to say") == 3 and layout.slide.look == "words"
+    )
     layout.listed(Block("list", (item * 11).strip()))
     assert len(layout.slides) == 2 and layout.slide.look == "full"
-    assert layout.slide.shown[0].source.splitlines() == ["- This item says something, and says it now."] * 11
+    assert (
+        layout.slide.shown[0].source.splitlines()
+        == ["- This item says something, and says it now."] * 11
+    )
 
 
 def test_a_long_list_goes_on_on_the_next_slide():
@@ -283,8 +337,15 @@ def addresses(deck: str) -> set[str]:
     """Everything in a page that a browser could fetch: src, href and the like, url(), @import, and what scripts hold."""
     page, found = BeautifulSoup(deck, "html.parser"), set()
     for tag in page(True):
-        found |= {tag[name] for name in ("src", "href", "srcset", "poster", "data", "action") if tag.get(name)}
-    for style in [*(tag.string or "" for tag in page("style")), *(tag["style"] for tag in page(style=True))]:
+        found |= {
+            tag[name]
+            for name in ("src", "href", "srcset", "poster", "data", "action")
+            if tag.get(name)
+        }
+    for style in [
+        *(tag.string or "" for tag in page("style")),
+        *(tag["style"] for tag in page(style=True)),
+    ]:
         found |= set(re.findall(r"url\(\s*['\"]?([^)'\"]+)|@import\s+['\"]?([^;'\"]+)", style))
     for script in page("script"):
         found |= set(re.findall(r"(?:https?:)?//[^\s'\"]+", script.string or ""))
@@ -301,7 +362,11 @@ def deck():
 def test_a_deck_asks_for_nothing_but_pictures_inside_and_the_files_beside_it(deck):
     for address in addresses(deck):
         assert address.startswith(("data:image/", "vendor/")), address
-    files = {f"vendor/{p.folder}/{Path(f).name}" for p in (vendor.REVEAL, vendor.MATHJAX) for f in p.files}
+    files = {
+        f"vendor/{p.folder}/{Path(f).name}"
+        for p in (vendor.REVEAL, vendor.MATHJAX)
+        for f in p.files
+    }
     assert {address for address in addresses(deck) if address.startswith("vendor/")} == files
 
 
@@ -325,13 +390,16 @@ def test_a_deck_keeps_alt_texts_formulas_and_notes(deck):
     assert len(sections) == 10 and all(section.h2.get_text() for section in sections)
     notes = sections[2].find("aside", class_="notes").get_text()
     assert (
-        "More, that is spoken." in notes and "More, that is spoken." not in sections[2].find(class_="text").get_text()
+        "More, that is spoken." in notes
+        and "More, that is spoken." not in sections[2].find(class_="text").get_text()
     )
 
 
 def test_a_numbered_heading_is_a_heading_and_text_cannot_end_the_page():
     text = Block("output", "</pre><script>alert(1)</script>")
-    page = BeautifulSoup(to_deck("A & <b>", [Slide("03", "3. Metrics", "3. Metrics", [text])]), "html.parser")
+    page = BeautifulSoup(
+        to_deck("A & <b>", [Slide("03", "3. Metrics", "3. Metrics", [text])]), "html.parser"
+    )
     assert page.title.string == "A & <b>" and page.h2.get_text() == "3. Metrics" and not page("ol")
     assert page.select_one(".output pre").get_text() == text.source
 
@@ -362,7 +430,8 @@ def test_a_second_plan_of_as_many_minutes_is_called_by_a_word(plan_file):
         assert (plan.name, plan.minutes, plan.title) == ("next", 10, "More")
     plan_file.write_text(plan_file.read_text().replace("## Next 10", "## 10"))
     with pytest.raises(
-        ValueError, match=r"^lesson_plans.md: two plans are called 10; begin a heading by a word, as ## Next"
+        ValueError,
+        match=r"^lesson_plans.md: two plans are called 10; begin a heading by a word, as ## Next",
     ):
         read_plans(plan_file)
 
@@ -371,39 +440,72 @@ def test_a_plan_deck_holds_its_agenda_and_just_what_it_names(plan_file):
     deck = plan_deck(find_plan(plan_file, "10"), {Path("03_a_layer.ipynb"): lesson()})
     page = BeautifulSoup(deck, "html.parser")
     headings = [section.h2.get_text() for section in page.select("section[data-part]")]
-    assert headings == ["Short", *["Second part"] * 3, "Break", "Exercise 1: Twice (easy, 5 minutes)"]
-    assert [cell.get_text() for cell in page.select("section table td:first-child")] == ["3", "2", "5"]
+    assert headings == [
+        "Short",
+        *["Second part"] * 3,
+        "Break",
+        "Exercise 1: Twice (easy, 5 minutes)",
+    ]
+    assert [cell.get_text() for cell in page.select("section table td:first-child")] == [
+        "3",
+        "2",
+        "5",
+    ]
     assert "3 minutes. Slowly." in page.select("aside.notes")[0].get_text()
 
 
 def test_minutes_that_do_not_add_up_and_unknown_plans_and_parts_are_said(plan_file):
     with pytest.raises(ValueError, match=r"^no plan is called '45'; there are 10, next$"):
         find_plan(plan_file, "45")
-    with pytest.raises(ValueError, match="^the 3 minutes for 'Third part': lesson 03 has no such part$"):
+    with pytest.raises(
+        ValueError, match="^the 3 minutes for 'Third part': lesson 03 has no such part$"
+    ):
         slides_for(Part(3, "03", "Third part", ""), slides_of(lesson(), "03"))
     plan_file.write_text(plan_file.read_text().replace("| 2 |", "| 7 |"))
-    with pytest.raises(ValueError, match=r"^lesson_plans.md: the parts of the plan 10 take 15 minutes, not 10$"):
+    with pytest.raises(
+        ValueError, match=r"^lesson_plans.md: the parts of the plan 10 take 15 minutes, not 10$"
+    ):
         read_plans(plan_file)
 
 
 def test_the_plans_of_the_course_add_up_and_name_what_there_is():
     plans = read_plans(NOTEBOOKS / "lesson_plans.md")
-    assert {name: plan.minutes for name, plan in plans.items()} == {"45": 45, "90": 90, "next": 90, "180": 180}
-    table = re.findall(r"^\| \d+ \|", (NOTEBOOKS / "lesson_plans.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name: plan.minutes for name, plan in plans.items()} == {
+        "45": 45,
+        "90": 90,
+        "next": 90,
+        "180": 180,
+    }
+    table = re.findall(
+        r"^\| \d+ \|", (NOTEBOOKS / "lesson_plans.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert len(table) == sum(len(plan.parts) for plan in plans.values()), "a row that can't be read"
     for plan in plans.values():
         lessons = {path.name[:2]: path for path in find_lessons(NOTEBOOKS, ",".join(plan.lessons))}
-        made = {n: slides_of(working_copy(read_notebook(p), p.parent), p.stem) for n, p in lessons.items()}
+        made = {
+            n: slides_of(working_copy(read_notebook(p), p.parent), p.stem)
+            for n, p in lessons.items()
+        }
         for part in plan.parts:
             chosen = slides_for(part, made[part.lesson]) if part.lesson else []
-            asked = [int(m) for s in chosen for m in re.findall(r"^Exercise .* (\d+) minutes\)$", s.heading)]
-            assert sum(asked) <= part.minutes, f"{part.name} of lesson {part.lesson} needs {asked} minutes"
+            asked = [
+                int(m)
+                for s in chosen
+                for m in re.findall(r"^Exercise .* (\d+) minutes\)$", s.heading)
+            ]
+            assert sum(asked) <= part.minutes, (
+                f"{part.name} of lesson {part.lesson} needs {asked} minutes"
+            )
 
 
 def test_a_vote_in_a_plan_is_a_question_of_the_quiz_about_that_lesson():
-    asked = re.split(r"^## (\d\d) ", (NOTEBOOKS / "quiz.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    asked = re.split(
+        r"^## (\d\d) ", (NOTEBOOKS / "quiz.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )[1:]
     about = {
-        n: lesson for lesson, text in zip(asked[::2], asked[1::2], strict=True) for n in re.findall(r"### (\d+)", text)
+        n: lesson
+        for lesson, text in zip(asked[::2], asked[1::2], strict=True)
+        for n in re.findall(r"### (\d+)", text)
     }
     votes = 0
     for plan in read_plans(NOTEBOOKS / "lesson_plans.md").values():
@@ -426,7 +528,9 @@ def packed(tmp_path):
     with tarfile.open(tmp_path / "a-1.tgz", "w:gz") as tar:
         tar.add(tmp_path / "package", "package")
     digest = vendor.hashlib.sha512((tmp_path / "a-1.tgz").read_bytes()).digest()
-    return tmp_path / "a-1.tgz", vendor.Package("a", "1", vendor.base64.b64encode(digest).decode(), ("dist/a.js",))
+    return tmp_path / "a-1.tgz", vendor.Package(
+        "a", "1", vendor.base64.b64encode(digest).decode(), ("dist/a.js",)
+    )
 
 
 def test_of_a_package_the_wanted_files_and_its_licence_are_kept(packed, tmp_path):
@@ -445,12 +549,19 @@ def test_another_archive_is_refused(packed, tmp_path):
 
 def test_a_missing_npm_and_an_unreachable_registry_are_said_in_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(vendor.shutil, "which", lambda name: None)
-    with pytest.raises(RuntimeError, match="^slides need npm once, to fetch reveal.js: install Node.js and try again$"):
+    with pytest.raises(
+        RuntimeError,
+        match="^slides need npm once, to fetch reveal.js: install Node.js and try again$",
+    ):
         vendor.fetch(vendor.REVEAL, tmp_path)
     monkeypatch.setattr(vendor.shutil, "which", lambda name: name)
-    failed = subprocess.CompletedProcess([], 1, "", "npm error code ENOTFOUND\nnpm error network is down\n")
+    failed = subprocess.CompletedProcess(
+        [], 1, "", "npm error code ENOTFOUND\nnpm error network is down\n"
+    )
     monkeypatch.setattr(vendor.subprocess, "run", lambda *args, **kwargs: failed)
-    with pytest.raises(RuntimeError, match=r"^npm could not fetch mathjax 3\.2\.2: npm error network is down$"):
+    with pytest.raises(
+        RuntimeError, match=r"^npm could not fetch mathjax 3\.2\.2: npm error network is down$"
+    ):
         vendor.fetch(vendor.MATHJAX, tmp_path)
     assert list(tmp_path.iterdir()) == [], "nothing half-fetched stays behind"
 
@@ -478,23 +589,44 @@ def vendored(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slides")
     for package in (vendor.REVEAL, vendor.MATHJAX):
         kept = vendor.fetch(package, folder / "vendor")
-        assert {Path(name).name for name in package.files} | {"LICENSE"} == {path.name for path in kept.iterdir()}
+        assert {Path(name).name for name in package.files} | {"LICENSE"} == {
+            path.name for path in kept.iterdir()
+        }
     return folder
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not shutil.which("npm"), reason="npm fetches reveal.js and MathJax: not installed")
-@pytest.mark.skipif(not shutil.which("chromium"), reason="decks are looked at in chromium: not installed")
+@pytest.mark.skipif(
+    not shutil.which("npm"), reason="npm fetches reveal.js and MathJax: not installed"
+)
+@pytest.mark.skipif(
+    not shutil.which("chromium"), reason="decks are looked at in chromium: not installed"
+)
 @pytest.mark.parametrize("path", find_lessons(NOTEBOOKS), ids=lambda path: path.stem)
 def test_a_deck_opens_in_a_browser_without_a_web_and_everything_fits(path, vendored, tmp_path):
     deck = lesson_deck(path.stem, with_figures(working_copy(read_notebook(path), path.parent)))
     assert not [a for a in addresses(deck) if not a.startswith(("data:image/", "vendor/"))]
     page = vendored / f"{path.stem}.html"
-    page.write_text(re.sub(r"\}\)\);\n</script>", "}))" + MEASURE + "\n</script>", deck), encoding="utf-8")
-    browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
-    offline = ["--window-size=1280,720", "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=15000"]
+    page.write_text(
+        re.sub(r"\}\)\);\n</script>", "}))" + MEASURE + "\n</script>", deck), encoding="utf-8"
+    )
+    browser = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path}",
+    ]
+    offline = [
+        "--window-size=1280,720",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--virtual-time-budget=15000",
+    ]
     done = subprocess.run(
-        [*browser, *offline, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=900
+        [*browser, *offline, "--dump-dom", page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
     told = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", done.stdout)[1]))
     assert told["slides"] > 8 and told["bad"] == [], told

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
+from metabin.data.images import ImageSet
 from metabin.datasets import SETS, list_own, read_market1501, write_market1501
 from metabin.datasets.cuhk03 import read_inside
-from metabin.images import ImageSet
 from metabin.streets import World, make_streets, query_gallery
 
 
@@ -42,7 +42,9 @@ def save(path, colour=(10, 200, 30), size=(32, 64), mode="RGB"):
 
 def test_streets_come_back_from_the_disk_with_their_people_and_cameras(root, streets):
     query, gallery = query_gallery(streets)
-    for written, read in zip((streets, query, gallery), read_market1501(root, (64, 32)), strict=True):
+    for written, read in zip(
+        (streets, query, gallery), read_market1501(root, (64, 32)), strict=True
+    ):
         assert torch.equal(read.pids, written.pids) and torch.equal(read.camids, written.camids)
         difference = (read.images.float() - written.images.float()).abs()
         assert difference.mean() < 2.5 and difference.max() < 60  # what JPEG takes away
@@ -53,7 +55,9 @@ def test_only_the_parts_that_are_asked_for_are_read(root, streets):
     for file in (root / "bounding_box_test").iterdir():
         file.unlink()
     query, train = read_market1501(root, (64, 32), parts=("query", "train"), name="streets")
-    assert (len(query), len(train)) == (len(streets) // 2, len(streets)) and train.names == ("streets",)
+    assert (len(query), len(train)) == (len(streets) // 2, len(streets)) and train.names == (
+        "streets",
+    )
     with pytest.raises(ValueError, match="no part 'probe': choose from train, query, gallery"):
         read_market1501(root, parts=("probe",))
 
@@ -69,7 +73,11 @@ def test_names_are_read_as_the_data_set_means_them(tmp_path):
     ):
         save(folder / name)
     (gallery,) = read_market1501(tmp_path, (64, 32), parts=("gallery",))
-    assert list(zip(gallery.pids.tolist(), gallery.camids.tolist(), strict=True)) == [(-1, 2), (1, 0), (1500, 5)]
+    assert list(zip(gallery.pids.tolist(), gallery.camids.tolist(), strict=True)) == [
+        (-1, 2),
+        (1, 0),
+        (1500, 5),
+    ]
 
 
 def test_hidden_and_foreign_files_are_passed_over_and_other_pictures_are_counted(root, streets):
@@ -77,7 +85,9 @@ def test_hidden_and_foreign_files_are_passed_over_and_other_pictures_are_counted
     (folder / "Thumbs.db").write_bytes(b"\0\1")
     (folder / "._0001_c1s1_000000_00.jpg").write_bytes(b"\0\1")
     save(folder / "copy of 0001.png")
-    with pytest.warns(UserWarning, match="left out 1 pictures with another name, e.g. copy of 0001.png"):
+    with pytest.warns(
+        UserWarning, match="left out 1 pictures with another name, e.g. copy of 0001.png"
+    ):
         (query,) = read_market1501(root, (64, 32), parts=("query",))
     assert len(query) == len(streets) // 2
 
@@ -98,7 +108,9 @@ def test_pictures_are_resized_bilinearly_and_left_alone_where_they_fit(tmp_path)
     (same,) = read_market1501(tmp_path, (64, 32), parts=("query",))
     (half,) = read_market1501(tmp_path, (32, 16), parts=("query",))
     assert torch.equal(same.images[0], torch.from_numpy(pixels).permute(2, 0, 1))
-    smaller = torch.nn.functional.interpolate(same.images.float(), (32, 16), mode="bilinear", antialias=True)
+    smaller = torch.nn.functional.interpolate(
+        same.images.float(), (32, 16), mode="bilinear", antialias=True
+    )
     assert (half.images - smaller).abs().max() <= 1
 
 
@@ -107,7 +119,10 @@ def test_what_is_missing_or_broken_is_named(root):
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(ValueError, match=f"cannot read the picture .*{broken.name}"):
         read_market1501(root, (64, 32), parts=("query",))
-    with pytest.raises(FileNotFoundError, match="expected the folders bounding_box_train/, query/, bounding_box_test/"):
+    with pytest.raises(
+        FileNotFoundError,
+        match="expected the folders bounding_box_train/, query/, bounding_box_test/",
+    ):
         read_market1501(root / "nowhere")
     for file in (root / "query").iterdir():
         file.unlink()
@@ -130,7 +145,9 @@ def test_written_pictures_are_jpegs_of_the_full_colour_resolution(root):
 
 def test_any_image_set_can_be_written(tmp_path):
     labels = torch.tensor([0, 11])
-    plain = ImageSet(torch.full((2, 3, 16, 8), 128, dtype=torch.uint8), labels, labels // 11, labels * 0, ("x",))
+    plain = ImageSet(
+        torch.full((2, 3, 16, 8), 128, dtype=torch.uint8), labels, labels // 11, labels * 0, ("x",)
+    )
     write_market1501(plain, tmp_path)
     assert sorted(f.name for f in (tmp_path / "bounding_box_train").iterdir()) == [
         "0001_c1s1_000000_00.jpg",
@@ -216,7 +233,12 @@ TREES = {
         ("0119004.jpg", 118, 3, "gallery"),
     ],
     "cuhk02": [
-        (f"{person + 1:03d}_{k + 10 * camera + 10}.png", 1000 * pair + person, 2 * pair + camera, "train")
+        (
+            f"{person + 1:03d}_{k + 10 * camera + 10}.png",
+            1000 * pair + person,
+            2 * pair + camera,
+            "train",
+        )
         for pair in range(5)
         for camera in range(2)
         for person in range(2)
@@ -239,11 +261,16 @@ def data_root(tmp_path_factory):
 def test_each_set_is_read_among_all_others_as_worked_out_by_hand(name, data_root):
     listing = SETS[name].read(data_root)
     assert listing.name == name and rows(listing) == TREES[name]
-    assert all(picture.file.is_file() and picture.file.is_relative_to(listing.root) for picture in listing.pictures)
+    assert all(
+        picture.file.is_file() and picture.file.is_relative_to(listing.root)
+        for picture in listing.pictures
+    )
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_set_is_found_from_its_own_folder_whatever_that_is_called_and_through_links(name, tmp_path):
+def test_a_set_is_found_from_its_own_folder_whatever_that_is_called_and_through_links(
+    name, tmp_path
+):
     write, usual = fake.FAKES[name]
     write(tmp_path / "disk" / "x")
     assert rows(SETS[name].read(tmp_path / "disk" / "x")) == TREES[name]
@@ -273,7 +300,13 @@ def test_dirt_changes_nothing_and_stray_pictures_are_counted(name, tmp_path):
     fake.FAKES[name][0](tmp_path)
     listed = {picture.file.parent for picture in SETS[name].read(tmp_path).pictures}
     for folder in listed:
-        for file in ("Thumbs.db", ".DS_Store", "._0001_c1s1_000000_00.jpg", "desktop.ini", "notes.txt"):
+        for file in (
+            "Thumbs.db",
+            ".DS_Store",
+            "._0001_c1s1_000000_00.jpg",
+            "desktop.ini",
+            "notes.txt",
+        ):
             (folder / file).write_bytes(b"\0\1")
         (folder / "0001.jpg").mkdir()
         save(folder / "picture (1).JPG")
@@ -300,7 +333,10 @@ def test_endings_in_capitals_empty_files_and_links_to_nowhere_are_listed(name, t
     files[0].with_suffix(files[0].suffix.upper()).write_bytes(b"")
     os.replace(files[1].with_suffix(files[1].suffix.upper()), tmp_path / "moved")
     files[1].with_suffix(files[1].suffix.upper()).symlink_to(tmp_path / "no such file")
-    expected = [(file[: file.index(".")] + file[file.index(".") :].upper(), *rest) for file, *rest in TREES[name]]
+    expected = [
+        (file[: file.index(".")] + file[file.index(".") :].upper(), *rest)
+        for file, *rest in TREES[name]
+    ]
     assert rows(SETS[name].read(tmp_path)) == expected
 
 
@@ -335,9 +371,13 @@ def test_the_expected_counts_are_the_papers_sums():
 def test_the_data_readme_tells_the_counts_that_the_doctor_expects():
     readme = (Path(__file__).parents[1] / "data" / "README.md").read_text(encoding="utf-8")
     for dataset in SETS.values():
-        (row,) = [line for line in readme.splitlines() if line.startswith(f"| **{dataset.title}** |")]
+        (row,) = [
+            line for line in readme.splitlines() if line.startswith(f"| **{dataset.title}** |")
+        ]
         for counts in dataset.expected:
-            told = " · ".join(f"{part} {ids:,} / {pictures:,}" for part, (ids, pictures) in counts.items())
+            told = " · ".join(
+                f"{part} {ids:,} / {pictures:,}" for part, (ids, pictures) in counts.items()
+            )
             assert told in row, f"{dataset.title}: expected {told}"
         assert f"`{dataset.folders[0]}`" in row and dataset.role in row
 
@@ -357,9 +397,15 @@ def test_cuhk03s_hdf5_file_holds_what_its_extracted_images_show(tmp_path):
     root = fake.write_cuhk03_mat(tmp_path / "cuhk03" / "cuhk03_release")
     listing = SETS["cuhk03"].read(tmp_path)
     assert [row[1:] for row in rows(listing)] == [row[1:] for row in TREES["cuhk03"]]
-    columns = [(pair, person, column) for (pair, person), filled in fake.CUHK03.items() for column in filled]
+    columns = [
+        (pair, person, column)
+        for (pair, person), filled in fake.CUHK03.items()
+        for column in filled
+    ]
     for picture, place in zip(listing.pictures, columns, strict=True):
-        assert np.array_equal(read_inside(root / "cuhk-03.mat", picture.inside), fake.cuhk03_pixels(*place))
+        assert np.array_equal(
+            read_inside(root / "cuhk-03.mat", picture.inside), fake.cuhk03_pixels(*place)
+        )
 
 
 @pytest.mark.parametrize("write", [fake.write_cuhk03_mat, fake.write_cuhk03_extracted])
@@ -375,7 +421,9 @@ def test_cuhk03_is_divided_where_its_new_protocol_lies_beside_it(write, tmp_path
         (1, 0, "query"),
         (1, 1, "gallery"),
     ]
-    assert listing.left_out == {"pictures that cuhk03_new_protocol_config_detected.mat doesn't name": 2}
+    assert listing.left_out == {
+        "pictures that cuhk03_new_protocol_config_detected.mat doesn't name": 2
+    }
 
 
 def test_cuhk03s_division_may_count_in_decimals(tmp_path, monkeypatch):
@@ -384,11 +432,17 @@ def test_cuhk03s_division_may_count_in_decimals(tmp_path, monkeypatch):
         fake,
         "savemat",
         lambda file, content: savemat(
-            file, {key: value if key == "filelist" else value.astype(float) for key, value in content.items()}
+            file,
+            {
+                key: value if key == "filelist" else value.astype(float)
+                for key, value in content.items()
+            },
         ),
     )
     fake.write_cuhk03_division(tmp_path)
-    assert [len(SETS["cuhk03"].read(tmp_path).part(part)) for part in ("train", "query", "gallery")] == [3, 1, 1]
+    assert [
+        len(SETS["cuhk03"].read(tmp_path).part(part)) for part in ("train", "query", "gallery")
+    ] == [3, 1, 1]
 
 
 def test_cuhk03_np_is_read_from_its_detected_boxes(tmp_path):
@@ -414,12 +468,19 @@ def test_a_damaged_or_unreadable_hdf5_file_is_named_with_what_to_do(tmp_path, mo
 
 def test_cuhk_sysus_boxes_cut_out_what_matlab_cuts_out(data_root):
     for picture, (x, y, width, height) in zip(
-        SETS["cuhksysu"].read(data_root).pictures, [box for s in fake.SYSU.values() for _, box in s], strict=True
+        SETS["cuhksysu"].read(data_root).pictures,
+        [box for s in fake.SYSU.values() for _, box in s],
+        strict=True,
     ):
         with Image.open(picture.file) as scene:
             pixels = np.asarray(scene)
         # I(y : y + height, x : x + width, :), rows and columns counted from 1, both ends within
-        matlab = np.array([[pixels[r - 1, c - 1] for c in range(x, x + width + 1)] for r in range(y, y + height + 1)])
+        matlab = np.array(
+            [
+                [pixels[r - 1, c - 1] for c in range(x, x + width + 1)]
+                for r in range(y, y + height + 1)
+            ]
+        )
         left, top, right, bottom = picture.box
         assert np.array_equal(pixels[top:bottom, left:right], matlab)
 
@@ -451,11 +512,14 @@ def test_what_msmt17s_lists_name_and_the_disk_lacks_is_counted(tmp_path):
     fake.write_msmt17(tmp_path)
     (tmp_path / "test/0000/0000_001_07_0303noon_0300_0.jpg").unlink()
     with pytest.warns(
-        UserWarning, match="left out 1 pictures of list_gallery.txt that are missing in test, e.g. 0000/0000_001"
+        UserWarning,
+        match="left out 1 pictures of list_gallery.txt that are missing in test, e.g. 0000/0000_001",
     ):
         assert len(SETS["msmt17"].read(tmp_path)) == 6
     (tmp_path / "list_query.txt").write_text("\n0000/0000_000_01_0303morning_0100_0.jpg\n")
-    with pytest.raises(ValueError, match="list_query.txt, line 2: expected a path and a person's number"):
+    with pytest.raises(
+        ValueError, match="list_query.txt, line 2: expected a path and a person's number"
+    ):
         SETS["msmt17"].find(tmp_path)
     for name in ("list_query.txt", "list_val.txt"):
         (tmp_path / name).unlink()
@@ -475,21 +539,36 @@ def test_msmt17s_lists_may_name_the_folder_as_well(release, tmp_path):
 def test_a_list_of_msmt17_of_which_nothing_is_there_is_an_error(tmp_path):
     fake.write_msmt17(tmp_path)
     shutil.rmtree(tmp_path / "test")
-    with pytest.raises(ValueError, match=r"none of the pictures of .*list_query.txt is in .*test, e.g. 0000/0000_000"):
+    with pytest.raises(
+        ValueError,
+        match=r"none of the pictures of .*list_query.txt is in .*test, e.g. 0000/0000_000",
+    ):
         SETS["msmt17"].find(tmp_path)
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_names_of_folders_and_lists_are_found_in_whatever_case(name, tmp_path):
     fake.FAKES[name][0](tmp_path)
-    names = {part for p in SETS[name].read(tmp_path).pictures for part in p.file.relative_to(tmp_path).parts[:-1]}
-    others = [path for path in sorted(tmp_path.rglob("*"), reverse=True) if path.suffix in (".txt", ".mat")]
-    for path in others + [path for path in sorted(tmp_path.rglob("*"), reverse=True) if path.name in names]:
+    names = {
+        part
+        for p in SETS[name].read(tmp_path).pictures
+        for part in p.file.relative_to(tmp_path).parts[:-1]
+    }
+    others = [
+        path
+        for path in sorted(tmp_path.rglob("*"), reverse=True)
+        if path.suffix in (".txt", ".mat")
+    ]
+    for path in others + [
+        path for path in sorted(tmp_path.rglob("*"), reverse=True) if path.name in names
+    ]:
         path.rename(path.with_name(path.name.swapcase()))
     assert [row[1:] for row in rows(SETS[name].read(tmp_path))] == [row[1:] for row in TREES[name]]
 
 
-def test_of_several_copies_the_one_with_the_most_pictures_is_read_and_the_others_are_named(tmp_path):
+def test_of_several_copies_the_one_with_the_most_pictures_is_read_and_the_others_are_named(
+    tmp_path,
+):
     for place in ("market old", "market1501", "Market-new"):
         fake.write_market1501(tmp_path / place)
     next((tmp_path / "Market-new/query").iterdir()).unlink()
@@ -528,7 +607,8 @@ def test_another_sets_folder_that_begins_alike_is_not_read(tmp_path):
 def test_ones_own_pictures_in_markets_layout_are_one_domain_called_like_their_folder(tmp_path):
     save_all = fake.write_all
     save_all(
-        tmp_path / "my shop" / "bounding_box_train", ["0001_c1_1.png", "0002_c3_f001.jpg", "0002_c1s1_000001_00.jpg"]
+        tmp_path / "my shop" / "bounding_box_train",
+        ["0001_c1_1.png", "0002_c3_f001.jpg", "0002_c1s1_000001_00.jpg"],
     )
     with pytest.warns(UserWarning, match="is missing or holds no picture"):
         (listing,) = list_own(tmp_path / "my shop")
@@ -539,9 +619,13 @@ def test_ones_own_pictures_in_markets_layout_are_one_domain_called_like_their_fo
         ("0002_c3_f001.jpg", 1, 2, "train"),
     ]
     save_all(tmp_path / "my shop" / "bounding_box_train", ["0000_c1_1.png"])
-    with pytest.raises(ValueError, match="person 0000 means a distractor here; number people from 0001"):
+    with pytest.raises(
+        ValueError, match="person 0000 means a distractor here; number people from 0001"
+    ):
         list_own(tmp_path / "my shop")
-    with pytest.raises(FileNotFoundError, match=r"expected the folders bounding_box_train/, .*or a .csv file"):
+    with pytest.raises(
+        FileNotFoundError, match=r"expected the folders bounding_box_train/, .*or a .csv file"
+    ):
         list_own(tmp_path)
 
 
@@ -574,8 +658,14 @@ def test_ones_own_pictures_in_a_table_are_one_listing_per_domain(tmp_path):
         ("path;pid;camid;domain;part\na.jpg;1;2;x;nowhere\n", "row 2: no part 'nowhere'"),
         ("path,pid,camid,domain\na.jpg,,1,x\n", "row 2: pid is empty"),
         ("path,pid,camid,domain\na.jpg,1\n", "row 2: camid is empty"),
-        ("path,pid,camid,domain\na.jpg,1,1,x\nno.jpg,1,1,x\n", "1 pictures are not there, e.g. .*no.jpg"),
-        ("path,pid,camid,domain,part\na.jpg,1,1,x,test\n", "row 2: no part 'test': choose from train"),
+        (
+            "path,pid,camid,domain\na.jpg,1,1,x\nno.jpg,1,1,x\n",
+            "1 pictures are not there, e.g. .*no.jpg",
+        ),
+        (
+            "path,pid,camid,domain,part\na.jpg,1,1,x,test\n",
+            "row 2: no part 'test': choose from train",
+        ),
         ("path,pid,camid,domain\na.jpg,-1,1,x\n", "a.jpg is a distractor .* outside the gallery"),
         ("path,pid,camid,domain\na.jpg,-7,1,x\n", "row 2: pid -7 is below -1"),
         ("path,pid,camid,domain\n", "holds no row"),

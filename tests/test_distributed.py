@@ -18,19 +18,21 @@ import torch
 from conftest import make_people
 from torch import nn
 
-import metabin.command
-from metabin import distributed
-from metabin.batches import join
-from metabin.command import main
+import metabin.runs.train_command
 from metabin.config import Config, demo
+from metabin.data.batches import join
 from metabin.datasets import write_market1501
+from metabin.kernels import processes as distributed
 from metabin.meta import Batch
-from metabin.model import build_model
-from metabin.synced_norms import sync_stats
+from metabin.networks.model import build_model
+from metabin.networks.synced_norms import sync_stats
+from metabin.runs.train_command import main
 from metabin.train import Run, train
 
 QUICK = demo(size=(32, 16), ids_per_domain=2, images_per_id=2, iterations=2, crop_pad=1, warmup=0.0)
-ID_ONLY = replace(QUICK, base="id", meta_train="id", meta_test="id", lr=1.0, outer_lr=1.0, inner_lr_low=0.1)
+ID_ONLY = replace(
+    QUICK, base="id", meta_train="id", meta_test="id", lr=1.0, outer_lr=1.0, inner_lr_low=0.1
+)
 
 
 # --- the harness ---------------------------------------------------------------------------------------------------
@@ -53,9 +55,14 @@ def in_processes(function, folder: Path, world: int = 2) -> list:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "metabin.command", "torch._dynamo"])  # takes seconds, once
+    context.set_forkserver_preload(
+        ["pytest", "metabin.runs.train_command", "torch._dynamo"]
+    )  # takes seconds, once
     folder.mkdir(parents=True, exist_ok=True)
-    started = [context.Process(target=_enter, args=(function, n, world, port, folder)) for n in range(world)]
+    started = [
+        context.Process(target=_enter, args=(function, n, world, port, folder))
+        for n in range(world)
+    ]
     for process in started:
         process.start()
     for process in started:
@@ -79,16 +86,22 @@ def joining(function):
 def fixed_batches(part: slice) -> list[list[Batch]]:
     """Mini-batches in float64 of 3 domains x 2 ids x 4 images, and of every domain this part of its images."""
     draw, found = torch.Generator().manual_seed(0), []
-    pids = torch.tensor([0, 1]).repeat_interleave(4).repeat(3) + 8 * torch.arange(3).repeat_interleave(8)  # (24,)
+    pids = torch.tensor([0, 1]).repeat_interleave(4).repeat(3) + 8 * torch.arange(
+        3
+    ).repeat_interleave(8)  # (24,)
     for _ in range(2 * QUICK.iterations):
         images = torch.randn(24, 3, 32, 16, dtype=torch.float64, generator=draw)
-        images += torch.randn(3, 3, 1, 1, dtype=torch.float64, generator=draw).repeat_interleave(8, 0)
+        images += torch.randn(3, 3, 1, 1, dtype=torch.float64, generator=draw).repeat_interleave(
+            8, 0
+        )
         domains = zip(images.chunk(3), pids.chunk(3), (pids // 8).chunk(3), strict=True)
         found.append([Batch(*(tensor[part] for tensor in domain)) for domain in domains])
     return found
 
 
-def trained(config: Config, part: slice = slice(None), sync_stats: bool = False) -> dict[str, torch.Tensor]:
+def trained(
+    config: Config, part: slice = slice(None), sync_stats: bool = False
+) -> dict[str, torch.Tensor]:
     """Weights and statistics in float64 after two iterations on given batches, split by a given stream."""
     run = Run(config, make_people(), "cpu", sync_stats)
     run.model.double()
@@ -114,7 +127,10 @@ CASES = {
 def train_halves() -> dict[str, dict[str, torch.Tensor]]:
     """Every case on this process's half of each identity's images."""
     half = slice(distributed.rank(), None, 2)
-    return {name: trained(config, half, sync_stats=name != "own statistics") for name, config in CASES.items()}
+    return {
+        name: trained(config, half, sync_stats=name != "own statistics")
+        for name, config in CASES.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +147,13 @@ def largest_difference(one: dict, other: dict, ending: str = "") -> float:
 def test_two_halves_with_synchronized_statistics_and_cross_entropy_are_one_whole(halves, case):
     whole = trained(CASES[case])
     start = Run(CASES[case], make_people(), "cpu").model.double().state_dict()
-    kinds = ("conv1.weight", "classifier.weight", "running_mean", "running_var", "num_batches_tracked")
+    kinds = (
+        "conv1.weight",
+        "classifier.weight",
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    )
     for ending in (*kinds, "rho") if "bin" in CASES[case].norm else kinds:
         assert any(name.endswith(ending) for name in whole)
         assert largest_difference(whole, start, ending) > 1e-3  # it moved
@@ -147,7 +169,9 @@ def test_without_synchronized_statistics_the_weights_are_equal_but_not_the_whole
     assert largest_difference(one, trained(CASES["own statistics"]), "classifier.weight") > 1e-4
 
 
-@pytest.mark.parametrize(("case", "ending"), [("batch-hard", "conv1.weight"), ("batch-hard, meta-test", "rho")])
+@pytest.mark.parametrize(
+    ("case", "ending"), [("batch-hard", "conv1.weight"), ("batch-hard, meta-test", "rho")]
+)
 def test_batch_hard_mining_within_halves_is_not_mining_in_the_whole(halves, case, ending):
     one, other = (process[case] for process in halves)
     assert largest_difference(one, other) == 0
@@ -162,18 +186,27 @@ def drawing() -> dict:
     config = replace(QUICK, domains_per_batch=3, control="random", meta_train_share=0.7)
     run = Run(config, make_people(), "cpu")
     start = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
-    streams = [b.get_state()[0] for b in (run.base_batches, run.meta_batches)] + [run.agreed[0].get_state()]
+    streams = [b.get_state()[0] for b in (run.base_batches, run.meta_batches)] + [
+        run.agreed[0].get_state()
+    ]
     batches = [join(run.base_batches.draw()) for _ in range(4)]
     domains = [[int(part.domains[0]) for part in run.meta_batches.draw()] for _ in range(8)]
     losses = torch.stack([torch.stack(list(step.losses.values())) for step in train(run)])
-    found = dict(start=start, streams=streams, domains=domains, losses=losses, end=run.model.state_dict())
-    return found | dict(images=[batch.images for batch in batches], saved=run.state_dict()["base_batches"])
+    found = dict(
+        start=start, streams=streams, domains=domains, losses=losses, end=run.model.state_dict()
+    )
+    return found | dict(
+        images=[batch.images for batch in batches], saved=run.state_dict()["base_batches"]
+    )
 
 
 def overflow() -> list:
     """One process's gradient is infinite: the weights after a step of the scaler, and its scale."""
     weight = nn.Parameter(torch.ones(2))
-    optimizer, scaler = torch.optim.SGD([weight], lr=1.0), distributed.AveragingScaler("cpu", init_scale=8.0)
+    optimizer, scaler = (
+        torch.optim.SGD([weight], lr=1.0),
+        distributed.AveragingScaler("cpu", init_scale=8.0),
+    )
     seen = []
     for gradient in (1.0 + distributed.rank(), float("inf") if distributed.rank() else 1.0):
         scaler.scale(torch.zeros(()))
@@ -217,7 +250,9 @@ def test_each_process_draws_from_streams_of_its_own_and_the_first_ones_are_a_sin
     assert not any(torch.equal(a, b) for a, b in itertools.product(one["images"], other["images"]))
     alone = drawing()
     assert all(torch.equal(a, b) for a, b in zip(one["images"], alone["images"], strict=True))
-    assert len(one["saved"]) == 4 and len(alone["saved"]) == 2  # every process's streams are in a checkpoint
+    assert (
+        len(one["saved"]) == 4 and len(alone["saved"]) == 2
+    )  # every process's streams are in a checkpoint
     for a, b in zip(one["saved"], other["saved"], strict=True):
         assert torch.equal(a, b)
 
@@ -225,14 +260,18 @@ def test_each_process_draws_from_streams_of_its_own_and_the_first_ones_are_a_sin
 def test_all_processes_choose_the_same_domains_and_end_with_the_same_weights(apart):
     one, other = (process["drawing"] for process in apart)
     assert one["domains"] == other["domains"]
-    assert {len(set(chosen)) for chosen in one["domains"]} == {3} and len(set(map(tuple, one["domains"]))) > 3
+    assert {len(set(chosen)) for chosen in one["domains"]} == {3} and len(
+        set(map(tuple, one["domains"]))
+    ) > 3
     assert torch.equal(one["losses"], other["losses"]) and one["losses"].isfinite().all()
     alone = drawing()["start"]
     for name in one["end"]:
         assert torch.equal(one["start"][name], alone[name])
         assert "running" in name or torch.equal(one["end"][name], other["end"][name])
     assert not torch.equal(one["end"]["classifier.weight"], alone["classifier.weight"])
-    assert any(not torch.equal(one["end"][name], alone[name]) for name in alone if name.endswith("rho"))
+    assert any(
+        not torch.equal(one["end"][name], alone[name]) for name in alone if name.endswith("rho")
+    )
 
 
 def test_where_a_gradient_overflows_in_one_process_all_skip_the_step(apart):
@@ -244,21 +283,30 @@ def test_where_a_gradient_overflows_in_one_process_all_skip_the_step(apart):
 
 def test_processes_that_are_asked_for_different_things_all_say_so(apart):
     lines = {process["disagreement"] for process in apart}
-    assert len(lines) == 1 and "all processes need the same configuration: process 1 has" in lines.pop()
+    assert (
+        len(lines) == 1
+        and "all processes need the same configuration: process 1 has" in lines.pop()
+    )
 
 
 def test_a_layer_without_a_synchronized_form_is_refused_by_name(apart):
-    assert all("SwitchableNorm2d has no synchronized form" in process["no_form"] for process in apart)
+    assert all(
+        "SwitchableNorm2d has no synchronized form" in process["no_form"] for process in apart
+    )
 
 
-def test_a_machine_with_fewer_gpus_than_processes_says_how_many_to_start(command, monkeypatch, capsys):
+def test_a_machine_with_fewer_gpus_than_processes_says_how_many_to_start(
+    command, monkeypatch, capsys
+):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for name, value in dict(RANK=0, LOCAL_RANK=0, LOCAL_WORLD_SIZE=2).items():
         monkeypatch.setenv(name, str(value))
     with pytest.raises(SystemExit, match="2"):
         main(command)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("torchrun started 2 processes on a machine with 1 GPU: use --nproc-per-node 1")
+    assert line.startswith(
+        "torchrun started 2 processes on a machine with 1 GPU: use --nproc-per-node 1"
+    )
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
@@ -266,7 +314,7 @@ def test_a_machine_with_fewer_gpus_than_processes_says_how_many_to_start(command
 
 def meddling(arguments: list[str], step: int, act):
     """The command, in whose second process something happens after a step."""
-    rest = metabin.command.train
+    rest = metabin.runs.train_command.train
 
     def meddled(run):
         for made in rest(run):
@@ -274,7 +322,7 @@ def meddling(arguments: list[str], step: int, act):
                 act()
             yield made
 
-    metabin.command.train = meddled
+    metabin.runs.train_command.train = meddled
     main(arguments)
 
 
@@ -322,8 +370,13 @@ def assert_same(one, other):
         assert torch.equal(one, other) if torch.is_tensor(one) else one == other
 
 
-def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(command, tmp_path, capsys, monkeypatch):
-    straight, torn = ([*command, "--sync-stats", "--run-dir", str(tmp_path / name)] for name in ("straight", "torn"))
+def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(
+    command, tmp_path, capsys, monkeypatch
+):
+    straight, torn = (
+        [*command, "--sync-stats", "--run-dir", str(tmp_path / name)]
+        for name in ("straight", "torn")
+    )
     words = {}
     for name, function in {
         "straight": partial(main, straight),
@@ -332,19 +385,31 @@ def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(c
         "ended": partial(main, torn),
     }.items():
         in_processes(function, tmp_path / "words" / name)
-        words[name] = [(tmp_path / "words" / name / f"{number}.txt").read_text().splitlines() for number in range(2)]
+        words[name] = [
+            (tmp_path / "words" / name / f"{number}.txt").read_text().splitlines()
+            for number in range(2)
+        ]
     assert words["stopped"][0][-1].startswith("stopped at step 2") and words["stopped"][1] == []
     assert "resumed from step 2" in words["killed"][0] and words["killed"][1] == []
-    assert words["killed"][0][-1].startswith("process 0") and "has lost the others" in words["killed"][0][-1]
+    assert (
+        words["killed"][0][-1].startswith("process 0")
+        and "has lost the others" in words["killed"][0][-1]
+    )
     assert words["ended"][0][:3] == [
         "0.0 GB of images on cpu",
         "2 processes on cpu, batch statistics are the whole batch's",
         "resumed from step 3",
     ]
     for name in ("straight", "torn"):
-        rows = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        rows = [
+            json.loads(line)
+            for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        ]
         assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
-    ends = [torch.load(tmp_path / name / "step_000005.pt", weights_only=True)["run"] for name in ("straight", "torn")]
+    ends = [
+        torch.load(tmp_path / name / "step_000005.pt", weights_only=True)["run"]
+        for name in ("straight", "torn")
+    ]
     assert_same(*ends)
 
     monkeypatch.chdir(tmp_path)
@@ -354,8 +419,12 @@ def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(c
 
 
 def test_a_full_disk_of_the_first_process_stops_both_with_one_line(command, tmp_path):
-    codes = in_processes(partial(on_a_full_disk, [*command, "--run-dir", str(tmp_path / "run")]), tmp_path / "words")
-    first, second = ((tmp_path / "words" / f"{number}.txt").read_text().splitlines() for number in range(2))
+    codes = in_processes(
+        partial(on_a_full_disk, [*command, "--run-dir", str(tmp_path / "run")]), tmp_path / "words"
+    )
+    first, second = (
+        (tmp_path / "words" / f"{number}.txt").read_text().splitlines() for number in range(2)
+    )
     assert codes == [2, 2] and second == []
     assert "No space left on device; the last good checkpoint is" in first[-1]
     assert Path(first[-1].split()[-1]).exists()
@@ -363,10 +432,19 @@ def test_a_full_disk_of_the_first_process_stops_both_with_one_line(command, tmp_
 
 @pytest.mark.slow
 def test_torchrun_trains_with_two_processes_and_stops_with_one_line(command, tmp_path):
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
     call = [*torchrun, "-m", "metabin.train", *command, "--run-dir", str(tmp_path / "run")]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(call, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
+    done = subprocess.run(
+        call, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("weights for retrieval") == 1
     assert done.stderr.count("step 5/5") == 1

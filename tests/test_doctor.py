@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import fake_datasets as fake
 import pytest
+from metabin.datasets.command import main
 
 from metabin.datasets import SETS
-from metabin.datasets.__main__ import main
 from metabin.datasets.doctor import examine
 
 WHOLE = {  # what the miniature trees hold: part -> (persons, pictures), distractors among the pictures
@@ -35,7 +35,9 @@ def small_is_whole(monkeypatch):
         known = SETS[name]
         few = cameras.get(name, known.cameras)
         monkeypatch.setitem(
-            SETS, name, replace(known, expected=(counts,), cameras=few, alone=1 if name == "prid" else 0)
+            SETS,
+            name,
+            replace(known, expected=(counts,), cameras=few, alone=1 if name == "prid" else 0),
         )
 
 
@@ -51,7 +53,11 @@ def check(capsys):
 
 
 def files(root):
-    return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in root.rglob("*") if file.is_file()}
+    return {
+        file: (file.read_bytes(), file.stat().st_mtime_ns)
+        for file in root.rglob("*")
+        if file.is_file()
+    }
 
 
 def test_whole_sets_are_called_complete_and_nothing_is_changed(tmp_path, check):
@@ -79,7 +85,10 @@ def test_persons_pictures_and_cameras_stand_in_an_aligned_table(tmp_path, capsys
 def test_what_isnt_there_is_no_problem_unless_it_was_asked_for(tmp_path, check):
     code, text = check(tmp_path)
     assert code == 0 and text.count(": not there") == 9 and "Found: none" in text
-    assert f"expected: {SETS['viper'].layout}" in text and f"put that into {tmp_path / 'viper'}" in text
+    assert (
+        f"expected: {SETS['viper'].layout}" in text
+        and f"put that into {tmp_path / 'viper'}" in text
+    )
     code, text = check(tmp_path, "--set", "viper", "grid")
     assert code == 1 and text.count("you asked for this set, and it is not there") == 2
     assert check(tmp_path / "nowhere") == (
@@ -113,7 +122,9 @@ def test_duke_is_looked_for_on_request_only_and_never_without_its_notice(tmp_pat
     )
     with pytest.raises(SystemExit) as stop:
         check(tmp_path, "--set", "dukemtmc")
-    assert stop.value.code == 2 and "only with --opt-in dukemtmc" in " ".join(capsys.readouterr().err.split())
+    assert stop.value.code == 2 and "only with --opt-in dukemtmc" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_counts_that_differ_are_a_problem_beside_the_right_ones(tmp_path, check):
@@ -132,7 +143,11 @@ def test_half_a_set_is_a_problem_that_names_the_missing_folder(tmp_path, check):
     for file in (tmp_path / "grid" / "gallery").iterdir():
         file.unlink()
     code, text = check(tmp_path)
-    assert code == 1 and "QMUL GRID (target): PROBLEM" in text and "gallery holds no picture whose name matches" in text
+    assert (
+        code == 1
+        and "QMUL GRID (target): PROBLEM" in text
+        and "gallery holds no picture whose name matches" in text
+    )
 
 
 def test_all_missing_folders_are_named_and_where_the_set_already_lies(tmp_path, check):
@@ -141,7 +156,9 @@ def test_all_missing_folders_are_named_and_where_the_set_already_lies(tmp_path, 
     shutil.rmtree(tmp_path / "CUHK02/Dataset/P2/cam1")
     code, text = check(tmp_path)
     assert code == 1 and "lacks P2/cam1, P5/cam1, P5/cam2" in text
-    assert f"it already lies in {tmp_path / 'CUHK02'}: unpack it again and add what is missing" in text
+    assert (
+        f"it already lies in {tmp_path / 'CUHK02'}: unpack it again and add what is missing" in text
+    )
     assert f"put that into {tmp_path / 'cuhk02'}" not in text
 
 
@@ -150,7 +167,10 @@ def test_folders_of_other_sets_are_named_as_such(tmp_path, check):
         (tmp_path / name).mkdir()
     code, text = check(tmp_path)
     assert code == 0 and "has the set's name" not in text
-    assert f"{tmp_path / 'iLIDS-VID'} is another set" in text and f"{tmp_path / 'PRID_450S'} is another set" in text
+    assert (
+        f"{tmp_path / 'iLIDS-VID'} is another set" in text
+        and f"{tmp_path / 'PRID_450S'} is another set" in text
+    )
 
 
 def test_a_copy_in_markets_layout_is_called_converted(tmp_path, check):
@@ -158,7 +178,9 @@ def test_a_copy_in_markets_layout_is_called_converted(tmp_path, check):
     assert "MSMT17 is a converted copy" in check(tmp_path / "MSMT17", "--set", "msmt17")[1]
     code, text = check(tmp_path)
     assert (
-        code == 0 and f"{tmp_path / 'MSMT17'} is a converted copy, in Market-1501's layout: give the original" in text
+        code == 0
+        and f"{tmp_path / 'MSMT17'} is a converted copy, in Market-1501's layout: give the original"
+        in text
     )
 
 
@@ -184,10 +206,17 @@ def damage(file, how):
 
 @pytest.mark.parametrize(
     "how, reason",
-    [("empty", "empty file"), ("cut", "truncated"), ("a web page", "not a picture"), ("a link", "no such file")],
+    [
+        ("empty", "empty file"),
+        ("cut", "truncated"),
+        ("a web page", "not a picture"),
+        ("a link", "no such file"),
+    ],
 )
 @pytest.mark.parametrize("name", SETS)
-def test_damaged_pictures_are_named_with_the_reason_unless_it_must_be_fast(name, how, reason, tmp_path, check):
+def test_damaged_pictures_are_named_with_the_reason_unless_it_must_be_fast(
+    name, how, reason, tmp_path, check
+):
     fake.FAKES[name][0](tmp_path)
     listing = SETS[name].read(tmp_path)
     file = listing.pictures[1].file
@@ -195,7 +224,8 @@ def test_damaged_pictures_are_named_with_the_reason_unless_it_must_be_fast(name,
     options = ("--opt-in", name) if SETS[name].opt_in else ()
     code, text = check(tmp_path, "--set", name, *options)
     line = re.search(
-        rf"cannot be read: 1. Copy them again: {re.escape(str(file.relative_to(listing.root)))}: ([\w ]+)", text
+        rf"cannot be read: 1. Copy them again: {re.escape(str(file.relative_to(listing.root)))}: ([\w ]+)",
+        text,
     )
     assert code == 1 and line and reason in line[1].lower()
     code, text = check(tmp_path, "--set", name, *options, "--fast")
@@ -208,7 +238,12 @@ def test_of_very_many_damaged_pictures_the_rest_is_counted(tmp_path, check, monk
     for picture in SETS["cuhk02"].read(tmp_path).pictures:
         damage(picture.file, "empty")
     code, text = check(tmp_path, "--set", "cuhk02")
-    assert code == 1 and "cannot be read: 40." in text and text.count(": empty file") == 3 and "… and 37 more" in text
+    assert (
+        code == 1
+        and "cannot be read: 40." in text
+        and text.count(": empty file") == 3
+        and "… and 37 more" in text
+    )
 
 
 def test_pictures_inside_a_damaged_hdf5_file_are_named(tmp_path, check):
@@ -235,7 +270,10 @@ def test_boxes_outside_of_their_scene_are_named(tmp_path, check, monkeypatch):
     monkeypatch.setitem(fake.SYSU, 1, [("s1.jpg", (1, 1, 8, 20)), ("s3.jpg", (51, 5, 10, 25))])
     fake.write_cuhksysu(tmp_path)
     code, text = check(tmp_path, "--set", "cuhksysu")
-    assert code == 1 and "Image/SSM/s3.jpg: nothing of the box (50, 4, 61, 30) lies within 50x40 pixels" in text
+    assert (
+        code == 1
+        and "Image/SSM/s3.jpg: nothing of the box (50, 4, 61, 30) lies within 50x40 pixels" in text
+    )
 
 
 def test_persons_in_train_and_test_are_a_leak(tmp_path, check):
@@ -245,7 +283,10 @@ def test_persons_in_train_and_test_are_a_leak(tmp_path, check):
     )
     code, text = check(tmp_path, "--set", "market1501")
     assert code == 1
-    assert "in train and also in query or gallery: 1 persons, e.g. that of 0005_c2s3_070952_01.jpg" in text
+    assert (
+        "in train and also in query or gallery: 1 persons, e.g. that of 0005_c2s3_070952_01.jpg"
+        in text
+    )
 
 
 def test_query_persons_without_a_match_are_a_problem_beyond_those_by_design(tmp_path, check):
@@ -299,11 +340,13 @@ def test_stray_pictures_are_remarked_and_no_problem(tmp_path, check):
     assert code == 0 and "left out 1 pictures with another name, e.g. 000_45 (copy).bmp" in text
 
 
-@pytest.mark.parametrize("arguments", [[], ["cure"], ["check"], ["check", "--data-root", ".", "--set", "imagenet"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["cure"], ["check"], ["check", "--data-root", ".", "--set", "imagenet"]]
+)
 def test_a_call_that_the_command_doesnt_know_is_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
-    assert stop.value.code == 2 and "usage: python -m metabin.datasets" in capsys.readouterr().err
+    assert stop.value.code == 2 and "usage: python -m metabin data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -318,7 +361,9 @@ def test_whatever_happened_to_a_folder_nothing_is_dropped_without_a_count(name, 
         kind = rng.choice(["empty", "cut", "a web page", "a link", "delete", "rename", "folder"])
         if kind in ("delete", "rename", "folder"):
             gone.append(file)
-            file.rename(file.with_name(f"copy of {file.name}")) if kind == "rename" else file.unlink()
+            file.rename(
+                file.with_name(f"copy of {file.name}")
+            ) if kind == "rename" else file.unlink()
             file.mkdir() if kind == "folder" else None
         else:
             hurt.append(file)
@@ -344,7 +389,9 @@ def test_whatever_happened_to_a_folder_nothing_is_dropped_without_a_count(name, 
         ("cuhk03", fake.write_cuhk03_extracted, "cuhk03_new_protocol_config_detected.mat"),
     ],
 )
-def test_a_damaged_file_of_a_set_is_a_problem_that_names_it(name, write, file, how, tmp_path, check):
+def test_a_damaged_file_of_a_set_is_a_problem_that_names_it(
+    name, write, file, how, tmp_path, check
+):
     pytest.importorskip("h5py")
     fake.write_cuhk03_division(tmp_path)
     write(tmp_path)
@@ -352,7 +399,9 @@ def test_a_damaged_file_of_a_set_is_a_problem_that_names_it(name, write, file, h
     bad = {
         "cut": good[: len(good) * 2 // 3],
         "zeros": bytes(len(good)),
-        "noise": good[:200] + rng.randbytes(len(good) - 200) if len(good) > 200 else rng.randbytes(len(good)),
+        "noise": good[:200] + rng.randbytes(len(good) - 200)
+        if len(good) > 200
+        else rng.randbytes(len(good)),
         "another file": b"<html>404 not found</html>",
         "empty": b"",
     }

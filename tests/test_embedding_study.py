@@ -11,10 +11,10 @@ from sklearn.metrics.pairwise import cosine_distances as sklearn_distances
 from sklearn.neighbors import NearestNeighbors
 
 from metabin.analysis import embedding_study as study
-from metabin.evaluate import retrieval
-from metabin.images import ImageSet
-from metabin.intervals import paired_interval
-from metabin.model import build_model
+from metabin.data.images import ImageSet
+from metabin.evaluate.intervals import paired_interval
+from metabin.evaluate.retrieval import retrieval
+from metabin.networks.model import build_model
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,10 @@ def streets() -> ImageSet:
 def features(streets) -> torch.Tensor:
     """Features that hold person and street, not of length 1, (N, 8)."""
     draw = torch.Generator().manual_seed(1)
-    person, street = torch.randn(streets.num_ids, 8, generator=draw), torch.randn(3, 8, generator=draw)
+    person, street = (
+        torch.randn(streets.num_ids, 8, generator=draw),
+        torch.randn(3, 8, generator=draw),
+    )
     noise = torch.randn(len(streets), 8, generator=draw)
     return 2 * person[streets.pids] + 2 * street[streets.domains] + 1.5 * noise
 
@@ -43,7 +46,9 @@ def test_own_and_others_count_the_gallery_of_the_querys_street_alone(streets, fe
     queries = [i for i in range(len(streets)) if streets.camids[i] == 0]
     for row, i in enumerate(queries):
         gallery = [
-            j for j in range(len(streets)) if streets.camids[j] == 1 and streets.domains[j] == streets.domains[i]
+            j
+            for j in range(len(streets))
+            if streets.camids[j] == 1 and streets.domains[j] == streets.domains[i]
         ]
         own = [distance[i, j].item() for j in gallery if streets.pids[j] == streets.pids[i]]
         others = [distance[i, j].item() for j in gallery if streets.pids[j] != streets.pids[i]]
@@ -55,7 +60,10 @@ def test_own_and_others_count_the_gallery_of_the_querys_street_alone(streets, fe
 
 def test_shrinking_all_distances_shortens_them_and_leaves_the_ratio(streets, features):
     distance = study.cosine_distances(features)
-    far, near = study.own_and_others(distance, streets), study.own_and_others(distance / 10, streets)
+    far, near = (
+        study.own_and_others(distance, streets),
+        study.own_and_others(distance / 10, streets),
+    )
     torch.testing.assert_close(near["own"], far["own"] / 10)
     torch.testing.assert_close(near["ratio"], far["ratio"])
 
@@ -68,7 +76,9 @@ def test_a_query_without_somebody_else_on_its_street_is_refused(streets, feature
 
 def test_the_nearest_picture_is_right_as_often_as_retrieval_says(streets, features):
     query = streets.camids == 0
-    expected = retrieval(features[query], features[~query], streets.pids[query], streets.pids[~query]).rank1
+    expected = retrieval(
+        features[query], features[~query], streets.pids[query], streets.pids[~query]
+    ).rank1
     found = study.nearest_is_right(study.cosine_distances(features), streets)
     assert 0.2 < expected < 1
     assert found.mean().item() == pytest.approx(expected)
@@ -79,13 +89,21 @@ def test_street_purity_leaves_the_own_pictures_out(streets, features):
     order = NearestNeighbors(n_neighbors=len(streets), metric="cosine").fit(features.numpy())
     for i, ranking in enumerate(order.kneighbors(features.numpy(), return_distance=False)):
         nearest = [j for j in ranking if streets.pids[j] != streets.pids[i]][:5]
-        assert found[i].item() == pytest.approx(sum(streets.domains[j] == streets.domains[i] for j in nearest) / 5)
+        assert found[i].item() == pytest.approx(
+            sum(streets.domains[j] == streets.domains[i] for j in nearest) / 5
+        )
 
 
 def test_features_that_are_the_street_alone_are_pure_and_find_nobody(streets):
-    numbers = study.space_numbers(torch.eye(3)[streets.domains] + 1e-3 * torch.randn(len(streets), 3), streets)
+    numbers = study.space_numbers(
+        torch.eye(3)[streets.domains] + 1e-3 * torch.randn(len(streets), 3), streets
+    )
     assert numbers["purity"] == [1, 1, 1] and numbers["probe"] == 1
-    assert min(numbers["street"]) > 0.99 and max(numbers["rank1"]) < 0.6 and min(numbers["ratio"]) > 0.5
+    assert (
+        min(numbers["street"]) > 0.99
+        and max(numbers["rank1"]) < 0.6
+        and min(numbers["ratio"]) > 0.5
+    )
 
 
 def test_silhouettes_and_rank1_are_those_of_their_makers(streets, features):
@@ -94,7 +112,10 @@ def test_silhouettes_and_rank1_are_those_of_their_makers(streets, features):
         whole = silhouette_score(features.numpy(), labels.numpy(), metric="cosine")
         assert sum(numbers[name]) / 3 == pytest.approx(whole, abs=1e-5)  # streets are equally large
     for d in range(3):
-        q, g = (streets.domains == d) & (streets.camids == 0), (streets.domains == d) & (streets.camids == 1)
+        q, g = (
+            (streets.domains == d) & (streets.camids == 0),
+            (streets.domains == d) & (streets.camids == 1),
+        )
         expected = retrieval(features[q], features[g], streets.pids[q], streets.pids[g]).rank1
         assert numbers["rank1"][d] == pytest.approx(expected, abs=1e-6)
 
@@ -116,7 +137,9 @@ def test_scores_of_a_plane_are_taken_in_the_plane(streets, features):
     plane = torch.randn(len(streets), 2, generator=torch.Generator().manual_seed(0))
     scores = study.plane_scores(features, plane, streets, neighbours=3)
     unit = torch.nn.functional.normalize(features)
-    assert scores["trust"] == pytest.approx(trustworthiness(unit.numpy(), plane.numpy(), n_neighbors=3), abs=1e-6)
+    assert scores["trust"] == pytest.approx(
+        trustworthiness(unit.numpy(), plane.numpy(), n_neighbors=3), abs=1e-6
+    )
     away = torch.cdist(plane, plane, compute_mode="donot_use_mm_for_euclid_dist").double()
     ratio = study.own_and_others(away, streets)["ratio"].mean().item()
     assert scores["ratio"] == pytest.approx(ratio, abs=1e-4)
@@ -129,7 +152,8 @@ def test_the_first_people_of_every_street_are_chosen_with_all_their_pictures(str
 
 def test_a_pair_is_compared_street_by_street_and_person_by_person(streets):
     numbers = {
-        name: {q: [base, base + 0.1, base + 0.3] for q in study.QUANTITIES} for name, base in (("a", 0.5), ("b", 0.2))
+        name: {q: [base, base + 0.1, base + 0.3] for q in study.QUANTITIES}
+        for name, base in (("a", 0.5), ("b", 0.2))
     }
     numbers["b"]["ratio"] = [0.1, 0.4, 0.4]
     pids = streets.pids[streets.camids == 0]
@@ -148,14 +172,18 @@ def report(streets) -> dict:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         networks = {
-            m: {p: build_model(m, 8) for p in moments} for m, moments in {"bn": (10, 100), "in": (100,)}.items()
+            m: {p: build_model(m, 8) for p in moments}
+            for m, moments in {"bn": (10, 100), "in": (100,)}.items()
         }
     return study.study(networks, streets, starts=2, people=4, perplexities=(3, 8), shown=(8, 4))
 
 
 def test_a_report_is_plain_and_has_every_network_at_every_moment(report):
     assert json.loads(json.dumps(report)) == report
-    assert {m: list(row) for m, row in report["numbers"].items()} == {"bn": ["10", "100"], "in": ["100"]}
+    assert {m: list(row) for m, row in report["numbers"].items()} == {
+        "bn": ["10", "100"],
+        "in": ["100"],
+    }
     assert report["streets"] == ["street 0", "street 1", "street 2"]
     assert {name: len(report[name]["pids"]) for name in ("all_streets", "one_street")} == {
         "all_streets": 48,

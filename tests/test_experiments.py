@@ -6,9 +6,9 @@ from statistics import mean
 
 import pytest
 import torch
+from metabin.experiments.command import main, studies
 from scipy import stats
 
-from metabin import trials
 from metabin.config import METHODS, Config, demo
 from metabin.experiments import (
     EXPERIMENTS,
@@ -31,16 +31,18 @@ from metabin.experiments import (
     supervised,
     text,
     trial,
+    trials,
 )
 from metabin.experiments import phase as phases
-from metabin.experiments.__main__ import main, studies
 from metabin.experiments.tasks import DEVELOPMENT, LIKE, SETTINGS
-from metabin.provenance import ROOT
+from metabin.experiments.trials import METRICS, Task, Trial, run_trial, run_trials
+from metabin.runs.provenance import ROOT
 from metabin.streets import World
-from metabin.trials import METRICS, Task, Trial, run_trial, run_trials
 
 TINY = Task(World(height=32, width=16), sources=(0, 1), targets=(2, 3), train_ids=4, test_ids=4)
-QUICK = demo(size=(32, 16), ids_per_domain=2, images_per_id=2, meta_train_share=0.5, iterations=2, crop_pad=1)
+QUICK = demo(
+    size=(32, 16), ids_per_domain=2, images_per_id=2, meta_train_share=0.5, iterations=2, crop_pad=1
+)
 
 
 @pytest.fixture(autouse=True)
@@ -62,15 +64,20 @@ def test_people_to_be_found_were_not_trained_on_whether_their_street_was_or_not(
 
 
 def test_a_trial_is_known_by_its_content():
-    one, same, other = Trial("bn", QUICK, TINY), Trial("bn", QUICK, TINY), Trial("bn", replace(QUICK, seed=1), TINY)
+    one, same, other = (
+        Trial("bn", QUICK, TINY),
+        Trial("bn", QUICK, TINY),
+        Trial("bn", replace(QUICK, seed=1), TINY),
+    )
     assert one.key() == same.key() != other.key()
     assert one.key() != replace(one, task=replace(TINY, world=replace(TINY.world, style=0.5))).key()
 
 
 def test_a_trials_key_follows_imports_of_whole_modules_too():
-    assert {trials.PACKAGE / "distributed.py", trials.PACKAGE / "meta.py"} <= trials._imported_files(
-        trials.PACKAGE / "train.py"
-    )
+    assert {
+        trials.PACKAGE / "distributed.py",
+        trials.PACKAGE / "meta.py",
+    } <= trials._imported_files(trials.PACKAGE / "train.py")
 
 
 def test_a_trial_reports_every_target_street_and_their_mean():
@@ -79,7 +86,9 @@ def test_a_trial_reports_every_target_street_and_their_mean():
         assert list(found["domains"]) == ["street 2", "street 3"]
         assert found["rank1"] == pytest.approx(mean(d["rank1"] for d in found["domains"].values()))
     assert json.loads(json.dumps(result)) == result
-    assert "oracle" not in run_trial(Trial("bn", replace(QUICK, **METHODS["bn"]), TINY, oracle=True))
+    assert "oracle" not in run_trial(
+        Trial("bn", replace(QUICK, **METHODS["bn"]), TINY, oracle=True)
+    )
 
 
 def test_a_trial_that_is_known_is_not_run_again(monkeypatch):
@@ -93,7 +102,9 @@ def test_every_method_has_the_same_budget_of_settings_that_it_can_take():
     assert set(SETTINGS) >= set(SPINE) and set(LIKE.values()) <= set(SETTINGS)
     assert len({len(settings) for settings in SETTINGS.values()}) == 1
     for method, settings in SETTINGS.items():
-        assert len({trial(method, TINY, 0, **setting).key() for setting in settings}) == len(settings)
+        assert len({trial(method, TINY, 0, **setting).key() for setting in settings}) == len(
+            settings
+        )
 
 
 def test_settings_are_chosen_without_the_targets_and_on_other_worlds():
@@ -118,8 +129,12 @@ def test_reports_that_are_there_are_known_by_experiment_and_profile(monkeypatch,
     assert results.known_results() == {}
     reports = {"table3": "demo", "table3-gpu": "gpu", "table1": "demo"}
     for name, profile in reports.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps({"profile": profile, "claims": [], "rows": []}))
-    (tmp_path / "bench.json").write_text(json.dumps({"verdict": "fast"}))  # a file without rows and claims
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps({"profile": profile, "claims": [], "rows": []})
+        )
+    (tmp_path / "bench.json").write_text(
+        json.dumps({"verdict": "fast"})
+    )  # a file without rows and claims
     assert set(results.known_results()) == {"table1", "table3"}
     assert results.known_results("gpu") == {"table3": {"profile": "gpu", "claims": [], "rows": []}}
     assert results.known_results("paper") == {}
@@ -127,7 +142,9 @@ def test_reports_that_are_there_are_known_by_experiment_and_profile(monkeypatch,
 
 def test_all_rows_of_a_report_can_be_compared_with_any_of_them():
     rates = {"BN": [0.2, 0.4], "IN": [0.5, 0.6], "BIN": [0.6, 0.9]}
-    rows = [{"name": name, "metrics": {"rank1": found, "mAP": found}} for name, found in rates.items()]
+    rows = [
+        {"name": name, "metrics": {"rank1": found, "mAP": found}} for name, found in rates.items()
+    ]
     report = {"title": "T", "rows": rows, "claims": []}
     claims = results.compared(report, "IN")["claims"]
     assert [(c["better"], c["worse"], round(c["rank1"][0], 9)) for c in claims] == [
@@ -140,12 +157,18 @@ def test_all_rows_of_a_report_can_be_compared_with_any_of_them():
         results.compared(report, "Half")
 
 
-@pytest.mark.parametrize(("spread", "difference", "power"), [(2.0, 5.0, 0.8), (1.0, 1.0, 0.8), (2.0, 1.0, 0.5)])
-def test_with_as_many_worlds_as_needed_a_difference_is_seen_as_often_as_wanted(spread, difference, power):
+@pytest.mark.parametrize(
+    ("spread", "difference", "power"), [(2.0, 5.0, 0.8), (1.0, 1.0, 0.8), (2.0, 1.0, 0.5)]
+)
+def test_with_as_many_worlds_as_needed_a_difference_is_seen_as_often_as_wanted(
+    spread, difference, power
+):
     generator = torch.Generator().manual_seed(0)
 
     def seen(worlds: int) -> float:
-        found = difference + spread * torch.randn(20_000, worlds, generator=generator, dtype=torch.float64)
+        found = difference + spread * torch.randn(
+            20_000, worlds, generator=generator, dtype=torch.float64
+        )
         half = stats.t.ppf(0.975, worlds - 1) * found.std(1) / worlds**0.5
         return (found.mean(1) > half).double().mean().item()
 
@@ -179,7 +202,10 @@ def test_every_row_is_a_valid_configuration_in_both_profiles():
 
 
 def test_rows_that_tables_share_are_run_once():
-    plans = {n: {runner.trials_of(row, [1])[0].key() for row in EXPERIMENTS[n].rows} for n in ("table1", "table4")}
+    plans = {
+        n: {runner.trials_of(row, [1])[0].key() for row in EXPERIMENTS[n].rows}
+        for n in ("table1", "table4")
+    }
     assert len(plans["table1"] & plans["table4"]) == 3  # BN, BIN with two pairs, MetaBIN
     period, weight = EXPERIMENTS["figure8"].rows[1], EXPERIMENTS["figure6"].rows[2]
     assert {runner.trials_of(row, [1])[0].key() for row in (period, weight)} <= plans["table1"]
@@ -190,7 +216,10 @@ def test_a_fixed_inner_step_and_a_scaled_outer_one_are_relative_to_what_was_chos
     found = runner.settings(Row("x", "metabin", inner=0.5, outer=4), "demo")
     assert found["inner_lr_low"] == found["inner_lr_high"] == 0.5 * tuned["inner_lr_high"]
     assert found["outer_lr"] == 4 * tuned["outer_lr"]
-    assert runner.settings(Row("x", "bn_mldg", inner=1), "gpu") == {"inner_lr_low": 0.1, "inner_lr_high": 0.1}
+    assert runner.settings(Row("x", "bn_mldg", inner=1), "gpu") == {
+        "inner_lr_low": 0.1,
+        "inner_lr_high": 0.1,
+    }
 
 
 def test_a_single_street_is_seen_by_six_cameras_that_are_its_domains():
@@ -211,8 +240,14 @@ def known_runs(rank1: dict):
 
     def run(wanted, jobs):
         for t in wanted:
-            found = dict.fromkeys(METRICS, rank1[t.method] + 0.01 * t.config.seed) | {"train_seconds": 1}
-            yield found | ({"rho": {"layers": ["a"], "values": [[[1.0, 0.0]]]}} if t.method == "metabin" else {})
+            found = dict.fromkeys(METRICS, rank1[t.method] + 0.01 * t.config.seed) | {
+                "train_seconds": 1
+            }
+            yield found | (
+                {"rho": {"layers": ["a"], "values": [[[1.0, 0.0]]]}}
+                if t.method == "metabin"
+                else {}
+            )
 
     return lambda wanted, jobs: list(run(wanted, jobs))
 
@@ -221,49 +256,78 @@ def test_a_report_tells_each_row_and_whether_the_claims_hold(monkeypatch):
     rows = Row("BN", "bn"), Row("IN", "in"), Row("MetaBIN", "metabin", paper=(64.7, 72.3))
     claims = ("IN", "BN"), ("MetaBIN", "IN"), ("MetaBIN", "BN")
     monkeypatch.setattr(runner, "run_trials", known_runs({"bn": 0.3, "in": 0.5, "metabin": 0.4}))
-    found = json.loads(json.dumps(runner.report(Experiment("T", rows, claims, keeps_rho=True), seeds=3, jobs=1)))
+    found = json.loads(
+        json.dumps(runner.report(Experiment("T", rows, claims, keeps_rho=True), seeds=3, jobs=1))
+    )
     assert [row["metrics"]["rank1"] for row in found["rows"]] == [
         [b + 0.01 * s for s in (1, 2, 3)] for b in (0.3, 0.5, 0.4)
     ]
-    assert found["rows"][2]["rho"] == [[0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0.5]] and found["rows"][2]["rho_mean"] == [0.5] * 3
+    assert (
+        found["rows"][2]["rho"] == [[0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0.5]]
+        and found["rows"][2]["rho_mean"] == [0.5] * 3
+    )
     assert [claim["rank1"][0] for claim in found["claims"]] == pytest.approx([0.2, -0.1, 0.1])
-    assert found["verdict"].startswith("partly: 2 of 3 differences, 1 the other way round. IN − BN: +20.0 [+20.0, ")
+    assert found["verdict"].startswith(
+        "partly: 2 of 3 differences, 1 the other way round. IN − BN: +20.0 [+20.0, "
+    )
     assert "| MetaBIN | 42.0 ± 1.0 | 42.0 ± 1.0 |  | 64.7 | 72.3 |" in text(found)
 
 
 def test_figure_9_says_whether_rho_falls_with_every_larger_step(monkeypatch):
     def run(wanted, jobs):
         for t in wanted:
-            value = {1.0: 0.9, 2.0: 0.6, 4.0: 0.6}[t.config.outer_lr / chosen("metabin")["outer_lr"]]
+            value = {1.0: 0.9, 2.0: 0.6, 4.0: 0.6}[
+                t.config.outer_lr / chosen("metabin")["outer_lr"]
+            ]
             rho = [[[value + 0.01 * t.config.seed, value]]]
-            yield dict.fromkeys(METRICS, 0.5) | {"train_seconds": 1, "rho": {"layers": ["a"], "values": rho}}
+            yield dict.fromkeys(METRICS, 0.5) | {
+                "train_seconds": 1,
+                "rho": {"layers": ["a"], "values": rho},
+            }
 
     monkeypatch.setattr(runner, "run_trials", lambda wanted, jobs: list(run(wanted, jobs)))
     rows = tuple(Row(f"x {step}", "metabin", outer=step, at=step) for step in (1, 2, 4))
     kept = Experiment("T", rows, claims=(), axis="outer step", keeps_rho=True)
-    assert runner.report(kept, seeds=3, jobs=1)["verdict"] == "partly: mean rho falls in 1 of 2 steps: 0.91, 0.61, 0.61"
+    assert (
+        runner.report(kept, seeds=3, jobs=1)["verdict"]
+        == "partly: mean rho falls in 1 of 2 steps: 0.91, 0.61, 0.61"
+    )
     fewer = replace(kept, rows=rows[:2])
-    assert runner.report(fewer, seeds=3, jobs=1)["verdict"] == "yes: mean rho falls in 1 of 1 steps: 0.91, 0.61"
+    assert (
+        runner.report(fewer, seeds=3, jobs=1)["verdict"]
+        == "yes: mean rho falls in 1 of 1 steps: 0.91, 0.61"
+    )
 
 
 def test_figure_2_tells_the_memory_of_a_meta_step_beside_its_accuracy(monkeypatch):
     def few_people(seed):
         return Task(World(seed=seed), train_ids=8)
 
-    rows = [Row(f"{4 * p} images", "metabin", {"meta_ids_per_domain": p}, task=few_people) for p in (2, 8)]
+    rows = [
+        Row(f"{4 * p} images", "metabin", {"meta_ids_per_domain": p}, task=few_people)
+        for p in (2, 8)
+    ]
     monkeypatch.setattr(memory, "FIGURE_2", Experiment("Fig. 2", tuple(rows), claims=()))
     monkeypatch.setattr(runner, "run_trials", known_runs({"metabin": 0.4}))
     report = memory.figure2(seeds=2, jobs=1)
     few, many = report["rows"]
     assert few["base_mib"] == many["base_mib"] > few["meta_mib"]
     assert many["meta_mib"] == pytest.approx(4 * few["meta_mib"], rel=0.05)
-    assert f"- 8 images: {few['meta_mib']:.0f} MiB, the base step {few['base_mib']:.0f}" in memory.figure2_text(report)
+    assert (
+        f"- 8 images: {few['meta_mib']:.0f} MiB, the base step {few['base_mib']:.0f}"
+        in memory.figure2_text(report)
+    )
 
 
 def fake_cost(name, device, rounds):
     """The printed specification, except that a ResNet-18 has one norm layer too many."""
     norms, rho, millions, *_ = architectures.PRINTED[name]
-    cost = {"backbone": name, "norms": norms + (name == "resnet18"), "rho": rho, "parameters": 1e6 * millions}
+    cost = {
+        "backbone": name,
+        "norms": norms + (name == "resnet18"),
+        "rho": rho,
+        "parameters": 1e6 * millions,
+    }
     return cost | {
         "images": 2,
         "bn_step_ms": 1,
@@ -285,8 +349,13 @@ def test_table_6_compares_the_specification_and_leaves_accuracy_to_a_gpu(monkeyp
     )
     monkeypatch.setattr(runner, "run_trials", known_runs({"metabin": 0.4}))
     report = json.loads(json.dumps(architectures.table6(seeds=3, jobs=1, profile="gpu")))
-    assert report["verdict"].startswith("no: 0 of 3 differences") and "6 of 7 architectures" in report["verdict"]
-    assert "| resnet50 | 42.0 ± 1.0 | 42.0 ± 1.0 |  | 66.0 | 73.6 |" in architectures.table6_text(report)
+    assert (
+        report["verdict"].startswith("no: 0 of 3 differences")
+        and "6 of 7 architectures" in report["verdict"]
+    )
+    assert "| resnet50 | 42.0 ± 1.0 | 42.0 ± 1.0 |  | 66.0 | 73.6 |" in architectures.table6_text(
+        report
+    )
 
 
 def test_a_trial_tells_its_losses_and_rho_over_training():
@@ -316,8 +385,13 @@ def spine():
 
 def test_the_spine_says_where_its_numbers_come_from(spine):
     made = spine["provenance"]
-    assert made["command"].startswith("python -m metabin.experiments tables")
-    assert len(made["commit"]) == 40 and made["cpus"] and made["seconds"] > 0 and made["versions"]["torch"]
+    assert made["command"].startswith("python -m metabin tables")
+    assert (
+        len(made["commit"]) == 40
+        and made["cpus"]
+        and made["seconds"] > 0
+        and made["versions"]["torch"]
+    )
 
 
 def test_the_chosen_settings_are_the_best_of_those_tried(spine):
@@ -338,13 +412,17 @@ def test_the_spines_intervals_follow_from_its_seeds(spine, setting):
         for metric, found in metrics.items():
             differences = [x - y for x, y in zip(rows[a][metric], rows[b][metric], strict=True)]
             assert len(differences) >= 5
-            low, high = stats.t.interval(0.95, len(differences) - 1, mean(differences), stats.sem(differences))
+            low, high = stats.t.interval(
+                0.95, len(differences) - 1, mean(differences), stats.sem(differences)
+            )
             assert found == pytest.approx([mean(differences), low, high], abs=1e-9)
 
 
 @pytest.mark.parametrize("other", ["in", "bin", "metabin"])
 def test_bn_is_below_in_bin_and_metabin_on_unseen_streets(spine, other):
-    assert spine["unseen_streets"]["paired"][f"bn - {other}"]["rank1"][2] < 0  # the interval's upper end
+    assert (
+        spine["unseen_streets"]["paired"][f"bn - {other}"]["rank1"][2] < 0
+    )  # the interval's upper end
 
 
 def test_in_is_below_bn_where_colour_is_identity(spine):
@@ -352,7 +430,11 @@ def test_in_is_below_bn_where_colour_is_identity(spine):
 
 
 def test_no_method_saturates_on_unseen_streets(spine):
-    best = max(mean(row["rank1"]) for name, row in spine["unseen_streets"]["methods"].items() if name in SPINE)
+    best = max(
+        mean(row["rank1"])
+        for name, row in spine["unseen_streets"]["methods"].items()
+        if name in SPINE
+    )
     assert 0.5 < best < 0.85
 
 
@@ -372,8 +454,14 @@ def test_the_phase_diagram_runs_every_method_in_every_world(monkeypatch):
 
     def known(trials, jobs):  # instead of training: a Rank-1 that says which trial it was
         for t in trials:
-            assert t.config.iterations == 5 and t.config.norm == t.method and t.config.seed == t.task.world.seed
-            rank1 = {"bn": 0.5, "in": 0.3, "half": 0.4}[t.method] + 0.3 * t.task.world.style * (t.method == "in")
+            assert (
+                t.config.iterations == 5
+                and t.config.norm == t.method
+                and t.config.seed == t.task.world.seed
+            )
+            rank1 = {"bn": 0.5, "in": 0.3, "half": 0.4}[t.method] + 0.3 * t.task.world.style * (
+                t.method == "in"
+            )
             yield dict.fromkeys(METRICS, rank1 + 0.01 * t.config.seed)
 
     monkeypatch.setattr(phases, "run_trials", lambda trials, jobs: list(known(trials, jobs)))
@@ -386,7 +474,11 @@ def test_the_phase_diagram_runs_every_method_in_every_world(monkeypatch):
 
 def test_a_lead_within_the_seeds_spread_decides_nothing():
     def rows(*bn):
-        return {"bn": {"rank1": list(bn)}, "in": {"rank1": [0.1, 0.1]}, "half": {"rank1": [0.4, 0.4]}}
+        return {
+            "bn": {"rank1": list(bn)},
+            "in": {"rank1": [0.1, 0.1]},
+            "half": {"rank1": [0.4, 0.4]},
+        }
 
     steady, shaky = phases.phase_winner(rows(0.5, 0.52)), phases.phase_winner(rows(0.4, 0.6))
     assert (steady["winner"], steady["second"], steady["decided"]) == ("bn", "half", True)
@@ -395,12 +487,14 @@ def test_a_lead_within_the_seeds_spread_decides_nothing():
 
 def test_the_phase_diagrams_winners_follow_from_its_runs():
     report = read_results("phase")
-    assert report["provenance"]["command"].startswith("python -m metabin.experiments tables")
+    assert report["provenance"]["command"].startswith("python -m metabin tables")
     assert len(report["cells"]) == len(report["styles"]) * len(report["colours"])
     for cell in report["cells"]:
         rank1 = {m: cell["methods"][m]["rank1"] for m in report["methods"]}
         assert mean(rank1[cell["winner"]]) == max(map(mean, rank1.values()))
-        assert phases.phase_winner(cell["methods"]) == {k: cell[k] for k in ("winner", "second", "lead", "decided")}
+        assert phases.phase_winner(cell["methods"]) == {
+            k: cell[k] for k in ("winner", "second", "lead", "decided")
+        }
 
 
 def test_the_readme_shows_the_committed_numbers(spine):
@@ -439,7 +533,8 @@ STEP = ("source statistics, no inner step: unseen streets", "no inner step: unse
 def test_the_readme_tells_the_committed_differences(experiment, better, worse):
     rows = {row["name"]: row["metrics"] for row in read_results(experiment)["rows"]}
     middle, low, high = (
-        f"{100 * x:+.1f}".replace("-", "−") for x in results.paired(rows[better], rows[worse])["rank1"]
+        f"{100 * x:+.1f}".replace("-", "−")
+        for x in results.paired(rows[better], rows[worse])["rank1"]
     )
     assert f"{middle}, {low} to {high}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -448,7 +543,9 @@ def test_the_readme_tells_where_rho_ends_with_every_outer_step():
     rows = read_results("figure9")["rows"]
     *first, last = (f"{mean(row['rho_mean']):.2f}" for row in rows)
     assert [row["at"] for row in rows] == [0.04, 0.2, 1, 5]
-    assert f"{', '.join(first)} and {last} for 0.04, 0.2, 1 and 5 times" in (ROOT / "README.md").read_text("utf-8")
+    assert f"{', '.join(first)} and {last} for 0.04, 0.2, 1 and 5 times" in (
+        ROOT / "README.md"
+    ).read_text("utf-8")
 
 
 def test_what_no_interval_shows_is_not_told_as_shown():
@@ -458,7 +555,11 @@ def test_what_no_interval_shows_is_not_told_as_shown():
         "table4": ("MetaBIN in one episode",),
     }
     for experiment, names in parts.items():
-        claims = [c for c in read_results(experiment)["claims"] if c["better"] in names or c["worse"] in names]
+        claims = [
+            c
+            for c in read_results(experiment)["claims"]
+            if c["better"] in names or c["worse"] in names
+        ]
         assert claims and all(c["rank1"][1] <= 0 <= c["rank1"][2] for c in claims)
     question = [claim["rank1"][1] for claim in read_results("question")["claims"]]
     assert len(question) == 12 and max(question) <= 0
@@ -471,7 +572,9 @@ def test_what_the_paper_saw_over_training_is_judged_by_its_own_words():
 
     def judged(scatter, shuffle, triplet):
         curves = {"scatter": scatter, "shuffle": shuffle, "triplet": triplet}
-        runs = [{"losses": {f"meta_train/{k}": v[seed] for k, v in curves.items()}} for seed in range(3)]
+        runs = [
+            {"losses": {f"meta_train/{k}": v[seed] for k, v in curves.items()}} for seed in range(3)
+        ]
         return history._beginning(runs)
 
     assert judged(up, up, down).startswith("yes")

@@ -13,19 +13,19 @@ from statistics import mean
 import pytest
 import torch
 
+from metabin.analysis.plane import eighteen_points
 from metabin.analysis.toy import toy_walk
-from metabin.certainty import half_width, simulate_splits
-from metabin.checkpoint import load_model
 from metabin.datasets.splits import DESIGNS
-from metabin.evaluate import extract_features, retrieval
+from metabin.evaluate.certainty import half_width, simulate_splits
+from metabin.evaluate.retrieval import extract_features, retrieval
 from metabin.experiments import CHECKPOINTS, FIRST, read_results, unseen_streets
+from metabin.experiments.trials import CACHE
 from metabin.losses import pairwise_distances
-from metabin.model import build_model
+from metabin.networks.model import build_model
 from metabin.norm import BatchInstanceNorm2d
-from metabin.plane import eighteen_points
-from metabin.provenance import ROOT
+from metabin.runs.checkpoints import load_model
+from metabin.runs.provenance import ROOT
 from metabin.streets import make_streets
-from metabin.trials import CACHE
 
 NOTEBOOKS = ROOT / "notebooks"
 LINK = r"\[(?:lesson )?(\d\d)\]\((\w+)\.ipynb\)(?: “([^”]+)”)?"  # [04](04_losses_and_samplers.ipynb) “A heading”
@@ -33,25 +33,36 @@ LINK = r"\[(?:lesson )?(\d\d)\]\((\w+)\.ipynb\)(?: “([^”]+)”)?"  # [04](04
 
 def section(text: str, title: str) -> str:
     """What stands below a heading of the second level."""
-    return re.search(rf"^## {re.escape(title)}$\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)[1]
+    return re.search(rf"^## {re.escape(title)}$\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)[
+        1
+    ]
 
 
 def table(text: str) -> list[list[str]]:
     """A Markdown table's rows without its head."""
-    rows = [line.strip().strip("|").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    rows = [
+        line.strip().strip("|").split(" | ") for line in text.splitlines() if line.startswith("|")
+    ]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
 @cache
 def cells(lesson: str) -> tuple[str, ...]:
-    return tuple("".join(cell["source"]) for cell in json.loads((NOTEBOOKS / f"{lesson}.ipynb").read_text())["cells"])
+    return tuple(
+        "".join(cell["source"])
+        for cell in json.loads((NOTEBOOKS / f"{lesson}.ipynb").read_text())["cells"]
+    )
 
 
 def assert_place(number: str, lesson: str, heading: str) -> None:
     """The lesson exists and has the heading."""
-    assert lesson.startswith(number) and (NOTEBOOKS / f"{lesson}.ipynb").exists(), f"there is no lesson {lesson}"
+    assert lesson.startswith(number) and (NOTEBOOKS / f"{lesson}.ipynb").exists(), (
+        f"there is no lesson {lesson}"
+    )
     if heading:
-        assert heading in re.findall(r"^#+ (.*)$", "\n".join(cells(lesson)), re.MULTILINE), f"{lesson}: {heading}"
+        assert heading in re.findall(r"^#+ (.*)$", "\n".join(cells(lesson)), re.MULTILINE), (
+            f"{lesson}: {heading}"
+        )
 
 
 def assert_code(name: str) -> None:
@@ -59,7 +70,11 @@ def assert_code(name: str) -> None:
     path, _, argument = name.removesuffix(")").partition("(")
     module, *parts = path.split(".")
     found = importlib.import_module(f"metabin.{module}")
-    while parts and not hasattr(found, parts[0]) and (ROOT / "metabin" / module / f"{parts[0]}.py").exists():
+    while (
+        parts
+        and not hasattr(found, parts[0])
+        and (ROOT / "metabin" / module / f"{parts[0]}.py").exists()
+    ):
         found = importlib.import_module(f"{found.__name__}.{parts.pop(0)}")
     for part in parts:
         if is_dataclass(found) and part in {field.name for field in fields(found)}:
@@ -76,7 +91,11 @@ EXAMPLES = {"BatchInstanceNorm2d": BatchInstanceNorm2d(1), "ReIDModel": build_mo
 # ---- the glossary --------------------------------------------------------------------------------------------------
 
 GLOSSARY = (NOTEBOOKS / "glossary.md").read_text()
-TERMS = dict(re.findall(r"^### ([^\n]+)$\n(.*?)(?=^### |\Z)", section(GLOSSARY, "Terms"), re.MULTILINE | re.DOTALL))
+TERMS = dict(
+    re.findall(
+        r"^### ([^\n]+)$\n(.*?)(?=^### |\Z)", section(GLOSSARY, "Terms"), re.MULTILINE | re.DOTALL
+    )
+)
 SYMBOLS = table(section(GLOSSARY, "Symbols of the paper"))
 OF_LESSONS = table(section(GLOSSARY, "Symbols of the lessons"))
 DOUBLES = table(section(GLOSSARY, "Letters that mean two things"))
@@ -98,13 +117,17 @@ def test_terms_stand_in_alphabetical_order_and_once_each():
 @pytest.mark.parametrize("term", TERMS)
 def test_a_term_is_explained_in_a_few_sentences_and_its_lessons_and_code_exist(term):
     text, places = re.fullmatch(r"\s*(.+?)\n\n(Lessons? .+?)\s*", TERMS[term], re.DOTALL).groups()
-    assert 2 <= len(re.findall(r"[.!?]\)?(?=\s|$)", re.sub(r"\bEqs?\. |et al\.", "", text))) <= 4, text
+    assert 2 <= len(re.findall(r"[.!?]\)?(?=\s|$)", re.sub(r"\bEqs?\. |et al\.", "", text))) <= 4, (
+        text
+    )
     lessons, _, code = places.partition(" · Code ")
     found = re.findall(LINK, lessons)
     assert found and re.sub(LINK, "", lessons).strip(" ,") in ("Lesson", "Lessons"), lessons
     for place in found:
         assert_place(*place)
-    assert code or term == "Domain adaptation", "only what this repository doesn't do has no name in the code"
+    assert code or term == "Domain adaptation", (
+        "only what this repository doesn't do has no name in the code"
+    )
     for name in re.findall(r"`([^`]+)`", code):
         assert_code(name)
 
@@ -137,7 +160,11 @@ def test_letters_that_stand_for_two_things_are_set_side_by_side_with_code_that_e
 
 
 def test_a_letter_that_the_tables_explain_twice_is_among_the_doubles():
-    letters = [letter for row in SYMBOLS + OF_LESSONS for letter in re.findall(r"\$([A-Za-z]|\\[a-z]+)\$", row[0])]
+    letters = [
+        letter
+        for row in SYMBOLS + OF_LESSONS
+        for letter in re.findall(r"\$([A-Za-z]|\\[a-z]+)\$", row[0])
+    ]
     twice = {letter for letter in letters if letters.count(letter) > 1}
     greek = {r"\beta": "β", r"\gamma": "γ", r"\lambda": "λ"}
     named = " ".join(row[0] for row in DOUBLES)
@@ -154,7 +181,9 @@ BY_NUMBER = {int(title.partition(".")[0]): f"{title}\n{body}" for title, body in
 def parts(body: str) -> tuple[str, str, str]:
     """A question's answers, its explanation, its last line: where to read and what to run."""
     answers, explanation = body.split("<details><summary>Answer</summary>")
-    *explanation, last = explanation.removesuffix("\n").replace("</details>", "").strip().split("\n\n")
+    *explanation, last = (
+        explanation.removesuffix("\n").replace("</details>", "").strip().split("\n\n")
+    )
     return answers, "\n".join(explanation), last
 
 
@@ -162,21 +191,31 @@ def test_questions_are_numbered_and_follow_the_lessons():
     assert len(QUESTIONS) >= 24 and list(BY_NUMBER) == list(range(1, len(QUESTIONS) + 1))
     lessons = [re.search(LINK, parts(body)[2])[1] for _, body in QUESTIONS]
     assert lessons == sorted(lessons)
-    for title, body in re.findall(r"^## (\d\d) [^\n]+$\n(.*?)(?=^## |\Z)", QUIZ, re.MULTILINE | re.DOTALL):
+    for title, body in re.findall(
+        r"^## (\d\d) [^\n]+$\n(.*?)(?=^## |\Z)", QUIZ, re.MULTILINE | re.DOTALL
+    ):
         assert set(re.findall(r"\[lesson (\d\d)\]", body)) == {title}
 
 
-@pytest.mark.parametrize(("title", "body"), QUESTIONS, ids=[title.partition(".")[0] for title, _ in QUESTIONS])
-def test_a_question_has_one_right_answer_and_says_of_each_other_what_tempts_and_what_is_wrong(title, body):
+@pytest.mark.parametrize(
+    ("title", "body"), QUESTIONS, ids=[title.partition(".")[0] for title, _ in QUESTIONS]
+)
+def test_a_question_has_one_right_answer_and_says_of_each_other_what_tempts_and_what_is_wrong(
+    title, body
+):
     answers, explanation, _ = parts(body)
     letters = re.findall(r"^- \*\*([A-D])\.\*\* \S.*$", answers, re.MULTILINE)
     (right,) = re.findall(r"^\*\*([A-D]) is right\.\*\* \S", explanation, re.MULTILINE)
-    wrong = re.findall(r"^- \*\*([A-D])\*\* is tempting: \S.*?\. But \S.*\.$", explanation, re.MULTILINE)
+    wrong = re.findall(
+        r"^- \*\*([A-D])\*\* is tempting: \S.*?\. But \S.*\.$", explanation, re.MULTILINE
+    )
     assert title.endswith(("?", ".")) and letters in (list("ABC"), list("ABCD"))
     assert sorted([right, *wrong]) == letters
 
 
-@pytest.mark.parametrize(("title", "body"), QUESTIONS, ids=[title.partition(".")[0] for title, _ in QUESTIONS])
+@pytest.mark.parametrize(
+    ("title", "body"), QUESTIONS, ids=[title.partition(".")[0] for title, _ in QUESTIONS]
+)
 def test_what_a_question_sends_one_to_read_and_to_run_exists(title, body):
     last = parts(body)[2]
     number, lesson, heading = re.fullmatch(rf"Read {LINK}\.(?: Run .*)?", last, re.DOTALL).groups()
@@ -184,10 +223,14 @@ def test_what_a_question_sends_one_to_read_and_to_run_exists(title, body):
     assert heading, "a heading is needed"
     for other, kind, count in re.findall(r"(exercise) (\d) of lesson (\d\d)", last):
         (path,) = NOTEBOOKS.glob(f"{count}_*.ipynb")
-        assert other == "exercise" and re.search(rf"^\*\*{kind}\. ", "\n".join(cells(path.stem)), re.MULTILINE), last
+        assert other == "exercise" and re.search(
+            rf"^\*\*{kind}\. ", "\n".join(cells(path.stem)), re.MULTILINE
+        ), last
     for told in re.findall(r"`([^`]+)`", last):
         if told.startswith("make "):
-            assert re.search(rf"^{told.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), told
+            assert re.search(
+                rf"^{told.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE
+            ), told
         elif told.startswith(".venv/bin/python -m metabin."):
             assert importlib.util.find_spec(told.split()[2]), told
         elif told.startswith("metabin."):
@@ -220,7 +263,9 @@ def question(words: str) -> str:
 def says(words: str, *numbers: str) -> None:
     text = question(words).replace("−", "-")
     for number in numbers:
-        assert re.search(rf"(?<![\d.]){re.escape(number)}(?![\d]|\.\d)", text), f"{number} is not in: {text[:80]} …"
+        assert re.search(rf"(?<![\d.]){re.escape(number)}(?![\d]|\.\d)", text), (
+            f"{number} is not in: {text[:80]} …"
+        )
 
 
 def percent(rate: float) -> str:
@@ -231,7 +276,9 @@ def test_rates_of_the_spine_are_those_of_its_file():
     spine = read_results("spine")
     for setting in ("unseen_streets", "same_streets"):
         for method in ("bn", "in"):
-            says("generalizes better than", percent(mean(spine[setting]["methods"][method]["rank1"])))
+            says(
+                "generalizes better than", percent(mean(spine[setting]["methods"][method]["rank1"]))
+            )
     gap = spine["unseen_streets"]["paired"]["bin - metabin"]
     says("Rank-1 of BIN minus MetaBIN", *(f"{100 * value:+.1f}" for value in gap["rank1"]))
     says("Rank-1 of BIN minus MetaBIN", *(percent(-value) for value in gap["mAP"]))
@@ -239,12 +286,15 @@ def test_rates_of_the_spine_are_those_of_its_file():
     says("mean ρ of about", *(f"{mean(row['rho_mean']):.2f}" for row in balances))
     first = spine["unseen_streets"]["methods"]
     says(
-        "statistics of the new street's own pictures", *(percent(first[method]["rank1"][0]) for method in ("bn", "in"))
+        "statistics of the new street's own pictures",
+        *(percent(first[method]["rank1"][0]) for method in ("bn", "in")),
     )
 
 
 def test_the_layers_price_is_that_of_the_bench():
-    assert "within a tenth of 1 (in channels-last below 2)" in question("What does the package's layer cost")
+    assert "within a tenth of 1 (in channels-last below 2)" in question(
+        "What does the package's layer cost"
+    )
     for row in read_results("bench")["layer"]:
         assert row["bin_over_bn"] < (1.1 if row["memory_format"] == "contiguous_format" else 2)
         assert row["bin_over_bn"] > 0.9 and row["naive_over_bn"] > 4
@@ -252,12 +302,22 @@ def test_the_layers_price_is_that_of_the_bench():
 
 def test_numbers_that_need_a_pencil_come_out_as_the_quiz_says():
     pictures = torch.tensor([[-4.0, -2.0], [-2.0, 2.0], [1.0, 5.0]])
-    assert pictures.mean(1).tolist() == [-3, 0, 3] and pictures.var(1, correction=0).tolist() == [1, 4, 4]
-    says("variances 1, 4, 4", f"{pictures.var(correction=0).item():g}", f"{pictures.mean(1).var(correction=0):g}")
+    assert pictures.mean(1).tolist() == [-3, 0, 3] and pictures.var(1, correction=0).tolist() == [
+        1,
+        4,
+        4,
+    ]
+    says(
+        "variances 1, 4, 4",
+        f"{pictures.var(correction=0).item():g}",
+        f"{pictures.mean(1).var(correction=0):g}",
+    )
     says("finds 70 of 100", percent(half_width(0.7, 100)), percent(half_width(0.7, 1000)))
     says("repeating the meta-step", f"{toy_walk(0.6, 60, 0.5, 0.25)[-1]:.1f}")
     points, who, where = eighteen_points()
-    nearest = pairwise_distances(points).masked_fill(who[:, None] == who, torch.inf).argmin(1)  # (18,)
+    nearest = (
+        pairwise_distances(points).masked_fill(who[:, None] == who, torch.inf).argmin(1)
+    )  # (18,)
     says("hardest negative", f"{int((where[nearest] == where).sum())}")
 
 
@@ -265,7 +325,9 @@ def test_a_pooled_batch_misses_a_data_set_as_often_as_the_quiz_says():
     sizes, share = (1816, 1467, 1501, 1812, 11934), 0.0
     for count in range(1, 5):
         for absent in combinations(sizes, count):
-            share -= (-1) ** count * math.comb(sum(sizes) - sum(absent), 20) / math.comb(sum(sizes), 20)
+            share -= (
+                (-1) ** count * math.comb(sum(sizes) - sum(absent), 20) / math.comb(sum(sizes), 20)
+            )
     says("20 people are drawn at random", percent(share))
 
 
@@ -281,7 +343,9 @@ def test_the_in_weight_decays_as_the_quiz_says():
 
 def test_ten_splits_are_as_sure_as_the_quiz_says():
     rate, size = 0.797, DESIGNS["ilids"]
-    one, ten = simulate_splits(rate, size.people, size.tested, 10, 400, torch.Generator().manual_seed(0))
+    one, ten = simulate_splits(
+        rate, size.people, size.tested, 10, 400, torch.Generator().manual_seed(0)
+    )
     widths = percent(1.96 * one.std().item()), percent(1.96 * ten.std().item())
     says("ten splits of the same 119 people", *widths, percent(half_width(rate, size.people)))
 
@@ -294,7 +358,10 @@ def test_the_camera_rule_and_the_distractors_move_rank_1_as_the_quiz_says():
         labels = (labels[part] for labels in (crowd.pids, cameras) for part in (rows, gallery))
         return percent(retrieval(f[rows], f[gallery], *labels).rank1)
 
-    features = {m: extract_features(load_model(CHECKPOINTS / f"{m}.safetensors")[0], crowd) for m in ("bn", "metabin")}
+    features = {
+        m: extract_features(load_model(CHECKPOINTS / f"{m}.safetensors")[0], crowd)
+        for m in ("bn", "metabin")
+    }
     for f in features.values():
         says("from the query's own camera stay", rank1(f, crowd.camids), rank1(f, numbers))
     wanted = crowd.pids < 60

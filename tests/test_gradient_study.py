@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from metabin.analysis import gradient_signs as signs
 from metabin.analysis import gradient_study as study
 from metabin.analysis import inner_gradients
-from metabin.checkpoint import save_model
 from metabin.losses import META_TRAIN, Criterion, scatter_loss
-from metabin.model import build_model
+from metabin.networks.model import build_model
 from metabin.norm import balancing_parameters, frozen_running_stats
+from metabin.runs.checkpoints import save_model
 from metabin.streets import World, make_streets
 
 RHO = (0.7, 0.9)
@@ -57,8 +57,26 @@ def test_the_two_channels_features_are_the_lessons_pencil_numbers():
 def test_people_and_streets_of_the_two_channels_are_told_apart_by_their_own_channel():
     images, pids, domains = signs.two_channel_batch()
     levels = images.mean((2, 3))
-    assert levels[:, 0].tolist() == [40, 24, 40, 24, -24, -40, -24, -40] and domains.tolist() == 4 * [0] + 4 * [1]
-    assert levels[:, 1].tolist() == [7, 7, -7, -7, 7, 7, -7, -7] and pids.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert levels[:, 0].tolist() == [
+        40,
+        24,
+        40,
+        24,
+        -24,
+        -40,
+        -24,
+        -40,
+    ] and domains.tolist() == 4 * [0] + 4 * [1]
+    assert levels[:, 1].tolist() == [7, 7, -7, -7, 7, 7, -7, -7] and pids.tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+    ]
 
 
 @pytest.mark.parametrize("offset", [0.0, 2.0])
@@ -70,7 +88,9 @@ def test_the_two_channels_gradients_are_finite_differences(offset):
         return META_TRAIN(signs.TwoChannels(rho, offset).train()(batch.images), None, batch)[1]
 
     for channel in range(2):
-        up, down = ([r + sign * step * (i == channel) for i, r in enumerate(RHO)] for sign in (1, -1))
+        up, down = (
+            [r + sign * step * (i == channel) for i, r in enumerate(RHO)] for sign in (1, -1)
+        )
         for loss, high in losses(up).items():
             slope = (high - losses(down)[loss]).item() / (2 * step)
             assert found[loss]["norm.rho"][channel].item() == pytest.approx(slope, abs=1e-7), loss
@@ -79,10 +99,13 @@ def test_the_two_channels_gradients_are_finite_differences(offset):
 def test_without_a_common_part_the_style_channel_goes_to_in_and_with_a_large_one_both_go_to_bn():
     batch = signs.two_channel_batch()
     alone, common = (
-        inner_gradients(signs.TwoChannels(offset=o).train(), batch)["scatter"]["norm.rho"] for o in (0, 30)
+        inner_gradients(signs.TwoChannels(offset=o).train(), batch)["scatter"]["norm.rho"]
+        for o in (0, 30)
     )
     assert alone[0] > 0 > alone[1] and (common < 0).all()
-    expected = torch.tensor([(8 / 33) ** 2, 0.28**2]).double() / -(30**2)  # 1 - cos = spread / (2 offset^2)
+    expected = torch.tensor([(8 / 33) ** 2, 0.28**2]).double() / -(
+        30**2
+    )  # 1 - cos = spread / (2 offset^2)
     torch.testing.assert_close(common, expected, rtol=0.01, atol=0.0)
 
 
@@ -103,8 +126,12 @@ def test_centre_and_spread_are_brute_forces():
 
 def test_near_the_centroid_the_gradient_is_half_of_centres_minus_spreads_growth():
     batch = signs.two_channel_batch()
-    found = signs.origin_study(signs.TwoChannels(RHO, offset=30.0), [(batch, batch)], origins=(0.0,))
-    torch.testing.assert_close(found["measured"], (found["centre"] - found["spread"]) / 2, rtol=0.01, atol=0.0)
+    found = signs.origin_study(
+        signs.TwoChannels(RHO, offset=30.0), [(batch, batch)], origins=(0.0,)
+    )
+    torch.testing.assert_close(
+        found["measured"], (found["centre"] - found["spread"]) / 2, rtol=0.01, atol=0.0
+    )
 
 
 def test_the_origin_is_where_the_cosine_is_measured_from(extractor, sides):
@@ -121,8 +148,12 @@ def test_the_origin_is_where_the_cosine_is_measured_from(extractor, sides):
 
 def test_the_triplet_terms_differ_by_the_triplet_gradient(extractor, sides):
     found = signs.triplet_terms(extractor, sides)
-    expected = torch.stack([layer_means(inner_gradients(extractor, batch)["triplet"]) for batch, _ in sides])
-    torch.testing.assert_close(found["positive"] - found["negative"], expected, rtol=1e-3, atol=1e-6)
+    expected = torch.stack(
+        [layer_means(inner_gradients(extractor, batch)["triplet"]) for batch, _ in sides]
+    )
+    torch.testing.assert_close(
+        found["positive"] - found["negative"], expected, rtol=1e-3, atol=1e-6
+    )
     features = extractor(sides[0][0].images).detach()
     pids, distances = sides[0][0].pids, torch.cdist(features, features)
     open_hinges = 0
@@ -141,7 +172,9 @@ def test_all_rho_are_set_in_a_copy(extractor):
     assert all(map(torch.equal, before, balancing_parameters(extractor).values()))
 
 
-def test_directions_are_means_and_shares_over_channels_in_whatever_mode_the_network_is(extractor, sides):
+def test_directions_are_means_and_shares_over_channels_in_whatever_mode_the_network_is(
+    extractor, sides
+):
     net = copy.deepcopy(extractor).eval()
     state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     found = study.directions(net, sides)
@@ -155,22 +188,36 @@ def test_directions_are_means_and_shares_over_channels_in_whatever_mode_the_netw
 
 def test_held_statistics_and_another_criterion_are_used(extractor, sides):
     scatter = Criterion("scatter")
-    own, held = (study.directions(copy.deepcopy(extractor), sides, scatter, held) for held in (False, True))
-    assert own.keys() == {"scatter"} and not torch.allclose(own["scatter"]["mean"], held["scatter"]["mean"])
+    own, held = (
+        study.directions(copy.deepcopy(extractor), sides, scatter, held) for held in (False, True)
+    )
+    assert own.keys() == {"scatter"} and not torch.allclose(
+        own["scatter"]["mean"], held["scatter"]["mean"]
+    )
 
 
 def test_agreement_holds_cosines_and_lengths_over_all_channels(extractor, sides):
     found = study.agreement(extractor, sides)
-    parts = {k: torch.cat(list(v.values())) for k, v in inner_gradients(extractor, sides[0][0]).items()}
+    parts = {
+        k: torch.cat(list(v.values())) for k, v in inner_gradients(extractor, sides[0][0]).items()
+    }
     whole = parts["scatter"] + parts["shuffle"] + parts["triplet"]
-    outer = torch.cat(list(inner_gradients(extractor, sides[0][1], Criterion("triplet"))["triplet"].values()))
+    outer = torch.cat(
+        list(inner_gradients(extractor, sides[0][1], Criterion("triplet"))["triplet"].values())
+    )
     for name, (a, b) in {
         "scatter, shuffle": ("scatter", "shuffle"),
         "scatter, triplet": ("scatter", "triplet"),
     }.items():
-        assert found[name][0].item() == pytest.approx(F.cosine_similarity(parts[a], parts[b], dim=0).item(), abs=1e-4)
-    assert found["sum, outer"][0].item() == pytest.approx(F.cosine_similarity(whole, outer, dim=0).item(), abs=1e-4)
-    assert found["sum"][0].item() == pytest.approx(whole.norm().item(), rel=1e-4) and found["sum"].shape == (2,)
+        assert found[name][0].item() == pytest.approx(
+            F.cosine_similarity(parts[a], parts[b], dim=0).item(), abs=1e-4
+        )
+    assert found["sum, outer"][0].item() == pytest.approx(
+        F.cosine_similarity(whole, outer, dim=0).item(), abs=1e-4
+    )
+    assert found["sum"][0].item() == pytest.approx(whole.norm().item(), rel=1e-4) and found[
+        "sum"
+    ].shape == (2,)
 
 
 def test_a_vanishing_inner_step_leaves_the_outer_gradient_and_a_long_one_turns_it(extractor, sides):
@@ -184,7 +231,9 @@ def test_a_vanishing_inner_step_leaves_the_outer_gradient_and_a_long_one_turns_i
 def test_an_interval_is_students_over_the_first_dimension():
     samples = torch.tensor([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]])
     (first, second) = study.interval(samples)
-    assert first == pytest.approx([2.0, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5], abs=1e-3)  # t at 97.5 %, 2 degrees
+    assert first == pytest.approx(
+        [2.0, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5], abs=1e-3
+    )  # t at 97.5 %, 2 degrees
     assert second == [5.0, 5.0, 5.0]
 
 
@@ -195,9 +244,13 @@ def test_signs_are_those_that_intervals_allow():
 def test_several_trainings_are_joined_by_means_and_a_single_one_stays():
     runs = [{"rho": 0.4, "layers": {"a": [[1.0, 0.9, 1.1], [3.0, 0, 4]]}}]
     assert study.over_trainings(runs) == runs[0]
-    joined = study.over_trainings([*runs, {"rho": 0.6, "layers": {"a": [[2.0, 1.9, 2.1], [3.0, 1, 5]]}}])
+    joined = study.over_trainings(
+        [*runs, {"rho": 0.6, "layers": {"a": [[2.0, 1.9, 2.1], [3.0, 1, 5]]}}]
+    )
     assert joined["rho"] == pytest.approx(0.5)
-    assert joined["layers"]["a"][0] == pytest.approx([1.5, 1.5 - 12.706 * 0.5, 1.5 + 12.706 * 0.5], rel=1e-3)
+    assert joined["layers"]["a"][0] == pytest.approx(
+        [1.5, 1.5 - 12.706 * 0.5, 1.5 + 12.706 * 0.5], rel=1e-3
+    )
     assert joined["layers"]["a"][1] == [3.0, 3.0, 3.0]
 
 
@@ -219,7 +272,9 @@ def test_a_networks_report_holds_its_directions(measured, streets, extractor):
     assert torch.tensor(measured["outer_changes"]).shape == (len(study.STEPS), 3)
 
 
-def test_figure5_joins_the_trainings_that_there_are_and_says_what_its_intervals_are_over(monkeypatch, tmp_path):
+def test_figure5_joins_the_trainings_that_there_are_and_says_what_its_intervals_are_over(
+    monkeypatch, tmp_path
+):
     asked = []
 
     def one(moment, seed, folder):
@@ -234,10 +289,14 @@ def test_figure5_joins_the_trainings_that_there_are_and_says_what_its_intervals_
     assert report["moments"]["end"]["layers"]["shuffle"][0][0] == 2.0
     assert report["first"]["end"] == {"shuffle": [[1.0, 0.0, 9.0]]}
     alone = study.figure5(1, 1, {1: tmp_path, 3: tmp_path})
-    assert alone["interval_over"] == "batches" and alone["moments"]["end"]["layers"]["shuffle"] == [[1.0, 0.0, 9.0]]
+    assert alone["interval_over"] == "batches" and alone["moments"]["end"]["layers"]["shuffle"] == [
+        [1.0, 0.0, 9.0]
+    ]
 
 
-def test_the_networks_of_a_training_are_found_by_their_moment_and_missed_by_name(monkeypatch, streets, tmp_path):
+def test_the_networks_of_a_training_are_found_by_their_moment_and_missed_by_name(
+    monkeypatch, streets, tmp_path
+):
     model = build_model("bin", 1)
     for rho in balancing_parameters(model).values():
         rho.data.fill_(0.25)
@@ -249,10 +308,19 @@ def test_the_networks_of_a_training_are_found_by_their_moment_and_missed_by_name
 
 
 def test_the_text_counts_layers_and_compares_with_the_papers_signs():
-    rows = {"scatter": [[-1, -2, -0.5]] * 2, "shuffle": [[1, 0.5, 2]] * 2, "triplet": [[-1, -2, -0.5], [1, -1, 3]]}
-    positive, lengths = {part: [[0.25, 0, 1]] * 2 for part in rows}, {part: [0.5, 0, 1] for part in rows}
+    rows = {
+        "scatter": [[-1, -2, -0.5]] * 2,
+        "shuffle": [[1, 0.5, 2]] * 2,
+        "triplet": [[-1, -2, -0.5], [1, -1, 3]],
+    }
+    positive, lengths = (
+        {part: [[0.25, 0, 1]] * 2 for part in rows},
+        {part: [0.5, 0, 1] for part in rows},
+    )
     found = {"layers": rows, "positive": positive, "agreement": lengths}
-    text = study.figure5_text({"trainings": [1], "interval_over": "batches", "moments": {"end": found}})
+    text = study.figure5_text(
+        {"trainings": [1], "interval_over": "batches", "moments": {"end": found}}
+    )
     assert "| end | scatter | 0 | 2 | 0 | 25 % | 0.5 | no |" in text
     assert "| end | shuffle | 2 | 0 | 0 | 25 % | 0.5 | yes |" in text
     assert "| end | triplet | 0 | 1 | 1 | 25 % | 0.5 | partly |" in text

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
-from metabin import images as module
-from metabin.images import ImageSet, concat_sets, relabel
+from metabin.data import images as module
+from metabin.data.images import ImageSet, concat_sets, relabel
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,8 +24,14 @@ def some_images(pids, domains=None, size=(4, 2), names=("here",)) -> ImageSet:
     n = len(pids)
     generator = torch.Generator().manual_seed(n)
     images = torch.randint(256, (n, 3, *size), dtype=torch.uint8, generator=generator)
-    domains = torch.zeros(n, dtype=torch.int64) if domains is None else torch.tensor(domains, dtype=torch.int64)
-    return ImageSet(images, torch.tensor(pids, dtype=torch.int64), torch.arange(n) % 2, domains, names)
+    domains = (
+        torch.zeros(n, dtype=torch.int64)
+        if domains is None
+        else torch.tensor(domains, dtype=torch.int64)
+    )
+    return ImageSet(
+        images, torch.tensor(pids, dtype=torch.int64), torch.arange(n) % 2, domains, names
+    )
 
 
 def assert_same(a: ImageSet, b: ImageSet):
@@ -94,7 +100,9 @@ def test_joined_sets_share_no_person_and_no_domain_and_mix_up_nobody_within(part
     for field in ("pids", "domains"):
         before = [(k, int(label)) for k, s in enumerate(sets) for label in getattr(s, field)]
         after = getattr(joined, field).tolist()
-        assert len(set(before)) == len(set(after)) == len(set(zip(before, after, strict=True)))  # one to one
+        assert (
+            len(set(before)) == len(set(after)) == len(set(zip(before, after, strict=True)))
+        )  # one to one
     names = [s.names[d] for s in sets for d in s.domains]
     assert [joined.names[d] for d in joined.domains] == names
     assert torch.equal(joined.images, torch.cat([s.images for s in sets]))

@@ -69,7 +69,9 @@ def imports(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports of the package are absolute"
             found |= (
-                {f"{node.module}.{name.name}" for name in node.names} if node.module == "metabin" else {node.module}
+                {f"{node.module}.{name.name}" for name in node.names}
+                if node.module == "metabin"
+                else {node.module}
             )
     return found
 
@@ -93,8 +95,12 @@ def test_a_module_imports_only_from_below(path):
     assert module in LEVEL, "a new module needs its place in the table of layers"
     for other in within(path.read_text()) - {module}:
         assert other in LEVEL, f"{other} is not in the table of layers"
-        assert other in WORLD or module not in WORLD, f"{module} draws or reads pictures: it must not use {other}"
-        assert LEVEL[other] < LEVEL[module] or LEVEL[module] == TOP, f"{module} must not use {other}"
+        assert other in WORLD or module not in WORLD, (
+            f"{module} draws or reads pictures: it must not use {other}"
+        )
+        assert LEVEL[other] < LEVEL[module] or LEVEL[module] == TOP, (
+            f"{module} must not use {other}"
+        )
 
 
 def test_the_top_modules_do_not_import_in_a_circle():
@@ -112,12 +118,16 @@ def test_the_top_modules_do_not_import_in_a_circle():
 def test_what_notebooks_and_drawings_need_stays_where_it_belongs(path):
     for name in imports(path.read_text()):
         package = name.split(".")[0]
-        assert module_of(path) in ONLY_IN.get(package, {module_of(path)}), f"{package} is for {ONLY_IN.get(package)}"
+        assert module_of(path) in ONLY_IN.get(package, {module_of(path)}), (
+            f"{package} is for {ONLY_IN.get(package)}"
+        )
 
 
 def test_the_runner_never_imports_torch():
     for path in (PACKAGE / "course").glob("*.py"):
-        assert not {"torch", "numpy"} & {name.split(".")[0] for name in imports(path.read_text())}, path.name
+        assert not {"torch", "numpy"} & {
+            name.split(".")[0] for name in imports(path.read_text())
+        }, path.name
     top = {
         node
         for node in ast.parse((PACKAGE / "lesson.py").read_text()).body

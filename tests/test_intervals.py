@@ -4,8 +4,8 @@ import pytest
 import scipy.stats
 import torch
 
-from metabin.evaluate import retrieval
-from metabin.intervals import bootstrap_interval, paired_difference, paired_interval
+from metabin.evaluate.intervals import bootstrap_interval, paired_difference, paired_interval
+from metabin.evaluate.retrieval import retrieval
 
 
 def a_problem(num_query: int, num_gallery: int, num_ids: int) -> tuple[torch.Tensor, ...]:
@@ -13,7 +13,9 @@ def a_problem(num_query: int, num_gallery: int, num_ids: int) -> tuple[torch.Ten
     generator = torch.Generator().manual_seed(0)
     pids = [torch.randint(num_ids, (n,), generator=generator) for n in (num_query, num_gallery)]
     centres = torch.randn(num_ids, 32, generator=generator)
-    return *(centres[own] + 2 * torch.randn(len(own), 32, generator=generator) for own in pids), *pids
+    return *(
+        centres[own] + 2 * torch.randn(len(own), 32, generator=generator) for own in pids
+    ), *pids
 
 
 def test_the_bootstrap_over_identities_covers_the_truth_and_one_over_queries_does_not():
@@ -46,7 +48,10 @@ def test_the_bootstrap_of_equal_values_has_no_width_however_unequal_the_groups()
 
 
 def test_the_bootstrap_repeats_itself_and_leaves_the_global_generator_alone():
-    values, groups = torch.rand(50, generator=torch.Generator().manual_seed(0)), torch.arange(50) // 2
+    values, groups = (
+        torch.rand(50, generator=torch.Generator().manual_seed(0)),
+        torch.arange(50) // 2,
+    )
     state = torch.get_rng_state()
     assert bootstrap_interval(values, groups) == bootstrap_interval(values, groups + 1000)
     other = bootstrap_interval(values, groups, generator=torch.Generator().manual_seed(1))
@@ -57,14 +62,19 @@ def test_the_bootstrap_repeats_itself_and_leaves_the_global_generator_alone():
 def test_a_paired_comparison_sees_what_two_intervals_cannot():
     query, gallery, *labels = a_problem(num_query=300, num_gallery=300, num_ids=40)
     noise = torch.randn(query.shape, generator=torch.Generator().manual_seed(9))
-    better, worse = retrieval(query, gallery, *labels), retrieval(query + 1.0 * noise, gallery, *labels)
+    better, worse = (
+        retrieval(query, gallery, *labels),
+        retrieval(query + 1.0 * noise, gallery, *labels),
+    )
     difference, low, high = paired_difference(better, worse, metric="mAP")
     assert difference == pytest.approx(better.mAP - worse.mAP) and 0 < low < difference < high
     (low_a, _), (_, high_b) = (bootstrap_interval(r.ap, r.pids) for r in (better, worse))
     assert low_a < high_b  # alone, the two intervals overlap
     mirrored = paired_difference(worse, better, metric="mAP")
     assert mirrored == pytest.approx((-difference, -high, -low))
-    assert paired_difference(better, worse, metric="rank1")[0] == pytest.approx(better.rank1 - worse.rank1)
+    assert paired_difference(better, worse, metric="rank1")[0] == pytest.approx(
+        better.rank1 - worse.rank1
+    )
     assert paired_difference(better, better) == (0, 0, 0)
 
 
@@ -80,7 +90,9 @@ def test_models_on_other_queries_cannot_be_paired():
 def test_the_interval_over_runs_equals_scipys():
     differences = [2.1, 0.4, 3.3, 1.2, -0.5]
     expected = scipy.stats.ttest_1samp(differences, 0).confidence_interval(0.9)
-    assert paired_interval(differences, level=0.9) == pytest.approx((1.3, expected.low, expected.high))
+    assert paired_interval(differences, level=0.9) == pytest.approx(
+        (1.3, expected.low, expected.high)
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from metabin.checkpoint import checkpoints
-from metabin.command import main
 from metabin.datasets import write_market1501
+from metabin.runs.checkpoints import checkpoints
+from metabin.runs.train_command import main
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
 SMALL = "--size 32 16 --ids-per-domain 2 --images-per-id 2 --crop-pad 1 --iterations 20 --log-every 4".split()
@@ -36,7 +36,9 @@ class Runs:
     def __init__(self, folder: Path, arguments: list[str], gpu: bool = False):
         self.folder, self.arguments, self.gpu = folder, arguments, gpu
         self.processes = multiprocessing.get_context("forkserver")
-        self.processes.set_forkserver_preload(["pytest", "metabin.command", "torch._dynamo"])  # takes seconds, once
+        self.processes.set_forkserver_preload(
+            ["pytest", "metabin.runs.train_command", "torch._dynamo"]
+        )  # takes seconds, once
 
     def go(self, name: str, kill_after: float | None = None) -> bool:
         """Train in the folder `name`, to the end or until the kill. Whether it was killed."""
@@ -46,7 +48,9 @@ class Runs:
         process.join(kill_after)
         process.kill()  # does nothing to a process that has ended
         process.join()
-        assert process.exitcode in (0, -signal.SIGKILL), (self.folder / "words.txt").read_text()[-2000:]
+        assert process.exitcode in (0, -signal.SIGKILL), (self.folder / "words.txt").read_text()[
+            -2000:
+        ]
         return process.exitcode != 0
 
 
@@ -54,9 +58,19 @@ def contents(folder: Path) -> dict:
     """All that a run leaves, but for what the clock says and the checkpoint before the last, whose step is the clock's."""
     state = torch.load(checkpoints(folder)[0], weights_only=True)
     state["metrics"] = state["metrics"]["seen"]
-    lines = [json.loads(line) | {"seconds": 0} for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    names = {path.name for path in folder.iterdir()} - {path.name for path in checkpoints(folder)[1:]}
-    return {"state": state, "metrics": lines, "names": names, "checkpoints": len(checkpoints(folder))}
+    lines = [
+        json.loads(line) | {"seconds": 0}
+        for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
+    names = {path.name for path in folder.iterdir()} - {
+        path.name for path in checkpoints(folder)[1:]
+    }
+    return {
+        "state": state,
+        "metrics": lines,
+        "names": names,
+        "checkpoints": len(checkpoints(folder)),
+    }
 
 
 def assert_equal(one, other, path: str = ""):
@@ -74,7 +88,9 @@ def assert_equal(one, other, path: str = ""):
         assert one == other, path
 
 
-def kill_and_resume(folder: Path, roots: list[str], kills: int, *more: str, gpu: bool = False) -> int:
+def kill_and_resume(
+    folder: Path, roots: list[str], kills: int, *more: str, gpu: bool = False
+) -> int:
     """Kill as many runs, each at a random moment, and compare each with one that was left alone; how many had begun."""
     runs = Runs(folder, ["--data-root", *roots, *SMALL, *more], gpu)
     start = time.monotonic()
@@ -83,7 +99,9 @@ def kill_and_resume(folder: Path, roots: list[str], kills: int, *more: str, gpu:
     moments, begun = random.Random(0), 0
     for number in range(kills):
         name, attempt = f"killed {number}", 0
-        while not runs.go(f"{name}.{attempt}", moments.random() * lasts * 0.9**attempt):  # it had finished before
+        while not runs.go(
+            f"{name}.{attempt}", moments.random() * lasts * 0.9**attempt
+        ):  # it had finished before
             attempt += 1
         killed = folder / f"{name}.{attempt}"
         seen = checkpoints(killed) if killed.exists() else []
@@ -112,7 +130,9 @@ def test_a_run_that_is_killed_twice_ends_as_if_it_had_not_been(roots, tmp_path):
 @pytest.mark.long
 def test_twenty_of_twenty_killed_runs_end_as_if_they_had_not_been(roots, tmp_path):
     begun = kill_and_resume(tmp_path, roots, 20, "--save-every", "0.2")
-    print(f"20 of 20 killed runs ended to the bit as the one that was left alone; {begun} had a checkpoint")
+    print(
+        f"20 of 20 killed runs ended to the bit as the one that was left alone; {begun} had a checkpoint"
+    )
     assert begun > 0
 
 

@@ -10,8 +10,18 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from metabin import lesson, plotting
-from metabin.lesson import CheckFailed, brief, check, figure, follow, record, show, widget_with_twin
+from metabin import plotting
+from metabin.course import lesson
+from metabin.course.lesson import (
+    CheckFailed,
+    brief,
+    check,
+    figure,
+    follow,
+    record,
+    show,
+    widget_with_twin,
+)
 
 
 @pytest.fixture
@@ -76,7 +86,9 @@ def test_outside_a_notebook_the_plain_text_is_printed(capsys):
     show(brief)
     record("rank1", 0.51234)
     printed = capsys.readouterr().out
-    assert printed.startswith("# metabin/lesson.py, line ") and printed.endswith("rank1 = 0.5123\n")
+    assert printed.startswith("# metabin/course/lesson.py, line ") and printed.endswith(
+        "rank1 = 0.5123\n"
+    )
 
 
 # ---- figure --------------------------------------------------------------------------------------------------------
@@ -87,7 +99,9 @@ def test_a_figure_carries_its_alt_text_and_its_picture(published):
     fig.subplots().plot([0, 1])
     figure(fig, alt='A line that rises, "fast" & < 2')
     html = published[0]["text/html"]
-    assert html.count("A line that rises, &quot;fast&quot; &amp; &lt; 2") == 2  # for the figure and for the image
+    assert (
+        html.count("A line that rises, &quot;fast&quot; &amp; &lt; 2") == 2
+    )  # for the figure and for the image
     assert 'role="img"' in html and "width:384px" in html and "data:image/png;base64," in html
     assert published[0]["text/plain"] == '[figure: A line that rises, "fast" & < 2]'
 
@@ -136,12 +150,19 @@ def test_what_json_cannot_hold_is_refused_by_name(value):
 
 
 def test_a_long_array_is_shown_by_its_length():
-    assert brief([0.0] * 10) == "10 values" and brief(0.123456) == "0.1235" and brief([1, 2]) == "[1, 2]"
+    assert (
+        brief([0.0] * 10) == "10 values"
+        and brief(0.123456) == "0.1235"
+        and brief([1, 2]) == "[1, 2]"
+    )
 
 
 # ---- check ---------------------------------------------------------------------------------------------------------
 
-CASES = {"one positive": (torch.tensor([1.0, 2.0]),), "a negative one": (torch.tensor([-1.0, 3.0]),)}
+CASES = {
+    "one positive": (torch.tensor([1.0, 2.0]),),
+    "a negative one": (torch.tensor([-1.0, 3.0]),),
+}
 RIGHT = {"hint": "what happens below zero?"}
 
 
@@ -184,7 +205,9 @@ def test_an_error_in_the_answer_is_shown_with_its_line():
 
 
 def test_an_answer_that_works_in_place_does_not_spoil_the_comparison():
-    check(lambda x: x.mul_(2), lambda x: 2 * x, {"once": (torch.ones(2),), "again": (torch.ones(2),)})
+    check(
+        lambda x: x.mul_(2), lambda x: 2 * x, {"once": (torch.ones(2),), "again": (torch.ones(2),)}
+    )
 
 
 def test_tuples_and_dicts_are_compared_part_by_part():
@@ -260,7 +283,9 @@ def test_a_picture_is_saved_finely_for_a_page_and_quickly_for_whoever_waits(publ
     def size():
         figure(Figure((2, 1)), "nothing")
         picture = base64.b64decode(re.search('base64,([^"]*)', published[-1]["text/html"])[1])
-        return tuple(int.from_bytes(picture[at : at + 4], "big") for at in (16, 20))  # a PNG's width and height
+        return tuple(
+            int.from_bytes(picture[at : at + 4], "big") for at in (16, 20)
+        )  # a PNG's width and height
 
     assert size() == (384, 192)
     monkeypatch.setattr(lesson, "is_live", lambda: True)
@@ -270,7 +295,8 @@ def test_a_picture_is_saved_finely_for_a_page_and_quickly_for_whoever_waits(publ
 def lightness(colour: str) -> float:
     """CIE L* of a colour, what a greyscale print keeps of it."""
     red, green, blue = (
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(colour)
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in matplotlib.colors.to_rgb(colour)
     )
     y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return 116 * y ** (1 / 3) - 16 if y > 0.008856 else 903.3 * y
@@ -281,15 +307,29 @@ def test_methods_can_be_told_apart_without_colour():
     assert {"bn", "in", "half", "bin", "metabin", "paper", "oracle"} <= set(plotting.METHODS)
     for cue in ("name", "colour", "marker", "hatch"):
         assert len({getattr(look, cue) for look in looks}) == len(looks), cue
-    grey = sorted(lightness(plotting.METHODS[name].colour) for name in ("bn", "in", "half", "bin", "metabin"))
+    grey = sorted(
+        lightness(plotting.METHODS[name].colour) for name in ("bn", "in", "half", "bin", "metabin")
+    )
     assert min(np.diff(grey)) > 7
 
 
 # How red-, green- and blue-blind people see linear RGB (Machado et al. 2009, severity 1).
 BLIND = {
-    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritan": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
 }
 
 
@@ -299,7 +339,9 @@ def test_methods_can_be_told_apart_by_colour_blind_people(kind):
         rgb = np.array(matplotlib.colors.to_rgb(colour))
         linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
         seen = np.clip(np.array(BLIND[kind]) @ linear, 0, 1)
-        to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+        to_xyz = np.array(
+            [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+        )
         x, y, z = np.cbrt(to_xyz @ seen / [0.9505, 1, 1.089])
         return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
@@ -312,14 +354,19 @@ def test_the_style_is_read_and_large_enough_to_project():
     with matplotlib.style.context(plotting.STYLE):
         assert matplotlib.rcParams["svg.hashsalt"] == "metabin"
         assert matplotlib.rcParams["figure.constrained_layout.use"]
-        assert min(matplotlib.rcParams[f"{what}.labelsize"] for what in ("xtick", "ytick", "axes")) >= 12
+        assert (
+            min(matplotlib.rcParams[f"{what}.labelsize"] for what in ("xtick", "ytick", "axes"))
+            >= 12
+        )
 
 
 # ---- follow --------------------------------------------------------------------------------------------------------
 
 
 def test_headless_a_training_is_passed_on_and_says_only_how_long_it_took(published, capsys):
-    assert list(follow(iter("abc"), total=3, draw=lambda: pytest.fail("nobody watches"), every=1)) == ["a", "b", "c"]
+    assert list(
+        follow(iter("abc"), total=3, draw=lambda: pytest.fail("nobody watches"), every=1)
+    ) == ["a", "b", "c"]
     assert published == []
     assert re.fullmatch(r"3 steps in \d+ s, \d+\.\d\d s each\n", capsys.readouterr().out)
 
@@ -334,11 +381,15 @@ def test_whoever_watches_sees_progress_and_the_picture_so_far(live, monkeypatch)
     monkeypatch.setattr(lesson, "display", lambda *_, **__: Handle())
     drawn = iter([Figure((1, 1)), Figure((1, 1))])
     assert list(follow(range(5), total=5, draw=lambda: next(drawn), every=3)) == list(range(5))
-    assert [re.match(r"step \d of 5, .* to go", bundle["text/plain"])[0][:11] for bundle in shown] == [
+    assert [
+        re.match(r"step \d of 5, .* to go", bundle["text/plain"])[0][:11] for bundle in shown
+    ] == [
         "step 3 of 5",
         "step 5 of 5",
     ]
-    assert all("<p>step" in bundle["text/html"] and "<img" in bundle["text/html"] for bundle in shown)
+    assert all(
+        "<p>step" in bundle["text/html"] and "<img" in bundle["text/html"] for bundle in shown
+    )
 
 
 def test_a_training_that_is_stopped_says_how_far_it_came(capsys):

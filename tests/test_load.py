@@ -27,7 +27,9 @@ SIZE = (16, 8)  # (H, W)
 
 def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Blocks of 8 x 8 pixels in random colours, which JPEG keeps well, (H, W, 3)."""
-    blocks = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    blocks = np.random.default_rng(seed).integers(
+        0, 256, (height // 8, width // 8, 3), dtype=np.uint8
+    )
     return blocks.repeat(8, axis=0).repeat(8, axis=1)
 
 
@@ -47,7 +49,9 @@ def make_listing(folder: Path, num: int = 10, name: str = "people") -> Listing:
 
 def listing_of(folder: Path, name: str = "people") -> Listing:
     files = sorted(folder.glob("*.png"))
-    return Listing(name, folder, tuple(Picture(file, k // 2, k % 2, "train") for k, file in enumerate(files)))
+    return Listing(
+        name, folder, tuple(Picture(file, k // 2, k % 2, "train") for k, file in enumerate(files))
+    )
 
 
 def expected_pixels(listing: Listing) -> torch.Tensor:
@@ -59,7 +63,9 @@ def expected_pixels(listing: Listing) -> torch.Tensor:
 def count(monkeypatch):
     """The files that were decoded, in order of their decoding."""
     decoded = []
-    monkeypatch.setattr(load, "decode", lambda picture, size: decoded.append(picture.file) or decode(picture, size))
+    monkeypatch.setattr(
+        load, "decode", lambda picture, size: decoded.append(picture.file) or decode(picture, size)
+    )
     return decoded
 
 
@@ -110,15 +116,23 @@ def test_a_rotated_photograph_is_turned_upright(tmp_path, orientation):
     stored = scene(64, 32) if orientation < 5 else scene(32, 64)
     picture = write(tmp_path / "a.jpg", stored, quality=95, subsampling=0, exif=exif)
     upright = Image.fromarray(np.ascontiguousarray(UPRIGHT[orientation](stored)))
-    expected = np.asarray(upright.resize((8, 16), Image.Resampling.BILINEAR)).transpose(2, 0, 1).astype(float)
+    expected = (
+        np.asarray(upright.resize((8, 16), Image.Resampling.BILINEAR))
+        .transpose(2, 0, 1)
+        .astype(float)
+    )
     assert upright.size == (32, 64)
-    assert abs(decode(picture, SIZE) - expected).max() < 20  # JPEG's noise; any other turn is off by more than 100
+    assert (
+        abs(decode(picture, SIZE) - expected).max() < 20
+    )  # JPEG's noise; any other turn is off by more than 100
 
 
 def test_a_person_is_cut_out_of_the_scene_and_the_box_ends_at_its_border(tmp_path):
     pixels = scene(40, 48)
     picture = write(tmp_path / "a.png", pixels)
-    assert np.array_equal(decode(picture._replace(box=(3, 5, 11, 21)), SIZE), pixels[5:21, 3:11].transpose(2, 0, 1))
+    assert np.array_equal(
+        decode(picture._replace(box=(3, 5, 11, 21)), SIZE), pixels[5:21, 3:11].transpose(2, 0, 1)
+    )
     beyond = decode(picture._replace(box=(40, 24, 60, 70)), SIZE)
     assert np.array_equal(beyond, pixels[24:40, 40:48].transpose(2, 0, 1))
 
@@ -159,7 +173,9 @@ def test_a_missing_file_is_named(tmp_path, cache):
     cut=st.integers(0, 10_000),
     kind=st.sampled_from(["PNG", "JPEG", "BMP"]),
 )
-def test_a_damaged_file_is_decoded_or_named_never_a_traceback_of_another_kind(tmp_path_factory, where, byte, cut, kind):
+def test_a_damaged_file_is_decoded_or_named_never_a_traceback_of_another_kind(
+    tmp_path_factory, where, byte, cut, kind
+):
     buffer = io.BytesIO()
     Image.fromarray(scene(16, 8)).save(buffer, kind)
     damaged = bytearray(buffer.getvalue())
@@ -214,7 +230,9 @@ def test_a_second_time_nothing_is_decoded_and_everything_is_equal(tmp_path, coun
 def test_what_is_written_to_the_images_does_not_reach_the_cache(tmp_path):
     listing = make_listing(tmp_path / "a")
     load_images(listing, SIZE, tmp_path / "cache").images.zero_()
-    assert torch.equal(load_images(listing, SIZE, tmp_path / "cache").images, expected_pixels(listing))
+    assert torch.equal(
+        load_images(listing, SIZE, tmp_path / "cache").images, expected_pixels(listing)
+    )
 
 
 def test_a_cache_larger_than_the_memory_is_mapped(tmp_path):
@@ -238,7 +256,9 @@ def test_who_comes_too_late_to_build_leaves_no_partial_file(tmp_path, count):
     load_images(listing, SIZE, tmp_path / "cache")
     (path,) = (tmp_path / "cache").iterdir()
     count.clear()
-    load._build(path, listing.pictures, SIZE)  # as one that had looked for the file before it was there
+    load._build(
+        path, listing.pictures, SIZE
+    )  # as one that had looked for the file before it was there
     assert list((tmp_path / "cache").iterdir()) == [path] and not count
 
 
@@ -265,7 +285,9 @@ def test_another_size_or_box_is_another_cache_and_a_moved_folder_is_the_same(tmp
     listing = make_listing(tmp_path / "a")
     name = cache_file([listing], SIZE, tmp_path)
     assert cache_file([listing], (32, 16), tmp_path) != name
-    boxed = Listing("people", listing.root, tuple(p._replace(box=(0, 0, 4, 4)) for p in listing.pictures))
+    boxed = Listing(
+        "people", listing.root, tuple(p._replace(box=(0, 0, 4, 4)) for p in listing.pictures)
+    )
     assert cache_file([boxed], SIZE, tmp_path) != name
     (tmp_path / "a").rename(tmp_path / "b")
     assert cache_file([listing_of(tmp_path / "b")], SIZE, tmp_path) == name
@@ -330,22 +352,32 @@ load.load_images(listing, (16, 8), Path(sys.argv[2]))
 
 def test_a_killed_build_leaves_no_cache_that_looks_whole(tmp_path, monkeypatch):
     listing, root = make_listing(tmp_path / "a"), Path(__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "a", tmp_path / "cache"], cwd=root)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, tmp_path / "a", tmp_path / "cache"], cwd=root
+    )
     assert done.returncode == -9
     assert [file.suffix for file in (tmp_path / "cache").iterdir()] == [".part"]
     monkeypatch.setattr(load, "CHUNK", 2)
-    assert torch.equal(load_images(listing, SIZE, tmp_path / "cache").images, expected_pixels(listing))
+    assert torch.equal(
+        load_images(listing, SIZE, tmp_path / "cache").images, expected_pixels(listing)
+    )
 
 
 def test_of_two_that_build_the_same_cache_one_waits(tmp_path, count):
     listing, found = make_listing(tmp_path / "a"), []
-    work = [threading.Thread(target=lambda: found.append(load_images(listing, SIZE, tmp_path / "c"))) for _ in range(2)]
+    work = [
+        threading.Thread(target=lambda: found.append(load_images(listing, SIZE, tmp_path / "c")))
+        for _ in range(2)
+    ]
     for thread in work:
         thread.start()
     for thread in work:
         thread.join()
     assert len(count) == 10
-    assert all(torch.equal(images.images, expected_pixels(listing)) for images in found) and len(found) == 2
+    assert (
+        all(torch.equal(images.images, expected_pixels(listing)) for images in found)
+        and len(found) == 2
+    )
 
 
 def test_an_unreadable_picture_leaves_nothing_behind(tmp_path):

@@ -32,7 +32,9 @@ def mean(terms):
     return math.fsum(terms) / len(terms) if terms else 0.0
 
 
-def loop_id(logits, y, eps=0.1, others=False):  # Eq. 2 with the label smoothing of [38], or that of the released code
+def loop_id(
+    logits, y, eps=0.1, others=False
+):  # Eq. 2 with the label smoothing of [38], or that of the released code
     terms = []
     for z, label in zip(logits.tolist(), y.tolist(), strict=True):
         log_p = [z_j - math.log(math.fsum(math.exp(z_k) for z_k in z)) for z_j in z]
@@ -59,23 +61,37 @@ def loop_scatter(f, k):  # Eq. 6
         mates = [f[i] for i in range(len(f)) if k[i] == domain]
         centroid = [mean(column) for column in zip(*mates, strict=True)]
         norms = math.hypot(*a) * math.hypot(*centroid)
-        terms.append(math.fsum(x * c for x, c in zip(a, centroid, strict=True)) / norms if norms > 1e-12 else 0.0)
+        terms.append(
+            math.fsum(x * c for x, c in zip(a, centroid, strict=True)) / norms
+            if norms > 1e-12
+            else 0.0
+        )
     return mean(terms)
 
 
-def loop_normalized_scatter(f, k):  # Eq. 6 with features at unit length and equal weight for every domain
+def loop_normalized_scatter(
+    f, k
+):  # Eq. 6 with features at unit length and equal weight for every domain
     f, domains = [[x / max(math.hypot(*a), 1e-12) for x in a] for a in f.tolist()], k.tolist()
     each = []
     for domain in set(domains):
-        mates = torch.tensor([a for a, own in zip(f, domains, strict=True) if own == domain], dtype=torch.float64)
+        mates = torch.tensor(
+            [a for a, own in zip(f, domains, strict=True) if own == domain], dtype=torch.float64
+        )
         each.append(mean([F.cosine_similarity(a, mates.mean(0), dim=0).item() for a in mates]))
     return mean(each)
 
 
-def loop_shuffle(f, y, k, any_id=False, far=max, near=min):  # Eq. 7; both negatives of another identity
+def loop_shuffle(
+    f, y, k, any_id=False, far=max, near=min
+):  # Eq. 7; both negatives of another identity
     f, y, k, terms = f.tolist(), y.tolist(), k.tolist(), []
     for a in range(len(f)):
-        inter = [math.dist(f[a], f[i]) for i in range(len(f)) if (any_id or y[i] != y[a]) and k[i] != k[a]]
+        inter = [
+            math.dist(f[a], f[i])
+            for i in range(len(f))
+            if (any_id or y[i] != y[a]) and k[i] != k[a]
+        ]
         intra = [math.dist(f[a], f[i]) for i in range(len(f)) if y[i] != y[a] and k[i] == k[a]]
         if inter and intra:
             terms.append(math.log1p(math.exp(far(inter) - near(intra))))
@@ -188,7 +204,12 @@ def test_the_shuffle_loss_of_four_points_on_a_line_by_hand():
 def test_the_same_person_on_another_street_is_no_inter_domain_negative():
     features = torch.tensor([[0.0], [1.0], [100.0], [3.0]])
     pids, domains = torch.tensor([0, 1, 0, 2]), torch.tensor([0, 0, 1, 1])
-    by_hand = [3 - 1, 99 - 1, 99 - 97, 3 - 97]  # the first anchor's farthest is itself elsewhere: not counted
+    by_hand = [
+        3 - 1,
+        99 - 1,
+        99 - 97,
+        3 - 97,
+    ]  # the first anchor's farthest is itself elsewhere: not counted
     assert shuffle_loss(features, pids, domains).item() == pytest.approx(
         sum(math.log1p(math.exp(z)) for z in by_hand) / 4
     )
@@ -198,26 +219,38 @@ def test_the_same_person_on_another_street_is_no_inter_domain_negative():
 def test_the_released_codes_smoothing_leaves_the_right_identity_more(seed, eps):
     logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     pids = torch.tensor([0, 4, 2])
-    assert id_loss(logits, pids, eps, "others").item() == pytest.approx(loop_id(logits, pids, eps, others=True))
+    assert id_loss(logits, pids, eps, "others").item() == pytest.approx(
+        loop_id(logits, pids, eps, others=True)
+    )
 
 
 def test_a_criterion_is_the_weighted_sum_of_the_parts_that_it_names():
     features, pids, domains = random_batch()
     logits, labels = features @ torch.ones(4, 6, dtype=torch.float64), Labels(pids, domains)
-    total, parts = Criterion("id+2.5 triplet", label_smoothing=0.2, margin=0.7)(features, logits, labels)
+    total, parts = Criterion("id+2.5 triplet", label_smoothing=0.2, margin=0.7)(
+        features, logits, labels
+    )
     assert parts == {"id": id_loss(logits, pids, 0.2), "triplet": triplet_loss(features, pids, 0.7)}
-    assert total.item() == pytest.approx(loop_id(logits, pids, 0.2) + 2.5 * loop_triplet(features, pids, 0.7))
+    assert total.item() == pytest.approx(
+        loop_id(logits, pids, 0.2) + 2.5 * loop_triplet(features, pids, 0.7)
+    )
     options = dict(smooth="others", centroid="normalized", mining="mean")
     total, _ = Criterion("id + scatter + shuffle", **options)(features, logits, labels)
     loops = loop_id(logits, pids, others=True), loop_normalized_scatter(features, domains)
-    assert total.item() == pytest.approx(sum(loops) + loop_shuffle(features, pids, domains, far=mean, near=mean))
+    assert total.item() == pytest.approx(
+        sum(loops) + loop_shuffle(features, pids, domains, far=mean, near=mean)
+    )
 
 
 def test_the_papers_criteria_are_equations_4_8_and_10():
     assert list(BASE.weights.items()) == [("id", 1.0), ("triplet", 1.0)]
     assert META_TRAIN.weights == {"scatter": 1.0, "shuffle": 1.0, "triplet": 1.0}
-    assert META_TEST.weights == {"triplet": 1.0} and BASE.needs_logits and not META_TEST.needs_logits
-    assert {c.margin for c in (BASE, META_TRAIN, META_TEST)} == {0.3} and BASE.label_smoothing == 0.1
+    assert (
+        META_TEST.weights == {"triplet": 1.0} and BASE.needs_logits and not META_TEST.needs_logits
+    )
+    assert {c.margin for c in (BASE, META_TRAIN, META_TEST)} == {
+        0.3
+    } and BASE.label_smoothing == 0.1
 
 
 @pytest.mark.parametrize(
@@ -265,20 +298,31 @@ def test_the_triplet_loss_is_pytorch_metric_learnings_batch_hard_one(seed, margi
     distance = LpDistance(normalize_embeddings=False)
     theirs = TripletMarginLoss(margin=margin, distance=distance, reducer=MeanReducer())
     hardest = BatchHardMiner(distance=distance)(features, pids)
-    assert triplet_loss(features, pids, margin).item() == pytest.approx(theirs(features, pids, hardest).item())
+    assert triplet_loss(features, pids, margin).item() == pytest.approx(
+        theirs(features, pids, hardest).item()
+    )
 
 
 @given(seed=st.integers(0, 2**31), scale=st.floats(0.1, 10), shift=st.floats(-5, 5))
-def test_distances_scale_with_the_features_and_do_not_see_a_shift_and_cosines_do_the_reverse(seed, scale, shift):
+def test_distances_scale_with_the_features_and_do_not_see_a_shift_and_cosines_do_the_reverse(
+    seed, scale, shift
+):
     features, pids, domains = random_batch(seed)
     moved = features + shift
-    for loss in (lambda f, m: triplet_loss(f, pids, m), lambda f, m: shuffle_loss(f, pids, domains)):
-        assert loss(moved, 0.3).item() == pytest.approx(loss(features, 0.3).item(), rel=1e-9, abs=1e-9)
+    for loss in (
+        lambda f, m: triplet_loss(f, pids, m),
+        lambda f, m: shuffle_loss(f, pids, domains),
+    ):
+        assert loss(moved, 0.3).item() == pytest.approx(
+            loss(features, 0.3).item(), rel=1e-9, abs=1e-9
+        )
     assert triplet_loss(features * scale, pids, 0.3 * scale).item() == pytest.approx(
         scale * triplet_loss(features, pids, 0.3).item(), rel=1e-9
     )
     for centroid in ("raw", "normalized"):
-        before, after = (scatter_loss(f, domains, centroid).item() for f in (features, features * scale))
+        before, after = (
+            scatter_loss(f, domains, centroid).item() for f in (features, features * scale)
+        )
         assert after == pytest.approx(before, rel=1e-9)
 
 
@@ -298,7 +342,9 @@ def test_first_and_second_derivatives_equal_finite_differences(name, seed):
 
 
 def test_the_id_loss_has_the_derivatives_of_finite_differences():
-    logits = torch.randn(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    logits = torch.randn(
+        4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    ).requires_grad_()
     assert torch.autograd.gradcheck(lambda z: id_loss(z, torch.tensor([0, 3, 3, 1])), logits)
 
 
@@ -310,7 +356,11 @@ DEGENERATE = {  # name -> (how to make the features degenerate, pids, domains)
     "all features equal": (torch.ones_like, [0, 0, 1, 1], [0, 0, 1, 1]),
     "all features zero": (torch.zeros_like, [0, 0, 1, 1], [0, 0, 1, 1]),
     "duplicates": (lambda f: f[[0, 0, 1, 1]], [0, 0, 1, 1], [0, 1, 0, 1]),
-    "a centroid at zero": (lambda f: f[0] * torch.tensor([[1.0], [-1], [1], [-1]]), [0, 0, 1, 1], [0, 0, 0, 0]),
+    "a centroid at zero": (
+        lambda f: f[0] * torch.tensor([[1.0], [-1], [1], [-1]]),
+        [0, 0, 1, 1],
+        [0, 0, 0, 0],
+    ),
     "nearly equal": (lambda f: 1 + 1e-7 * f, [0, 0, 1, 1], [0, 0, 1, 1]),
     "huge": (lambda f: 1e15 * f, [0, 0, 1, 1], [0, 0, 1, 1]),
     "a single image": (lambda f: f[:1], [0], [0]),
@@ -342,7 +392,9 @@ def test_anchors_that_cannot_count_leave_zero_and_zero_gradients():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_distances_of_features_with_an_offset_are_exact_to_float32_whatever_their_type(dtype):
     draw = torch.Generator().manual_seed(0)
-    features = (100 + torch.randn(48, 64, generator=draw)).to(dtype)  # more rows than torch.cdist's exact limit of 25
+    features = (100 + torch.randn(48, 64, generator=draw)).to(
+        dtype
+    )  # more rows than torch.cdist's exact limit of 25
     features[1] = features[0]  # a duplicate
     exact = (features.double()[:, None] - features.double()[None]).square().sum(-1).sqrt()
     distances = pairwise_distances(features)

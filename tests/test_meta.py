@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from metabin.guard import RUNNING, changes_only
+from metabin.analysis.guard import RUNNING, changes_only
 from metabin.losses import Criterion, triplet_loss
 from metabin.meta import (
     Batch,
@@ -22,7 +22,7 @@ from metabin.meta import (
     mldg_step,
     random_direction,
 )
-from metabin.model import build_model
+from metabin.networks.model import build_model
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters
 
 WIDE = Criterion("scatter + shuffle + triplet", margin=0.5), Criterion("triplet", margin=0.5)
@@ -35,7 +35,9 @@ class TinyNet(nn.Sequential):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers = nn.Conv2d(3, 4, 3, 1, 1), BatchInstanceNorm2d(4), nn.Tanh()
-            super().__init__(*layers, nn.Conv2d(4, 5, 3, 1, 1), BatchInstanceNorm2d(5), nn.Tanh(), nn.Flatten())
+            super().__init__(
+                *layers, nn.Conv2d(4, 5, 3, 1, 1), BatchInstanceNorm2d(5), nn.Tanh(), nn.Flatten()
+            )
             for parameter in self.parameters():
                 nn.init.normal_(parameter)
             for r in balancing_parameters(self).values():
@@ -43,7 +45,9 @@ class TinyNet(nn.Sequential):
         self.double()
 
 
-def random_batch(seed: int, num_domains: int = 2, ids: int = 2, images: int = 2, dtype=torch.float64, size=(6, 4)):
+def random_batch(
+    seed: int, num_domains: int = 2, ids: int = 2, images: int = 2, dtype=torch.float64, size=(6, 4)
+):
     draw = torch.Generator().manual_seed(seed)
     pids = torch.arange(num_domains * ids).repeat_interleave(images)
     pictures = torch.randn(len(pids), 3, *size, dtype=dtype, generator=draw)
@@ -65,7 +69,9 @@ def features_at(net: TinyNet, rho: torch.Tensor, images: torch.Tensor) -> torch.
             part = next(parts)
             r = (part + (part.clamp(0, 1) - part).detach())[:, None, None]
             batch = F.batch_norm(images, None, None, layer.weight, layer.bias, training=True)
-            images = r * batch + (1 - r) * F.instance_norm(images, weight=layer.in_weight, bias=layer.in_bias)
+            images = r * batch + (1 - r) * F.instance_norm(
+                images, weight=layer.in_weight, bias=layer.in_bias
+            )
         else:
             images = layer(images)
     return images
@@ -81,7 +87,10 @@ def everything(model: nn.Module, optimizer: torch.optim.Optimizer | None = None)
     tensors = {name: t.detach().clone() for name, t in model.state_dict().items()}
     gradients = {f"{name}.grad": p.grad for name, p in model.named_parameters()}
     flags = {f"{name}.needs_grad": p.requires_grad for name, p in model.named_parameters()}
-    modes = {f"{name}.modes": (m.training, vars(m).get("track_running_stats")) for name, m in model.named_modules()}
+    modes = {
+        f"{name}.modes": (m.training, vars(m).get("track_running_stats"))
+        for name, m in model.named_modules()
+    }
     state = {} if optimizer is None else optimizer.state_dict()["state"]
     momenta = {f"momentum.{i}": buffers["momentum_buffer"] for i, buffers in state.items()}
     return copy.deepcopy(tensors | gradients | flags | modes | momenta)
@@ -89,7 +98,10 @@ def everything(model: nn.Module, optimizer: torch.optim.Optimizer | None = None)
 
 def changed(before: dict, after: dict) -> set[str]:
     assert before.keys() == after.keys()
-    same = {k: torch.equal(v, after[k]) if torch.is_tensor(v) else v == after[k] for k, v in before.items()}
+    same = {
+        k: torch.equal(v, after[k]) if torch.is_tensor(v) else v == after[k]
+        for k, v in before.items()
+    }
     return {k for k, unchanged in same.items() if not unchanged}
 
 
@@ -106,7 +118,11 @@ def trained():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_model("bin", num_ids=4)
-    weights = [p for name, p in model.named_parameters() if p.requires_grad and name not in rho_names(model)]
+    weights = [
+        p
+        for name, p in model.named_parameters()
+        if p.requires_grad and name not in rho_names(model)
+    ]
     optimizer = torch.optim.SGD(weights, lr=0.1, momentum=0.9)
     batch = random_batch(0, dtype=torch.float32, size=(32, 16))
     base_step(model, optimizer, batch)
@@ -119,15 +135,23 @@ def test_the_base_step_moves_every_weight_and_running_statistic_but_not_rho(trai
     losses = base_step(model, optimizer, batch)
     moved = {name for name in changed(before, everything(model)) if not name.endswith(".grad")}
     # rho = 1 lets nothing through to the IN pair, and the neck's bias is frozen
-    stays = {name for name in model.state_dict() if name.split(".")[-1] in ("rho", "in_weight", "in_bias")}
+    stays = {
+        name
+        for name in model.state_dict()
+        if name.split(".")[-1] in ("rho", "in_weight", "in_bias")
+    }
     assert moved == set(model.state_dict()) - stays - {"neck.bias"}
     assert set(losses) == {"base/id", "base/triplet"}
-    assert all(loss.shape == () and loss.isfinite() and not loss.requires_grad for loss in losses.values())
+    assert all(
+        loss.shape == () and loss.isfinite() and not loss.requires_grad for loss in losses.values()
+    )
 
 
 def test_the_base_step_leaves_no_gradients_to_pile_up_on_rho(trained):
     model, _, batch = trained
-    frozen = torch.optim.SGD(model.classifier.parameters(), lr=0.0)  # the same gradients in every step
+    frozen = torch.optim.SGD(
+        model.classifier.parameters(), lr=0.0
+    )  # the same gradients in every step
     gradients = []
     for _ in range(2):
         base_step(model, frozen, batch)
@@ -141,10 +165,14 @@ def test_the_base_step_is_gradient_descent_on_cross_entropy_plus_triplet():
     model.forward = lambda x: (model["f"](x), model["g"](model["f"](x)))
     batch = random_batch(1, size=(1, 1))._replace(images=torch.randn(8, 3, dtype=torch.float64))
     features, logits = model(batch.images)
-    loss = F.cross_entropy(logits, batch.pids, label_smoothing=0.2) + triplet_loss(features, batch.pids, 0.5)
+    loss = F.cross_entropy(logits, batch.pids, label_smoothing=0.2) + triplet_loss(
+        features, batch.pids, 0.5
+    )
     expected = [
         (p - 0.1 * g).detach()
-        for p, g in zip(model.parameters(), torch.autograd.grad(loss, list(model.parameters())), strict=True)
+        for p, g in zip(
+            model.parameters(), torch.autograd.grad(loss, list(model.parameters())), strict=True
+        )
     ]
     criterion = Criterion("id + triplet", label_smoothing=0.2, margin=0.5)
     base_step(model, torch.optim.SGD(model.parameters(), lr=0.1), batch, criterion)
@@ -172,7 +200,9 @@ def test_the_inner_step_follows_the_finite_differences_of_the_meta_train_loss(se
 
     steps = torch.eye(len(rho), dtype=rho.dtype) * 1e-6
     slopes = torch.tensor([(loss(rho + step) - loss(rho - step)) / 2e-6 for step in steps])
-    moved, losses = inner_step(net, balancing_parameters(net), batch, inner_lr=0.3, criterion=WIDE[0])
+    moved, losses = inner_step(
+        net, balancing_parameters(net), batch, inner_lr=0.3, criterion=WIDE[0]
+    )
     torch.testing.assert_close(values(moved), (rho - 0.3 * slopes).to(rho.dtype), rtol=0, atol=1e-7)
     assert sum(losses.values()).item() == pytest.approx(loss(rho))
     assert set(losses) == {"meta_train/scatter", "meta_train/shuffle", "meta_train/triplet"}
@@ -183,7 +213,9 @@ def test_the_inner_step_follows_the_finite_differences_of_the_meta_train_loss(se
 
 
 @pytest.mark.parametrize("rho", [None, 0.0, 1.0])
-@pytest.mark.parametrize("inner_lr", [0.0, 0.1, 30.0])  # 30 throws rho' far out of [0, 1], on both sides
+@pytest.mark.parametrize(
+    "inner_lr", [0.0, 0.1, 30.0]
+)  # 30 throws rho' far out of [0, 1], on both sides
 def test_the_meta_step_is_the_first_order_formula(inner_lr, rho):
     net, meta_train, meta_test = TinyNet(0, rho), random_batch(1), random_batch(2)
     start = values(balancing_parameters(net))
@@ -224,9 +256,13 @@ def test_the_meta_step_moves_rho_and_nothing_else(trained):
     model, optimizer, batch = trained
     model.train()
     before = everything(model, optimizer)
-    losses = meta_step(model.extractor, batch, random_batch(1, dtype=torch.float32, size=(32, 16)), 0.1, 10.0)
+    losses = meta_step(
+        model.extractor, batch, random_batch(1, dtype=torch.float32, size=(32, 16)), 0.1, 10.0
+    )
     assert changed(before, everything(model, optimizer)) == rho_names(model)
-    assert all(loss.shape == () and loss.isfinite() and not loss.requires_grad for loss in losses.values())
+    assert all(
+        loss.shape == () and loss.isfinite() and not loss.requires_grad for loss in losses.values()
+    )
     assert all(r.requires_grad and r.is_leaf for r in balancing_parameters(model).values())
 
 
@@ -249,7 +285,9 @@ def test_with_source_statistics_the_meta_test_batch_is_seen_as_at_deployment():
         return WIDE[1](deployed(meta_test.images), None, meta_test)[0].item()
 
     at, steps = values(moved), 1e-6 * torch.eye(9, dtype=torch.float64)
-    gradient = torch.tensor([(loss(at + step) - loss(at - step)) / 2e-6 for step in steps], dtype=torch.float64)
+    gradient = torch.tensor(
+        [(loss(at + step) - loss(at - step)) / 2e-6 for step in steps], dtype=torch.float64
+    )
     expected = start - 0.01 * gradient
     buffers = {name: b.clone() for name, b in net.named_buffers()}
     meta_step(net, meta_train, meta_test, 0.3, 0.01, WIDE, statistics="source")
@@ -301,10 +339,19 @@ def test_the_meta_phases_compute_no_weight_gradients(trained):
 # --- second order, MLDG, controls ----------------------------------------------------------------------------------
 
 
-def outer_loss(net: TinyNet, start: torch.Tensor, meta_train: Batch, meta_test: Batch, inner_lr: float, virtual=None):
+def outer_loss(
+    net: TinyNet,
+    start: torch.Tensor,
+    meta_train: Batch,
+    meta_test: Batch,
+    inner_lr: float,
+    virtual=None,
+):
     """L_mte(rho') by hand, where rho' = rho - beta * gradient at rho, or at `virtual` held constant for first order."""
     at = start if virtual is None else virtual
-    gradient = gradient_at(at, lambda r: WIDE[0](features_at(net, r, meta_train.images), None, meta_train)[0])
+    gradient = gradient_at(
+        at, lambda r: WIDE[0](features_at(net, r, meta_train.images), None, meta_train)[0]
+    )
     moved = start - inner_lr * gradient
     with torch.no_grad():
         return triplet_loss(features_at(net, moved, meta_test.images), meta_test.pids, 0.5).item()
@@ -366,17 +413,27 @@ def test_mldg_moves_everything_along_the_base_loss_plus_the_loss_after_the_virtu
 
     def loss(parameters, batch):
         return criterion(
-            *torch.func.functional_call(copy.deepcopy(twin), dict(zip(names, parameters, strict=True)), batch.images),
+            *torch.func.functional_call(
+                copy.deepcopy(twin), dict(zip(names, parameters, strict=True)), batch.images
+            ),
             batch,
         )[0]
 
     inner = torch.autograd.grad(loss(start, meta_train), start, create_graph=order == 2)
-    objective = loss(start, meta_train) + loss([p - 0.01 * g for p, g in zip(start, inner, strict=True)], meta_test)
-    expected = [p - 0.1 * g for p, g in zip(start, torch.autograd.grad(objective, start), strict=True)]
-    expected = [p.clamp(0, 1) if n.endswith("rho") else p for n, p in zip(names, expected, strict=True)]
+    objective = loss(start, meta_train) + loss(
+        [p - 0.01 * g for p, g in zip(start, inner, strict=True)], meta_test
+    )
+    expected = [
+        p - 0.1 * g for p, g in zip(start, torch.autograd.grad(objective, start), strict=True)
+    ]
+    expected = [
+        p.clamp(0, 1) if n.endswith("rho") else p for n, p in zip(names, expected, strict=True)
+    ]
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    mldg_step(model, optimizer, meta_train, meta_test, 0.01, criterion, (criterion, criterion), order)
+    mldg_step(
+        model, optimizer, meta_train, meta_test, 0.01, criterion, (criterion, criterion), order
+    )
     for name, p, wanted in zip(names, model.parameters(), expected, strict=True):
         torch.testing.assert_close(p.detach(), wanted.detach(), rtol=1e-7, atol=1e-9, msg=name)
 
@@ -384,8 +441,14 @@ def test_mldg_moves_everything_along_the_base_loss_plus_the_loss_after_the_virtu
 def test_mldg_lets_running_statistics_follow_the_meta_train_batch_alone():
     model, meta_train = Classifier(), random_batch(1)
     with changes_only(model, "*") as changed:
-        mldg_step(model, torch.optim.SGD(model.parameters(), lr=0.0), meta_train, random_batch(2), 0.1)
-    assert {name.rpartition(".")[2] for name in changed} == {"running_mean", "running_var", "num_batches_tracked"}
+        mldg_step(
+            model, torch.optim.SGD(model.parameters(), lr=0.0), meta_train, random_batch(2), 0.1
+        )
+    assert {name.rpartition(".")[2] for name in changed} == {
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }
     plain = Classifier()
     plain(meta_train.images)
     assert torch.equal(model.extractor[1].running_mean, plain.extractor[1].running_mean)
@@ -407,7 +470,9 @@ def test_the_control_walks_as_far_as_the_gradient_but_elsewhere():
         net = TinyNet(0)
         start = {name: r.detach().clone() for name, r in balancing_parameters(net).items()}
         meta_step(net, random_batch(1), random_batch(2), 0.1, 1e-3, control=control)
-        moves[control is None] = [r.detach() - start[name] for name, r in balancing_parameters(net).items()]
+        moves[control is None] = [
+            r.detach() - start[name] for name, r in balancing_parameters(net).items()
+        ]
     for real, random in zip(moves[True], moves[False], strict=True):  # layer by layer
         assert random.norm() == pytest.approx(real.norm().item(), rel=1e-6)
         assert (torch.cosine_similarity(real, random, dim=0) < 0.99).all()
@@ -418,7 +483,9 @@ def test_scaled_gradients_survive_half_precision_and_an_overflow_moves_nothing()
     plain, scaled = TinyNet(0), TinyNet(0)
     for net, options in ((plain, {}), (scaled, dict(scaler=scaler))):
         meta_step(net, random_batch(1), random_batch(2), 0.1, 0.1, **options)
-    torch.testing.assert_close(*(values(balancing_parameters(net)) for net in (plain, scaled)), rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        *(values(balancing_parameters(net)) for net in (plain, scaled)), rtol=0, atol=1e-9
+    )
     overflowing = torch.amp.GradScaler("cpu", init_scale=float("inf"))
     before = values(balancing_parameters(scaled))
     meta_step(scaled, random_batch(1), random_batch(2), 0.1, 0.1, scaler=overflowing)
@@ -439,7 +506,9 @@ def test_the_guard_tells_what_changed_and_names_what_should_not_have(trained):
     with changes_only(model) as changed:
         inner_step(model.extractor, balancing_parameters(model.extractor), batch, 0.1)
     assert changed == []
-    with pytest.raises(AssertionError, match=r"only \*\.rho may change here, but these did: .*classifier\.weight"):
+    with pytest.raises(
+        AssertionError, match=r"only \*\.rho may change here, but these did: .*classifier\.weight"
+    ):
         with changes_only(model, "*.rho"):
             base_step(model, optimizer, batch)
 
@@ -469,7 +538,13 @@ def test_a_meta_test_batch_without_negatives_leaves_rho_where_it_was():
 
 def test_an_extractor_without_balancing_parameters_is_refused():
     with pytest.raises(ValueError, match="balancing parameters"):
-        meta_step(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()).double(), random_batch(0), random_batch(1), 0.1, 0.1)
+        meta_step(
+            nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()).double(),
+            random_batch(0),
+            random_batch(1),
+            0.1,
+            0.1,
+        )
 
 
 # --- the cyclic inner step size ------------------------------------------------------------------------------------
@@ -477,13 +552,23 @@ def test_an_extractor_without_balancing_parameters_is_refused():
 
 @pytest.mark.parametrize(
     ("progress", "expected"),
-    [(0, 0.001), (0.0125, 0.0505), (0.025, 0.1), (0.0375, 0.0505), (0.05, 0.001), (0.075, 0.1), (0.99375, 0.02575)],
+    [
+        (0, 0.001),
+        (0.0125, 0.0505),
+        (0.025, 0.1),
+        (0.0375, 0.0505),
+        (0.05, 0.001),
+        (0.075, 0.1),
+        (0.99375, 0.02575),
+    ],
 )
 def test_the_papers_inner_step_size_by_hand(progress, expected):
     assert cyclic_inner_lr(progress, 0.001, 0.1, 0.05) == pytest.approx(expected)
 
 
-@given(progress=st.floats(0, 1), cycle=st.floats(0.01, 1), low=st.floats(0, 1), height=st.floats(0, 1))
+@given(
+    progress=st.floats(0, 1), cycle=st.floats(0.01, 1), low=st.floats(0, 1), height=st.floats(0, 1)
+)
 def test_the_inner_step_size_is_a_triangle_wave(progress, cycle, low, height):
     at = [cyclic_inner_lr(progress + i * cycle / 2, low, low + height, cycle) for i in range(3)]
     assert all(low - 1e-9 <= value <= low + height + 1e-9 for value in at)

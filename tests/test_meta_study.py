@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from metabin.analysis import meta_study as study
+from metabin.analysis.guard import RUNNING
 from metabin.analysis.toy import NO_IMAGES, TOY_TEST, TOY_TRAIN, Toy, toy_step, toy_walk
 from metabin.analysis.trace import snapshot
-from metabin.guard import RUNNING
 from metabin.losses import Criterion
 from metabin.meta import Batch, meta_step
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters
@@ -23,7 +23,9 @@ def test_the_toys_meta_step_is_the_lessons_pencil_arithmetic():
     found = step.virtual, step.slope_train, step.slope_test, step.after
     assert found == pytest.approx((0.4, 0.4, -0.4, 0.7))
     train_losses, test_losses = step.losses(torch.tensor([0.6, 0.4]).double())
-    assert train_losses == pytest.approx([0.08, 0.02]) and test_losses == pytest.approx([0.02, 0.02])
+    assert train_losses == pytest.approx([0.08, 0.02]) and test_losses == pytest.approx(
+        [0.02, 0.02]
+    )
 
 
 def test_in_second_order_the_toys_move_is_shorter_by_one_minus_beta_times_curvature():
@@ -46,18 +48,24 @@ def test_a_walk_holds_the_start_and_stays_in_range():
 
 def test_the_outer_gradient_is_what_the_meta_step_follows_and_moves_nothing(small_run):
     extractor = copy.deepcopy(small_run.model.extractor)
-    ((meta_train, meta_test),) = study.draw_sides(copy.deepcopy(small_run.meta_batches), 1, num_meta_train=2)
+    ((meta_train, meta_test),) = study.draw_sides(
+        copy.deepcopy(small_run.meta_batches), 1, num_meta_train=2
+    )
     rho = balancing_parameters(extractor)
     for r in rho.values():
         nn.init.constant_(r, 0.5)
     gradient = study.outer_gradient(extractor, meta_train, meta_test, 0.1, order=1)
     assert all((r == 0.5).all() for r in rho.values())
     meta_step(extractor, meta_train, meta_test, 0.1, 1e-3)
-    torch.testing.assert_close(torch.cat(list(rho.values())).detach(), 0.5 - 1e-3 * gradient, rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        torch.cat(list(rho.values())).detach(), 0.5 - 1e-3 * gradient, rtol=0, atol=1e-6
+    )
 
 
 def test_sides_hold_every_domain_once(small_run):
-    for meta_train, meta_test in study.draw_sides(copy.deepcopy(small_run.meta_batches), 3, num_meta_train=2):
+    for meta_train, meta_test in study.draw_sides(
+        copy.deepcopy(small_run.meta_batches), 3, num_meta_train=2
+    ):
         one, other = set(meta_train.domains.tolist()), set(meta_test.domains.tolist())
         assert (len(one), len(other)) == (2, 1) and one | other == {0, 1, 2}
 
@@ -66,7 +74,8 @@ def test_the_gap_between_orders_is_that_of_the_chain_rule_on_the_toy():
     toy = Toy(0.6)
     for size in (0.0, 0.5):
         first, second = (
-            study.outer_gradient(toy, NO_IMAGES, NO_IMAGES, size, order, (TOY_TRAIN, TOY_TEST)) for order in (1, 2)
+            study.outer_gradient(toy, NO_IMAGES, NO_IMAGES, size, order, (TOY_TRAIN, TOY_TEST))
+            for order in (1, 2)
         )
         assert second.item() == pytest.approx(first.item() * (1 - size))
 
@@ -93,12 +102,17 @@ def test_held_statistics_follow_the_base_batches_and_free_ones_see_three_times_a
     extractor = small_run.model.extractor
     before = snapshot(extractor)
     nets, history = study.statistics_over(extractor, small_run, 2, inner_lr=1.0)
-    counts = {kind: next(v for k, v in net.state_dict().items() if k.endswith("tracked")) for kind, net in nets.items()}
+    counts = {
+        kind: next(v for k, v in net.state_dict().items() if k.endswith("tracked"))
+        for kind, net in nets.items()
+    }
     start = next(v for k, v in before.items() if k.endswith("tracked"))
     assert (counts["held"] - start, counts["free"] - start, counts["all"]) == (2, 6, 2)
     for kind, net in nets.items():
         changed = {name for name, t in net.state_dict().items() if not torch.equal(t, before[name])}
-        assert changed and all(name.endswith(tuple(p.strip("*") for p in RUNNING)) for name in changed), kind
+        assert changed and all(
+            name.endswith(tuple(p.strip("*") for p in RUNNING)) for name in changed
+        ), kind
     assert all(torch.equal(before[name], tensor) for name, tensor in extractor.state_dict().items())
     assert [len(history[kind]) for kind in ("held", "free", "all")] == [2, 2, 1]
 
@@ -120,9 +134,14 @@ def test_a_flat_clamp_silences_every_layer_at_one_and_straight_through_none():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         first = nn.Conv2d(3, 4, 1), BatchInstanceNorm2d(4), nn.Tanh()
-        net = nn.Sequential(*first, nn.Conv2d(4, 3, 1), BatchInstanceNorm2d(3), nn.Tanh(), nn.Flatten())
+        net = nn.Sequential(
+            *first, nn.Conv2d(4, 3, 1), BatchInstanceNorm2d(3), nn.Tanh(), nn.Flatten()
+        )
         images = torch.randn(8, 3, 4, 3)
-    batch, criterion = Batch(images, torch.arange(8) // 2, torch.arange(8) // 4), Criterion("triplet", margin=9.0)
+    batch, criterion = (
+        Batch(images, torch.arange(8) // 2, torch.arange(8) // 4),
+        Criterion("triplet", margin=9.0),
+    )
     flat = study.silent_layers(net, batch, lambda r: F.hardtanh(r, 0.0, 1.0), criterion)
     through = study.silent_layers(net, batch, lambda r: r + (r.clamp(0, 1) - r).detach(), criterion)
     assert flat.tolist() == [True, True] and through.tolist() == [False, False]

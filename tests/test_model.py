@@ -8,16 +8,18 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as vision
 
-from metabin.augment import flip_and_crop, normalize
-from metabin.backbones import StreetNet
-from metabin.model import ReIDModel, build_model
+from metabin.data.augment import flip_and_crop, normalize
+from metabin.networks.backbones import StreetNet
+from metabin.networks.model import ReIDModel, build_model
 from metabin.norm import BatchInstanceNorm2d
 
 NORMS = ["bn", "in", "half", "bin"]
 
 
 def random_images(n: int, height: int = 32, width: int = 16, seed: int = 0) -> torch.Tensor:
-    return torch.randint(256, (n, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    return torch.randint(
+        256, (n, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 # --- augmentation --------------------------------------------------------------------------------------------------
@@ -33,8 +35,12 @@ def test_normalizing_is_torchvisions_with_imagenets_statistics():
 def test_an_augmented_image_is_one_of_all_crops_and_flips_and_each_of_them_happens(pad):
     image = random_images(1, 5, 3)
     padded = F.pad(image[0], (pad, pad, pad, pad))
-    crops = [padded[:, i : i + 5, j : j + 3] for i, j in itertools.product(range(2 * pad + 1), repeat=2)]
-    candidates = torch.stack([c for crop in crops for c in (crop, crop.flip(-1))])  # (2 (2 pad + 1)^2, 3, 5, 3)
+    crops = [
+        padded[:, i : i + 5, j : j + 3] for i, j in itertools.product(range(2 * pad + 1), repeat=2)
+    ]
+    candidates = torch.stack(
+        [c for crop in crops for c in (crop, crop.flip(-1))]
+    )  # (2 (2 pad + 1)^2, 3, 5, 3)
     augmented = flip_and_crop(image.expand(1000, -1, -1, -1), pad, torch.Generator().manual_seed(0))
     matches = (augmented[:, None] == candidates[None]).flatten(2).all(2)  # (1000, candidates)
     assert (matches.sum(1) == 1).all()
@@ -46,7 +52,9 @@ def test_an_augmented_image_is_one_of_all_crops_and_flips_and_each_of_them_happe
 def test_augmentation_keeps_shape_and_type_and_its_generator_decides(dtype):
     images = random_images(8).to(dtype)
     before = images.clone()
-    one, same, other = (flip_and_crop(images, 3, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    one, same, other = (
+        flip_and_crop(images, 3, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    )
     assert one.shape == images.shape and one.dtype == dtype
     assert torch.equal(one, same) and not torch.equal(one, other)
     assert torch.equal(images, before)
@@ -63,17 +71,26 @@ def test_streetnet_is_as_its_docstring_says(height, width):
         sum(map(torch.numel, net.parameters())),
     )
     assert f"{norms} norm layers and {parameters:,} parameters" in net.__doc__
-    assert net(torch.randn(2, 3, height, width)).shape == (2, net.out_channels, height // 8, width // 8)
+    assert net(torch.randn(2, 3, height, width)).shape == (
+        2,
+        net.out_channels,
+        height // 8,
+        width // 8,
+    )
 
 
 def test_the_model_pools_for_the_metric_losses_and_classifies_behind_the_neck():
     model = build_model("bn", num_ids=7)
     images = torch.randn(6, 3, 32, 16)
     features, logits = model(images)
-    pooled = model.extractor[0](images).mean((2, 3))  # batch statistics do not depend on the running ones
+    pooled = model.extractor[0](images).mean(
+        (2, 3)
+    )  # batch statistics do not depend on the running ones
     torch.testing.assert_close(features, pooled)
     centred = pooled - pooled.mean(0)
-    necked = centred / (centred.square().mean(0) + model.neck.eps).sqrt()  # weight 1, bias 0 at the start
+    necked = (
+        centred / (centred.square().mean(0) + model.neck.eps).sqrt()
+    )  # weight 1, bias 0 at the start
     torch.testing.assert_close(logits, necked @ model.classifier.weight.T)
     assert features.shape == (6, StreetNet.out_channels) and logits.shape == (6, 7)
 

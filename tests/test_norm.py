@@ -18,7 +18,9 @@ FORMATS = (torch.contiguous_format, torch.channels_last)
 AFFINE = ("rho", "weight", "bias", "in_weight", "in_bias")
 
 
-def random_layer(channels: int, seed: int = 0, training: bool = True, rho: float | None = None) -> BatchInstanceNorm2d:
+def random_layer(
+    channels: int, seed: int = 0, training: bool = True, rho: float | None = None
+) -> BatchInstanceNorm2d:
     """A float64 layer with random parameters and statistics; rho in (0, 1) unless it is given."""
     draw = torch.Generator().manual_seed(seed)
     layer = BatchInstanceNorm2d(channels).double().train(training)
@@ -36,7 +38,9 @@ def random_maps(shape, seed: int = 0, memory_format=torch.contiguous_format) -> 
     draw = torch.Generator().manual_seed(seed)
     n, c, _, _ = shape
     x = torch.randn(*shape, generator=draw, dtype=torch.float64)
-    x = x * torch.rand(n, c, 1, 1, generator=draw).add(0.5) + torch.randn(n, c, 1, 1, generator=draw)
+    x = x * torch.rand(n, c, 1, 1, generator=draw).add(0.5) + torch.randn(
+        n, c, 1, 1, generator=draw
+    )
     return x.contiguous(memory_format=memory_format)  # (N, C, H, W)
 
 
@@ -58,7 +62,9 @@ def two_calls(layer: BatchInstanceNorm2d, x: torch.Tensor) -> torch.Tensor:
     memory_format=st.sampled_from(FORMATS),
     seed=st.integers(0, 1000),
 )
-def test_outputs_and_all_gradients_equal_those_of_the_two_calls(n, c, h, w, training, memory_format, seed):
+def test_outputs_and_all_gradients_equal_those_of_the_two_calls(
+    n, c, h, w, training, memory_format, seed
+):
     layer = random_layer(c, seed, training)
     x = random_maps((n, c, h, w), seed, memory_format).requires_grad_()
     wanted = two_calls(layer, x)
@@ -67,8 +73,12 @@ def test_outputs_and_all_gradients_equal_those_of_the_two_calls(n, c, h, w, trai
     assert torch.allclose(y, wanted, rtol=1e-10, atol=1e-10)
     dy = torch.randn(y.shape, generator=torch.Generator().manual_seed(seed), dtype=y.dtype)
     inputs = [x, *(getattr(layer, name) for name in AFFINE)]
-    for found, expected in zip(*(torch.autograd.grad(out, inputs, dy) for out in (y, wanted)), strict=True):
-        assert torch.allclose(found, expected, rtol=1e-7, atol=1e-7)  # maps of two positions magnify rounding
+    for found, expected in zip(
+        *(torch.autograd.grad(out, inputs, dy) for out in (y, wanted)), strict=True
+    ):
+        assert torch.allclose(
+            found, expected, rtol=1e-7, atol=1e-7
+        )  # maps of two positions magnify rounding
 
 
 @pytest.mark.parametrize("training", (True, False))
@@ -114,7 +124,9 @@ def test_running_statistics_are_batch_norms_own(seed, momentum):
             bn(x), layer(x)
         assert int(layer.num_batches_tracked) == 3
         for name in ("running_mean", "running_var"):
-            torch.testing.assert_close(getattr(layer, name), getattr(bn, name), rtol=tolerance, atol=tolerance)
+            torch.testing.assert_close(
+                getattr(layer, name), getattr(bn, name), rtol=tolerance, atol=tolerance
+            )
 
 
 @pytest.mark.parametrize("rho", (0.0, 0.5, 1.0))
@@ -149,7 +161,9 @@ def test_no_value_is_lost_where_a_map_is_constant():
     x = torch.full((3, 2, 4, 4), 7.0, dtype=torch.float64, requires_grad=True)
     y = layer(x)
     rho = layer.rho
-    assert torch.allclose(y, (rho * layer.bias + (1 - rho) * layer.in_bias).view(1, -1, 1, 1).expand_as(y))
+    assert torch.allclose(
+        y, (rho * layer.bias + (1 - rho) * layer.in_bias).view(1, -1, 1, 1).expand_as(y)
+    )
     y.square().sum().backward()
     assert x.grad.isfinite().all()
 
@@ -187,9 +201,14 @@ def test_slices_and_gradients_in_any_layout_are_taken_as_well(memory_format):
     expected_layer = functools.partial(two_calls, layer)
     whole = random_maps((4, 6, 5, 4)).requires_grad_()
     for x in (whole[:, ::2].transpose(2, 3), whole[:, :3].contiguous(memory_format=memory_format)):
-        for dy in (random_maps(x.shape), random_maps(x.shape, 0, torch.channels_last), x.new_ones(1).expand(x.shape)):
+        for dy in (
+            random_maps(x.shape),
+            random_maps(x.shape, 0, torch.channels_last),
+            x.new_ones(1).expand(x.shape),
+        ):
             found, expected = (
-                torch.autograd.grad(y(x), whole, dy, retain_graph=True)[0] for y in (layer, expected_layer)
+                torch.autograd.grad(y(x), whole, dy, retain_graph=True)[0]
+                for y in (layer, expected_layer)
             )
             assert torch.allclose(found, expected, atol=1e-9)
 
@@ -204,17 +223,26 @@ def test_under_autocast_statistics_stay_in_float32(memory_format):
         assert layer(features).dtype == bn(features).dtype == torch.bfloat16
     exact = features.double()
     assert layer.running_mean.dtype == torch.float32
-    torch.testing.assert_close(layer.running_mean.double(), exact.mean((0, 2, 3)), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(layer.running_var.double(), exact.var((0, 2, 3)), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        layer.running_mean.double(), exact.mean((0, 2, 3)), rtol=1e-5, atol=1e-6
+    )
+    torch.testing.assert_close(
+        layer.running_var.double(), exact.var((0, 2, 3)), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_rho_alone_can_be_replaced_and_differentiated():
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), random_layer(4).float(), nn.Conv2d(4, 5, 1), random_layer(5).float())
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), random_layer(4).float(), nn.Conv2d(4, 5, 1), random_layer(5).float()
+    )
     x = random_maps((4, 3, 8, 6)).float()
     rho = {
-        name: torch.full_like(value, 0.25, requires_grad=True) for name, value in balancing_parameters(model).items()
+        name: torch.full_like(value, 0.25, requires_grad=True)
+        for name, value in balancing_parameters(model).items()
     }
-    gradients = torch.autograd.grad(functional_call(model, rho, (x,)).square().sum(), list(rho.values()))
+    gradients = torch.autograd.grad(
+        functional_call(model, rho, (x,)).square().sum(), list(rho.values())
+    )
     twin = copy.deepcopy(model)
     for value in balancing_parameters(twin).values():
         value.data.fill_(0.25)
@@ -228,7 +256,9 @@ def test_the_function_transform_grad_gives_the_same_gradient():
     layer = random_layer(3)
     x, rho = random_maps((4, 3, 5, 2)), layer.rho.detach()
     with frozen_running_stats(layer):
-        found = torch.func.grad(lambda rho: functional_call(layer, {"rho": rho}, (x,)).pow(3).sum())(rho)
+        found = torch.func.grad(
+            lambda rho: functional_call(layer, {"rho": rho}, (x,)).pow(3).sum()
+        )(rho)
         expected = torch.autograd.grad(layer(x).pow(3).sum(), layer.rho)[0]
     assert torch.allclose(found, expected)
 
@@ -277,7 +307,12 @@ def test_frozen_running_stats_hold_every_layer_and_put_everything_back():
         functional_call(model, {"1.rho": torch.zeros(3)}, (x,))
         raise KeyError
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-    assert [m.track_running_stats for m in model if hasattr(m, "track_running_stats")] == [True, True, True, False]
+    assert [m.track_running_stats for m in model if hasattr(m, "track_running_stats")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
     model(x)
     assert [int(m.num_batches_tracked) for m in (model[0], model[1], model[3])] == [1, 1, 1]
 
@@ -293,7 +328,9 @@ def test_frozen_running_stats_in_eval_mode_change_nothing():
 
 
 def test_balancing_parameters_are_named_as_the_model_names_them():
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(BatchInstanceNorm2d(4)), BatchInstanceNorm2d(4))
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.Sequential(BatchInstanceNorm2d(4)), BatchInstanceNorm2d(4)
+    )
     found = balancing_parameters(model)
     assert list(found) == ["1.0.rho", "2.rho"]
     assert all(found[name] is dict(model.named_parameters())[name] for name in found)

@@ -14,10 +14,9 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from metabin import normalizations
-from metabin.backbones import MobileNetV2, StreetNet
-from metabin.norm import BatchInstanceNorm2d, balancing_parameters, frozen_running_stats
-from metabin.normalizations import (
+from metabin.networks import normalizations
+from metabin.networks.backbones import MobileNetV2, StreetNet
+from metabin.networks.normalizations import (
     NORMS,
     HalfNorm2d,
     IBNorm2d,
@@ -28,8 +27,11 @@ from metabin.normalizations import (
     early_blocks,
     residual_blocks,
 )
+from metabin.norm import BatchInstanceNorm2d, balancing_parameters, frozen_running_stats
 
-LAYERS = [norm for norm, (_, where) in NORMS.items() if where is normalizations.everywhere]  # methods of one BN's place
+LAYERS = [
+    norm for norm, (_, where) in NORMS.items() if where is normalizations.everywhere
+]  # methods of one BN's place
 SWITCHABLE = (SwitchableNorm2d, SwitchableLayerNorm2d)
 MIXTURES = (SharedBatchInstanceNorm2d, *SWITCHABLE)
 
@@ -64,7 +66,9 @@ def worn_network(norm: str, training: bool = True, seed: int = 0) -> nn.Module:
 network = functools.cache(worn_network)  # for tests that change nothing in it
 
 
-def maps(channels: int, images: int = 5, height: int = 4, width: int = 3, seed: int = 0) -> torch.Tensor:
+def maps(
+    channels: int, images: int = 5, height: int = 4, width: int = 3, seed: int = 0
+) -> torch.Tensor:
     draw = torch.Generator().manual_seed(seed)
     return torch.randn(images, channels, height, width, generator=draw, dtype=torch.float64)
 
@@ -95,33 +99,45 @@ def test_each_layer_computes_what_its_name_says(training, channels):
         "bin": batch,
         "bin_shared": batch,
     }
-    assert expected.keys() | {"switchable", "switchable_ln"} == set(LAYERS)  # those two have tests of their own
+    assert expected.keys() | {"switchable", "switchable_ln"} == set(
+        LAYERS
+    )  # those two have tests of their own
     for norm, wanted in expected.items():
         layer = convert_norm(nn.Sequential(copy.deepcopy(bn)), norm)[0]
         assert layer.training == training
         torch.testing.assert_close(layer(x), wanted, rtol=0, atol=1e-12, msg=norm)
     mirrored = torch.cat((instance[:, :half], batch[:, half:]), dim=1)
-    torch.testing.assert_close(IBNorm2d.from_batch_norm(copy.deepcopy(bn))(x), mirrored, rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        IBNorm2d.from_batch_norm(copy.deepcopy(bn))(x), mirrored, rtol=0, atol=1e-12
+    )
 
 
 def test_two_channels_can_be_computed_by_hand():
     """Means of maps 2, 6; 2, 6, variances 1, 1; 4, 16. Batch: 4, 5; 4, 14. Images: 2, 2.5; 6, 8.5."""
-    x = torch.tensor([[[1.0, 3], [0, 4]], [[5, 7], [2, 10]]], dtype=torch.float64).unsqueeze(2)  # (2, 2, 1, 2)
+    x = torch.tensor([[[1.0, 3], [0, 4]], [[5, 7], [2, 10]]], dtype=torch.float64).unsqueeze(
+        2
+    )  # (2, 2, 1, 2)
     r3, r5, r14, r15, ln_a, ln_b = (number**0.5 for number in (3, 5, 14, 15, 8.5 / 3, 20.5 / 3))
     batch = [[[-3 / r5, -1 / r5], [-4 / r14, 0]], [[1 / r5, 3 / r5], [-2 / r14, 6 / r14]]]
     ones = [[-1, 1], [-1, 1]]
     two = [[[-2 / r3, 0], [-1, 1 / 3]], [[0, 2 / r3], [-3 / r15, 5 / r15]]]
     three = [[[-5 / 3 / ln_a, 1 / 3 / ln_a], [-8 / 3 / ln_b, 4 / 3 / ln_b]]]  # the first image's
     eps = 1e-15
-    found = {kind: kind(2, eps).double()(x).squeeze(2) for kind in (HalfNorm2d, IBNorm2d, *SWITCHABLE)}
+    found = {
+        kind: kind(2, eps).double()(x).squeeze(2) for kind in (HalfNorm2d, IBNorm2d, *SWITCHABLE)
+    }
     wanted = {
         HalfNorm2d: [[batch[0][0], ones[0]], [batch[1][0], ones[1]]],
         IBNorm2d: [[ones[0], batch[0][1]], [ones[1], batch[1][1]]],
         SwitchableNorm2d: two,
     }
     for kind, numbers in wanted.items():
-        torch.testing.assert_close(found[kind], torch.tensor(numbers, dtype=torch.float64), msg=kind.__name__)
-    torch.testing.assert_close(found[SwitchableLayerNorm2d][:1], torch.tensor(three, dtype=torch.float64))
+        torch.testing.assert_close(
+            found[kind], torch.tensor(numbers, dtype=torch.float64), msg=kind.__name__
+        )
+    torch.testing.assert_close(
+        found[SwitchableLayerNorm2d][:1], torch.tensor(three, dtype=torch.float64)
+    )
     shared = SharedBatchInstanceNorm2d(2, eps).double()
     with torch.no_grad():
         shared.rho.copy_(torch.tensor([0.5, 0.25])), shared.weight.fill_(2), shared.bias.fill_(1)
@@ -135,7 +151,9 @@ def test_a_switch_turned_to_one_side_is_that_normalization(kind, training):
     bn, x = worn_batch_norm(4, training), maps(4)
     x = x * torch.tensor([0.5, 1, 2, 3]).view(-1, 1, 1) + torch.arange(5).view(-1, 1, 1, 1)
     affine = {"weight": bn.weight, "bias": bn.bias, "eps": bn.eps}
-    sides = [copy.deepcopy(bn)(x), F.instance_norm(x, **affine), F.group_norm(x, 1, **affine)][: kind.branches]
+    sides = [copy.deepcopy(bn)(x), F.instance_norm(x, **affine), F.group_norm(x, 1, **affine)][
+        : kind.branches
+    ]
     for side, wanted in enumerate(sides):
         layer = kind.from_batch_norm(bn)
         with torch.no_grad():
@@ -148,7 +166,9 @@ def test_means_and_variances_are_switched_apart():
     layer = SwitchableNorm2d.from_batch_norm(bn)
     with torch.no_grad():
         layer.mean_logits[0] = layer.var_logits[1] = 60  # the batch's mean, the image's variance
-    scaled = (x - x.mean((0, 2, 3), keepdim=True)) / (x.var((2, 3), correction=0, keepdim=True) + bn.eps).sqrt()
+    scaled = (x - x.mean((0, 2, 3), keepdim=True)) / (
+        x.var((2, 3), correction=0, keepdim=True) + bn.eps
+    ).sqrt()
     torch.testing.assert_close(layer(x), scaled * bn.weight.view(-1, 1, 1) + bn.bias.view(-1, 1, 1))
 
 
@@ -170,7 +190,10 @@ def test_derivatives_agree_with_finite_differences(kind, training):
     layer = kind.from_batch_norm(worn_batch_norm(2, training))
     draw = torch.Generator().manual_seed(0)
     names = [name for name, _ in layer.named_parameters()]
-    values = [torch.rand(p.shape, generator=draw, dtype=p.dtype).requires_grad_() for p in layer.parameters()]
+    values = [
+        torch.rand(p.shape, generator=draw, dtype=p.dtype).requires_grad_()
+        for p in layer.parameters()
+    ]
 
     def function(x, *values):
         return functional_call(layer, dict(zip(names, values, strict=True)), (x,))
@@ -189,7 +212,8 @@ def test_a_compiled_layer_gives_the_same_numbers_without_a_graph_break(kind):
     y, z = layer(x), torch.compile(twin, backend="aot_eager", fullgraph=True)(x)
     torch.testing.assert_close(z, y)
     wanted, found = (
-        torch.autograd.grad(out.pow(3).sum(), [x, *net.parameters()]) for out, net in ((y, layer), (z, twin))
+        torch.autograd.grad(out.pow(3).sum(), [x, *net.parameters()])
+        for out, net in ((y, layer), (z, twin))
     )
     torch.testing.assert_close(found, wanted)
     torch.testing.assert_close(twin.state_dict(), layer.state_dict())
@@ -221,8 +245,12 @@ def test_the_running_statistics_of_mixtures_are_batch_norms_own(kind, momentum):
 @pytest.mark.parametrize("kind", SWITCHABLE)
 def test_a_switchable_layer_keeps_its_exactness_where_the_mean_dwarfs_the_spread(kind):
     x = maps(3, 4, 8, 4) + 1000
-    exact, single = (kind(3).to(dtype)(x.float().to(dtype)) for dtype in (torch.float64, torch.float32))
-    torch.testing.assert_close(single.double(), exact, rtol=0, atol=1e-3)  # means to 1e-4; by x^2 it would be 0.1
+    exact, single = (
+        kind(3).to(dtype)(x.float().to(dtype)) for dtype in (torch.float64, torch.float32)
+    )
+    torch.testing.assert_close(
+        single.double(), exact, rtol=0, atol=1e-3
+    )  # means to 1e-4; by x^2 it would be 0.1
 
 
 @pytest.mark.parametrize("kind", SWITCHABLE)
@@ -261,7 +289,9 @@ shift = st.floats(-10, 10)
 
 @pytest.mark.parametrize("training", (True, False))
 @given(seed=st.integers(0, 1000), scales=st.lists(positive, min_size=24, max_size=24), moved=shift)
-def test_what_instance_norm_serves_does_not_see_an_images_scale_and_shift(training, seed, scales, moved):
+def test_what_instance_norm_serves_does_not_see_an_images_scale_and_shift(
+    training, seed, scales, moved
+):
     x = maps(6, 4, seed=seed)
     scale = torch.tensor(scales, dtype=x.dtype).view(4, 6, 1, 1)
     shifted = x * scale + moved * scale.flip(0)  # each image and channel by its own
@@ -271,7 +301,10 @@ def test_what_instance_norm_serves_does_not_see_an_images_scale_and_shift(traini
         for norm in ("in", "in_fresh", "in_plain", "bin", "bin_shared", "switchable", "half", "ibn")
     }
     with torch.no_grad():
-        layers["switchable"].mean_logits.copy_(turned), layers["switchable"].var_logits.copy_(turned)
+        (
+            layers["switchable"].mean_logits.copy_(turned),
+            layers["switchable"].var_logits.copy_(turned),
+        )
     served = {"half": slice(3, 6), "ibn": slice(3)}
     for norm, layer in layers.items():
         y, z = (as_is(layer, images)[:, served.get(norm, slice(None))] for images in (x, shifted))
@@ -279,7 +312,9 @@ def test_what_instance_norm_serves_does_not_see_an_images_scale_and_shift(traini
 
 
 @given(seed=st.integers(0, 1000), scales=st.lists(positive, min_size=6, max_size=6), moved=shift)
-def test_in_train_mode_no_layer_but_layer_norm_sees_the_scale_and_shift_of_a_channel(seed, scales, moved):
+def test_in_train_mode_no_layer_but_layer_norm_sees_the_scale_and_shift_of_a_channel(
+    seed, scales, moved
+):
     x = maps(6, 4, seed=seed)
     scale = torch.tensor(scales, dtype=x.dtype).view(6, 1, 1)
     for norm in {*NORMS} - {"dualnorm", "switchable_ln"}:
@@ -287,8 +322,12 @@ def test_in_train_mode_no_layer_but_layer_norm_sees_the_scale_and_shift_of_a_cha
         layer = exact_layer(norm, training=True, **values)
         seen = as_is(layer, x * scale + moved * scale.flip(0))
         torch.testing.assert_close(seen, as_is(layer, x), rtol=1e-7, atol=1e-7, msg=norm)
-    layer = exact_layer("switchable_ln", training=True)  # it sees one channel's against another's, not the whole's
-    torch.testing.assert_close(as_is(layer, x * scales[0] + moved), as_is(layer, x), rtol=1e-7, atol=1e-7)
+    layer = exact_layer(
+        "switchable_ln", training=True
+    )  # it sees one channel's against another's, not the whole's
+    torch.testing.assert_close(
+        as_is(layer, x * scales[0] + moved), as_is(layer, x), rtol=1e-7, atol=1e-7
+    )
 
 
 # ---- what holds for every method in a network ---------------------------------------------------------------------
@@ -298,7 +337,9 @@ def test_in_train_mode_no_layer_but_layer_norm_sees_the_scale_and_shift_of_a_cha
 @pytest.mark.parametrize("norm", NORMS)
 def test_channels_last_gives_the_same_numbers(norm, training):
     model, x = network(norm, training), maps(3, 4, 32, 16)
-    torch.testing.assert_close(as_is(model, x.contiguous(memory_format=torch.channels_last)), as_is(model, x))
+    torch.testing.assert_close(
+        as_is(model, x.contiguous(memory_format=torch.channels_last)), as_is(model, x)
+    )
 
 
 @pytest.mark.parametrize("memory_format", (torch.contiguous_format, torch.channels_last))
@@ -355,7 +396,9 @@ def test_dtype_device_and_mode_are_carried_over(norm):
     assert not any(module.training for module in model.modules())
     with torch.device("meta"):
         model = StreetNet()
-    assert {value.device.type for value in convert_norm(model, norm).state_dict().values()} == {"meta"}
+    assert {value.device.type for value in convert_norm(model, norm).state_dict().values()} == {
+        "meta"
+    }
 
 
 @pytest.mark.parametrize("training", (True, False))
@@ -363,7 +406,11 @@ def test_three_methods_start_as_the_function_that_was_converted(training):
     model = worn_network("bn", training)
     x = maps(3, 4, 32, 16)
     converted = {norm: convert_norm(copy.deepcopy(model), norm) for norm in NORMS}
-    kept = {norm for norm, twin in converted.items() if torch.allclose(as_is(twin, x), as_is(model, x), atol=1e-8)}
+    kept = {
+        norm
+        for norm, twin in converted.items()
+        if torch.allclose(as_is(twin, x), as_is(model, x), atol=1e-8)
+    }
     assert kept == {"bn", "bin", "bin_shared"}
 
 
@@ -404,15 +451,25 @@ def test_every_norm_is_replaced_as_table_6_counts_them(norm, build, layers, chan
 
 
 def resnet_blocks(*counts: int) -> set[str]:
-    return {f"layer{stage}.{block}" for stage, count in enumerate(counts, 1) for block in range(count)}
+    return {
+        f"layer{stage}.{block}" for stage, count in enumerate(counts, 1) for block in range(count)
+    }
 
 
 BLOCKS = {  # of the early stages, by hand; the norms of the whole network; each block's first norm
     StreetNet: ({"1", "2"}, 11, "norm1"),
     torchvision.models.resnet18: (resnet_blocks(2, 2, 2), 20, "bn1"),
     torchvision.models.resnet50: (resnet_blocks(3, 4, 6), 53, "bn1"),
-    MobileNetV2: ({f"{s}.{b}" for s, n in enumerate((1, 2, 3, 4, 3, 3), 1) for b in range(n)}, 53, "0.1"),
-    torchvision.models.mobilenet_v2: ({f"features.{block}" for block in range(1, 17)}, 52, "conv.0.1"),
+    MobileNetV2: (
+        {f"{s}.{b}" for s, n in enumerate((1, 2, 3, 4, 3, 3), 1) for b in range(n)},
+        53,
+        "0.1",
+    ),
+    torchvision.models.mobilenet_v2: (
+        {f"features.{block}" for block in range(1, 17)},
+        52,
+        "conv.0.1",
+    ),
 }
 
 
@@ -498,7 +555,9 @@ def test_a_further_normalization_takes_its_layer_and_one_line(monkeypatch):
 
 
 def test_conversion_returns_the_model_and_leaves_its_other_layers_alone():
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), worn_batch_norm(4).float(), nn.Flatten(), nn.BatchNorm1d(4))
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 1), worn_batch_norm(4).float(), nn.Flatten(), nn.BatchNorm1d(4)
+    )
     before = list(model)
     assert convert_norm(model, "bin") is model
     assert [a is b for a, b in zip(model, before, strict=True)] == [True, False, True, True]

@@ -89,7 +89,8 @@ def prose(lesson, path):
             yield f"formula that can't be drawn: {formula.get_text()}"
     early = lesson.cells[4:9]  # cell 3 sets up
     if not any(
-        "figure(" in cell.source or "widget_with_twin(" in cell.source or pictures(cell.source) for cell in early
+        "figure(" in cell.source or "widget_with_twin(" in cell.source or pictures(cell.source)
+        for cell in early
     ):
         yield "shows no picture within five cells after the set-up"
 
@@ -120,7 +121,11 @@ def exercises(lesson, path):
     if not kinds or kinds != ["exercise", "solution"] * (len(kinds) // 2):
         yield "exercises and solutions do not follow each other in pairs"
     for cell in lesson.cells:
-        if tagged(cell, "exercise") and "NotImplementedError" not in cell.source and "..." not in cell.source:
+        if (
+            tagged(cell, "exercise")
+            and "NotImplementedError" not in cell.source
+            and "..." not in cell.source
+        ):
             yield "an exercise has no stub"
         if (tagged(cell, "exercise") or tagged(cell, "solution")) and "check(" not in cell.source:
             yield "an exercise or a solution is not checked"
@@ -164,7 +169,9 @@ def tag(index: int, *tags: str):
 
 
 def ran(lesson):
-    lesson.cells[5].update(execution_count=1, outputs=[nbformat.v4.new_output("stream", text="1\n")])
+    lesson.cells[5].update(
+        execution_count=1, outputs=[nbformat.v4.new_output("stream", text="1\n")]
+    )
 
 
 BROKEN = {
@@ -173,7 +180,9 @@ BROKEN = {
     "cell 0 asks no question": change(0, "?", "."),
     "cell 1 has no line **Before you start.**": change(1, "**Before you start.**", "Before:"),
     "cell 1 does not state the time": change(1, "about 40 s", "soon"),
-    "cell 2 does not have the tag 'parameters'": lambda lesson: lesson.cells.insert(2, tiny.text("more")),
+    "cell 2 does not have the tag 'parameters'": lambda lesson: lesson.cells.insert(
+        2, tiny.text("more")
+    ),
     "parameters: one cell must have the tag": tag(3, "parameters"),
     "takes no seed": change(2, "seed: int = 0\n", ""),
     'does not take profile "demo"': change(2, '  # "demo" or "gpu"', ""),
@@ -186,7 +195,9 @@ BROKEN = {
     "is not a valid notebook": lambda lesson: (
         lesson.cells[4].update(id="the same") or lesson.cells[5].update(id="the same")
     ),
-    "the kernel's name is not python3": lambda lesson: lesson.metadata.kernelspec.update(name="mine"),
+    "the kernel's name is not python3": lambda lesson: lesson.metadata.kernelspec.update(
+        name="mine"
+    ),
     "holds the state of widgets": lambda lesson: lesson.metadata.update(widgets={"a": {}}),
     "has outputs": ran,
     "has execution counts": ran,
@@ -239,7 +250,11 @@ def functions(source: str) -> list[str]:
 
 def trap(answer: str, solution: str) -> str:
     """A cell that gives a wrong answer to a solution's own check, which has to say what is wrong, and takes it back."""
-    (check,) = [ast.unparse(node) for node in ast.parse(solution).body if ast.unparse(node).startswith("check(")]
+    (check,) = [
+        ast.unparse(node)
+        for node in ast.parse(solution).body
+        if ast.unparse(node).startswith("check(")
+    ]
     (name,) = functions(answer)
     return (
         f"right_answer = {name}\n{answer}\ntry:\n    {check}\nexcept AssertionError as error:\n"
@@ -265,7 +280,10 @@ def with_wrong_answers(path: Path, folder: Path) -> Path:
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_there_is_a_wrong_answer_to_every_exercise_and_it_is_to_that_one(path):
     lesson = nbformat.read(path, as_version=4)
-    asked = {(path.name[:2], number + 1): lesson.cells[place].source for number, place in enumerate(solutions(lesson))}
+    asked = {
+        (path.name[:2], number + 1): lesson.cells[place].source
+        for number, place in enumerate(solutions(lesson))
+    }
     assert asked.keys() == {key for key in WRONG_ANSWERS if key[0] == path.name[:2]}
     for key, source in asked.items():
         assert set(functions(WRONG_ANSWERS[key])) <= set(functions(source)), key
@@ -279,7 +297,7 @@ def test_a_wrong_answer_that_passes_or_breaks_is_noticed():
         "return x.doubled": "raised AttributeError",
     }.items():
         names = {}
-        exec(f"from metabin.lesson import check\n{right}", names)
+        exec(f"from metabin.course.lesson import check\n{right}", names)
         if complaint:
             with pytest.raises(AssertionError, match=complaint):
                 exec(trap(f"def double(x):\n    {answer}", right), names)
@@ -294,10 +312,15 @@ def test_a_lesson_runs_wrong_answers_fail_and_its_page_shows_every_picture(path,
     lesson = with_wrong_answers(path, tmp_path)
     code = runner.run(values_for([lesson], {"profile": "demo", "seed": 0}, {}), tmp_path / "build")
     assert code == 0, capsys.readouterr().out
-    page = BeautifulSoup((tmp_path / "build" / "html" / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
+    page = BeautifulSoup(
+        (tmp_path / "build" / "html" / f"{path.stem}.html").read_text(encoding="utf-8"),
+        "html.parser",
+    )
     assert not page("script")
     for image in page("img"):
         assert image["src"].startswith("data:image/"), image["src"][:80]
-        assert image["alt"] not in ("", "No description has been provided for this image"), "a figure without alt text"
+        assert image["alt"] not in ("", "No description has been provided for this image"), (
+            "a figure without alt text"
+        )
     for link in page.find("main")("a", href=re.compile(r"^[^#:]+$")):
         assert (path.parent / link["href"].replace(".html", ".ipynb")).exists(), link["href"]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from metabin import paper_map
-from metabin.provenance import ROOT
+from metabin.course import paper_map
+from metabin.runs.provenance import ROOT
 
 ITEMS = (
     [f"Eq. {n}" for n in range(1, 11)]
@@ -46,25 +46,35 @@ def test_equations_and_lines_are_met_in_a_lesson(item):
 def test_a_result_is_named_only_where_its_file_is():
     for study in paper_map.STUDIES:
         state = ROWS[study.item][3]
-        assert state == "not run" or (ROOT / "figures" / "results" / f"{study.experiment}.json").exists()
+        assert (
+            state == "not run"
+            or (ROOT / "figures" / "results" / f"{study.experiment}.json").exists()
+        )
 
 
 @pytest.mark.parametrize("block", paper_map.BLOCKS)
 def test_the_readme_holds_the_map_and_the_status_as_they_are_now(block):
     begin, end = paper_map.markers(block)
     assert f"{begin}\n{paper_map.BLOCKS[block]()}\n{end}" in (ROOT / "README.md").read_text(), (
-        f"the README's {block} is stale: run python -m metabin.paper_map --write"
+        f"the README's {block} is stale: run python -m metabin course map --write"
     )
 
 
-def test_the_status_tells_the_verdict_and_the_seeds_of_a_result_and_not_run_without_one(tmp_path, monkeypatch):
+def test_the_status_tells_the_verdict_and_the_seeds_of_a_result_and_not_run_without_one(
+    tmp_path, monkeypatch
+):
     results = tmp_path / "figures" / "results"
     results.mkdir(parents=True)
     row = {"metrics": {"rank1": [0.1, 0.2, 0.3]}}
-    (results / "table3.json").write_text(json.dumps({"verdict": "no: 0 of 7 differences", "rows": [row]}))
+    (results / "table3.json").write_text(
+        json.dumps({"verdict": "no: 0 of 7 differences", "rows": [row]})
+    )
     monkeypatch.setattr(paper_map, "ROOT", tmp_path)
     lines = {line.split(" | ")[0]: line for line in paper_map.status().splitlines()}
-    assert "[no: 0 of 7 differences](figures/results/table3.json) | 3 | not run |" in lines["| Table 3"]
+    assert (
+        "[no: 0 of 7 differences](figures/results/table3.json) | 3 | not run |"
+        in lines["| Table 3"]
+    )
     assert lines["| Table 4"].endswith("| not run |  | not run |")
 
 
@@ -88,21 +98,35 @@ def test_references_are_read_from_the_end_of_the_first_sentence(docstring, found
 
 def test_use_means_an_import_or_a_qualified_name():
     name = "batches.Batches.draw"
-    assert paper_map._uses("from metabin.batches import (\n    Batches,\n)\nBatches().draw()", name)
+    assert paper_map._uses(
+        "from metabin.data.batches import (\n    Batches,\n)\nBatches().draw()", name
+    )
     assert paper_map._uses("batches.Batches(a).draw()", name)
     assert not paper_map._uses("from metabin.meta import Batches\nBatches().draw()", name)
-    assert not paper_map._uses("from metabin.batches import Batches", name)
+    assert not paper_map._uses("from metabin.data.batches import Batches", name)
 
 
-def test_the_command_writes_between_the_markers_and_says_when_they_are_missing(tmp_path, monkeypatch, capsys):
+def test_the_command_writes_between_the_markers_and_says_when_they_are_missing(
+    tmp_path, monkeypatch, capsys
+):
     readme = tmp_path / "README.md"
     monkeypatch.setattr(paper_map, "ROOT", tmp_path)
-    blocks = "\nbetween\n".join("\nold\n".join(paper_map.markers(block)) for block in paper_map.BLOCKS)
+    blocks = "\nbetween\n".join(
+        "\nold\n".join(paper_map.markers(block)) for block in paper_map.BLOCKS
+    )
     readme.write_text(f"before\n{blocks}\nafter\n")
     paper_map.main(["--write"])
     text = readme.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n") and "| Eq. 7 |" in text and "old" not in text
+    assert (
+        text.startswith("before\n")
+        and text.endswith("after\n")
+        and "| Eq. 7 |" in text
+        and "old" not in text
+    )
     readme.write_text("nothing")
     with pytest.raises(SystemExit):
         paper_map.main(["--write"])
-    assert "put both where the paper map shall stand" in capsys.readouterr().err and readme.read_text() == "nothing"
+    assert (
+        "put both where the paper map shall stand" in capsys.readouterr().err
+        and readme.read_text() == "nothing"
+    )

@@ -2,7 +2,7 @@
 
 import torch
 
-from metabin.plane import eighteen_points, push, walk
+from metabin.analysis.plane import eighteen_points, push, walk
 
 
 def bowl(features):
@@ -11,7 +11,11 @@ def bowl(features):
 
 def test_the_points_are_three_domains_of_two_people_with_three_images():
     features, pids, domains = eighteen_points()
-    assert features.shape == (18, 2) and pids.bincount().tolist() == [3] * 6 and domains.bincount().tolist() == [6] * 3
+    assert (
+        features.shape == (18, 2)
+        and pids.bincount().tolist() == [3] * 6
+        and domains.bincount().tolist() == [6] * 3
+    )
     assert all(len(domains[pids == pid].unique()) == 1 for pid in range(6))
     centres = torch.stack([features[domains == domain].mean(0) for domain in range(3)])  # (3, 2)
     angles = torch.rad2deg(torch.atan2(centres[:, 1], centres[:, 0]))

@@ -25,7 +25,9 @@ from metabin.plotting import (
 )
 
 matplotlib.use("Agg")
-PEOPLE = torch.randint(0, 256, (6, 3, 16, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+PEOPLE = torch.randint(
+    0, 256, (6, 3, 16, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+)
 SEEDS = [0.2, 0.3, 0.4]
 ROWS = {"bn": SEEDS, "metabin": [0.5, 0.6, 0.7], "metabin + oracle rho": [0.8, 0.8, 0.8]}
 REPORT = {
@@ -67,14 +69,19 @@ def test_a_rank_list_marks_right_pictures_by_more_than_colour():
     figure = draw_rankings({"BN": (PEOPLE[0], PEOPLE[1:4], torch.tensor([True, False, True]))})
     query, *ranked = figure.axes
     assert [axis.get_title() for axis in ranked] == ["1 ✓", "2", "3 ✓"]
-    assert len({(a.spines["left"].get_edgecolor(), a.spines["left"].get_linestyle()) for a in ranked}) == 2
+    assert (
+        len({(a.spines["left"].get_edgecolor(), a.spines["left"].get_linestyle()) for a in ranked})
+        == 2
+    )
     assert query.get_ylabel() == "BN"
 
 
 def test_a_histogram_counts_every_channel():
     figure = draw_balances({"MetaBIN": torch.linspace(0, 1, 50)})
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == 50
-    assert figure.axes[0].patches[0].get_facecolor() == matplotlib.colors.to_rgba(METHODS["metabin"].colour)
+    assert figure.axes[0].patches[0].get_facecolor() == matplotlib.colors.to_rgba(
+        METHODS["metabin"].colour
+    )
 
 
 # ---- a training run ------------------------------------------------------------------------------------------------
@@ -85,16 +92,25 @@ def test_a_running_mean_uses_what_there_is_at_both_ends():
 
 
 def test_losses_are_drawn_by_phase_each_once_faint_and_once_smoothed():
-    history = {"base/id": [3, 2, 1], "meta_train/scatter": [1, 1, 1], "meta_train/shuffle": [4, 5, 6]}
+    history = {
+        "base/id": [3, 2, 1],
+        "meta_train/scatter": [1, 1, 1],
+        "meta_train/shuffle": [4, 5, 6],
+    }
     base, meta_train = draw_losses(history, width=3).axes
     assert [axis.get_title() for axis in (base, meta_train)] == ["Base step", "Meta-train"]
     faint, bold = (line.get_ydata().tolist() for line in base.lines)
     assert faint == [3, 2, 1] and bold == pytest.approx([2.5, 2, 1.5])
-    assert [text.get_text() for text in meta_train.get_legend().get_texts()] == ["scatter", "shuffle"]
+    assert [text.get_text() for text in meta_train.get_legend().get_texts()] == [
+        "scatter",
+        "shuffle",
+    ]
 
 
 def test_a_losss_colour_is_no_methods_colour():
-    assert {colour for colour, _ in LOSSES.values()} & {look.colour for look in METHODS.values()} == set()
+    assert {colour for colour, _ in LOSSES.values()} & {
+        look.colour for look in METHODS.values()
+    } == set()
 
 
 def test_step_sizes_are_drawn_from_the_first_iteration():
@@ -104,14 +120,23 @@ def test_step_sizes_are_drawn_from_the_first_iteration():
 
 def test_rhos_history_has_a_panel_for_each_layer_and_one_for_all():
     summaries = torch.rand(4, 6, 4, generator=torch.Generator().manual_seed(0))
-    panels = [axis for axis in draw_rho_history([0, 5, 10, 15], summaries).axes if axis.get_visible()]
-    assert [axis.get_title() for axis in panels] == [f"layer {i}" for i in range(1, 6)] + ["all channels"]
+    panels = [
+        axis for axis in draw_rho_history([0, 5, 10, 15], summaries).axes if axis.get_visible()
+    ]
+    assert [axis.get_title() for axis in panels] == [f"layer {i}" for i in range(1, 6)] + [
+        "all channels"
+    ]
     for i, axis in enumerate(panels):
         assert axis.lines[0].get_ydata().tolist() == pytest.approx(summaries[:, i, 0].tolist())
 
 
 def test_costs_are_medians_and_shares():
-    costs = {"data": [0.01, 0.02, 9.0], "base step": [0.06] * 3, "meta-train": [0.09] * 3, "meta-test": [0.03] * 3}
+    costs = {
+        "data": [0.01, 0.02, 9.0],
+        "base step": [0.06] * 3,
+        "meta-train": [0.09] * 3,
+        "meta-test": [0.03] * 3,
+    }
     figure = draw_costs(costs)
     assert [bar.get_width() for bar in figure.axes[0].patches] == pytest.approx([20, 60, 90, 30])
     assert figure.legends[0].get_texts()[0].get_text() == "data, 20 ms (10%)"
@@ -124,7 +149,9 @@ def test_progress_is_drawn_over_the_level_of_finished_networks():
 
 
 def test_a_difference_is_filled_only_where_its_interval_excludes_zero():
-    lines = draw_differences({"a": (0.1, 0.05, 0.15), "b": (0.1, -0.05, 0.25)}, "points").axes[0].lines
+    lines = (
+        draw_differences({"a": (0.1, 0.05, 0.15), "b": (0.1, -0.05, 0.25)}, "points").axes[0].lines
+    )
     dots = [line for line in lines if line.get_marker() == "o"]
     assert [dot.get_markerfacecolor() for dot in dots] == ["#222222", "white"]
     assert lines[2].get_xdata() == pytest.approx([-5, 25])
@@ -132,7 +159,9 @@ def test_a_difference_is_filled_only_where_its_interval_excludes_zero():
 
 def test_an_inner_steps_changes_are_drawn_in_points_and_rhos_move_as_it_is():
     change = torch.tensor([[0.1, 0.0, 0.2], [-0.2, -0.3, -0.1]])
-    changes = {loss: {"move": change, "mAP": change} for loss in ("triplet", "scatter + shuffle", "all")}
+    changes = {
+        loss: {"move": change, "mAP": change} for loss in ("triplet", "scatter + shuffle", "all")
+    }
     move, found = draw_inner_step(changes, (0.1, 1), {"move": "move", "mAP": "mAP"}).axes
     assert move.lines[0].get_ydata() == pytest.approx([0.1, -0.2])
     assert found.lines[0].get_ydata() == pytest.approx([10, -20])
@@ -157,19 +186,36 @@ def test_streets_at_home_and_abroad_are_dots_of_their_own():
 
 
 def test_what_can_be_read_is_drawn_with_what_guessing_gives():
-    axis = plotting.draw_readings({"style": {"bn": [0.9, 0.8], "in": [0.3, 0.2]}}, {"style": 0.125}).axes[0]
+    axis = plotting.draw_readings(
+        {"style": {"bn": [0.9, 0.8], "in": [0.3, 0.2]}}, {"style": 0.125}
+    ).axes[0]
     assert [line.get_ydata()[0] for line in axis.lines] == [90, 30, 12.5]
 
 
 def test_a_knob_is_drawn_over_its_values():
     axis = plotting.draw_knob({"style": {"bn": [0.5, 0.25]}}, {"style": [0, 2]}).axes[0]
-    assert (axis.lines[0].get_xdata().tolist(), axis.lines[0].get_ydata().tolist()) == ([0, 2], [50, 25])
+    assert (axis.lines[0].get_xdata().tolist(), axis.lines[0].get_ydata().tolist()) == (
+        [0, 2],
+        [50, 25],
+    )
 
 
 def test_the_phase_diagram_colours_winners_and_leaves_the_undecided_grey():
     rows = {"bn": {"rank1": [0.6, 0.7]}, "in": {"rank1": [0.2, 0.3]}, "half": {"rank1": [0.5, 0.7]}}
-    cell = {"style": 0.0, "colour": 1.0, "methods": rows, "winner": "bn", "lead": [0.1, 0.0], "decided": False}
-    report = {"methods": ["bn", "in", "half"], "styles": [0.0, 1.0], "colours": [0.0, 1.0], "cells": [cell]}
+    cell = {
+        "style": 0.0,
+        "colour": 1.0,
+        "methods": rows,
+        "winner": "bn",
+        "lead": [0.1, 0.0],
+        "decided": False,
+    }
+    report = {
+        "methods": ["bn", "in", "half"],
+        "styles": [0.0, 1.0],
+        "colours": [0.0, 1.0],
+        "cells": [cell],
+    }
     left, right = plotting.draw_phase(report).axes
     assert [text.get_text() for text in (*left.texts, *right.texts)] == ["+40", "BN\n+5"]
     assert left.patches[0].get_facecolor() == matplotlib.colors.to_rgba(METHODS["bn"].colour)

@@ -31,7 +31,9 @@ REPORT = {
 
 
 def points(axis) -> list[tuple[float, float]]:
-    return [(pytest.approx(x), y) for line in axis.lines for x, y in zip(*line.get_data(), strict=True)]
+    return [
+        (pytest.approx(x), y) for line in axis.lines for x, y in zip(*line.get_data(), strict=True)
+    ]
 
 
 def test_a_claim_is_drawn_with_its_interval_and_the_papers_difference_in_points():
@@ -41,14 +43,21 @@ def test_a_claim_is_drawn_with_its_interval_and_the_papers_difference_in_points(
     }
     assert (64.7 - 50.9, 0.28) in points(axis)
     assert (
-        sum(line.get_marker() == plotting.METHODS["paper"].marker and len(line.get_data()[0]) for line in axis.lines)
+        sum(
+            line.get_marker() == plotting.METHODS["paper"].marker and len(line.get_data()[0])
+            for line in axis.lines
+        )
         == 1
     )
     assert axis.get_ylim()[0] > axis.get_ylim()[1]  # the first claim is on top
 
 
 def test_what_leaves_zero_out_is_filled_and_what_does_not_is_open():
-    faces = [line.get_markerfacecolor() for line in draw_claims(REPORT).axes[0].lines if line.get_marker() == "o"]
+    faces = [
+        line.get_markerfacecolor()
+        for line in draw_claims(REPORT).axes[0].lines
+        if line.get_marker() == "o"
+    ]
     assert faces[0] != "white" and faces[1] == "white"
 
 
@@ -71,10 +80,16 @@ def test_without_printed_numbers_there_is_no_legend():
 
 
 def test_a_setting_that_both_rows_share_is_said_once():
-    claims = [claim("MetaBIN: far", "BIN: far", 0.1, 0.0, 0.2), claim("MetaBIN: far", "BIN: near", 0.1, 0.0, 0.2)]
+    claims = [
+        claim("MetaBIN: far", "BIN: far", 0.1, 0.0, 0.2),
+        claim("MetaBIN: far", "BIN: near", 0.1, 0.0, 0.2),
+    ]
     rows = [row(name) for name in ("MetaBIN: far", "BIN: far", "BIN: near")]
     labels = draw_claims({"title": "", "rows": rows, "claims": claims}).axes[0].get_yticklabels()
-    assert [label.get_text() for label in labels] == ["MetaBIN\n− BIN: far", "MetaBIN: far\n− BIN: near"]
+    assert [label.get_text() for label in labels] == [
+        "MetaBIN\n− BIN: far",
+        "MetaBIN: far\n− BIN: near",
+    ]
 
 
 def test_a_pairing_joins_the_worlds_and_shows_the_differences_of_the_second_from_the_first():
@@ -87,7 +102,9 @@ def test_a_pairing_joins_the_worlds_and_shows_the_differences_of_the_second_from
 
 
 def test_needed_worlds_have_a_line_for_each_spread():
-    axis = draw_needed({"small": 1.0, "large": 4.0}, (0.5, 1.0), {"small": [40, 12], "large": [500, 130]}).axes[0]
+    axis = draw_needed(
+        {"small": 1.0, "large": 4.0}, (0.5, 1.0), {"small": [40, 12], "large": [500, 130]}
+    ).axes[0]
     assert [list(line.get_ydata()) for line in axis.lines[:2]] == [[40, 12], [500, 130]]
     assert len(axis.get_legend().get_texts()) == 2
 

@@ -23,13 +23,20 @@ def close_figures():
 
 def dots(axis) -> dict[tuple, str]:
     """Each dot of an axis with its marker."""
-    return {tuple(p): line.get_marker() for line in axis.lines if line.get_ls() == "None" for p in line.get_xydata()}
+    return {
+        tuple(p): line.get_marker()
+        for line in axis.lines
+        if line.get_ls() == "None"
+        for p in line.get_xydata()
+    }
 
 
 def test_shape_is_query_or_gallery_and_colour_the_group():
     axis = drawing.draw_planes({"a": PLANE}, [0, 0, 1, 1], QUERY).axes[0]
     assert dots(axis) == {(0, 0): "o", (1, 0): "^", (0, 2): "o", (3, 3): "^"}
-    colours = {tuple(p): to_hex(line.get_color()).upper() for line in axis.lines for p in line.get_xydata()}
+    colours = {
+        tuple(p): to_hex(line.get_color()).upper() for line in axis.lines for p in line.get_xydata()
+    }
     assert colours[0, 0] == colours[1, 0] == drawing.GROUPS[0].upper()
     assert colours[0, 2] == colours[3, 3] == drawing.GROUPS[1].upper()
 
@@ -48,8 +55,12 @@ def test_axes_without_a_meaning_have_no_numbers_and_both_directions_one_scale():
 
 
 def test_five_pictures_take_two_rows_and_notes_stay_with_their_pictures():
-    figure = drawing.draw_planes(dict.fromkeys("abcde", PLANE), PEOPLE, QUERY, notes=list("vwxyz"), columns=3)
-    assert [(title(axis), axis.get_xlabel()) for axis in figure.axes] == list(zip("abcde", "vwxyz", strict=True))
+    figure = drawing.draw_planes(
+        dict.fromkeys("abcde", PLANE), PEOPLE, QUERY, notes=list("vwxyz"), columns=3
+    )
+    assert [(title(axis), axis.get_xlabel()) for axis in figure.axes] == list(
+        zip("abcde", "vwxyz", strict=True)
+    )
 
 
 def title(axis) -> str:
@@ -73,7 +84,9 @@ def test_figure_3_draws_the_reports_points_and_says_how_far_to_trust_them():
     expected = [PLANE, shifted, shifted, PLANE]
     assert [set(dots(axis)) for axis in axes] == [{tuple(p) for p in plane} for plane in expected]
     assert [title(axis) for axis in axes[:2]] == [METHODS[m].name for m in ("bn", "metabin")]
-    assert all(axis.get_xlabel() == "trust 0.900\nnearest is right: 50 %, in space 75 %" for axis in axes)
+    assert all(
+        axis.get_xlabel() == "trust 0.900\nnearest is right: 50 %, in space 75 %" for axis in axes
+    )
     joined = [sum(line.get_ls() != "None" for line in axis.lines) for axis in axes]
     assert joined == [0, 0, 2, 2]
 
@@ -87,7 +100,11 @@ def test_every_query_is_in_its_heap_and_the_means_are_marked():
 def test_every_start_is_a_dot_and_space_a_line():
     scores = {"ratio": [0.2, 0.3], "trust": [0.98, 0.99]}
     left, right = drawing.draw_sensitivity({"bn": {"5": scores, "30": scores}}, {"bn": 0.35}).axes
-    dotted = [line.get_ydata().tolist() for line in left.lines if line.get_marker() == METHODS["bn"].marker]
+    dotted = [
+        line.get_ydata().tolist()
+        for line in left.lines
+        if line.get_marker() == METHODS["bn"].marker
+    ]
     assert dotted == [[0.2, 0.3]] * 2
     assert left.collections[0].get_segments()[0][:, 1].tolist() == [0.35, 0.35]
     assert [line.get_ydata().tolist() for line in right.lines] == [[0.98, 0.99]] * 2

@@ -6,7 +6,7 @@ import torch
 from matplotlib import pyplot as plt
 
 from metabin.analysis import norm_layers
-from metabin.backbones import build_backbone
+from metabin.networks.backbones import build_backbone
 from metabin.plotting import METHODS
 from metabin.plotting import layers as layers
 
@@ -51,7 +51,9 @@ def test_the_reach_of_a_shared_pair_is_tinted_where_both_signs_agree():
 
 
 def test_the_parts_of_a_variance_are_stacked_to_one_hundred_percent():
-    axis = layers.draw_variance({"hand": (torch.tensor([3.0, 1.0]), torch.tensor([6.0, 1.0]))}).axes[0]
+    axis = layers.draw_variance(
+        {"hand": (torch.tensor([3.0, 1.0]), torch.tensor([6.0, 1.0]))}
+    ).axes[0]
     heights = [bar.get_height() for bar in axis.patches]
     assert heights == pytest.approx([100 / 3, 50, 200 / 3, 50])
     assert [bar.get_y() for bar in axis.patches[2:]] == pytest.approx([100 / 3, 50])
@@ -62,11 +64,16 @@ def test_costs_are_drawn_as_ratios_with_their_numbers():
     time, kept = layers.draw_layer_cost(cost).axes
     assert [bar.get_width() for bar in time.patches] == [1.02, 4.5]
     assert [text.get_text() for text in kept.texts] == ["1.00", "3.00"]
-    assert [tuple(line.get_xdata()) for axis in (time, kept) for line in axis.lines] == [(1, 1), (1, 1)]
+    assert [tuple(line.get_xdata()) for axis in (time, kept) for line in axis.lines] == [
+        (1, 1),
+        (1, 1),
+    ]
 
 
 def test_walks_start_at_step_zero_and_are_told_apart_without_colour():
-    axis = layers.draw_walks({"one": [1.0, 0.7, 0.4], "two": [1.0, 1.1, 1.1]}, goal=0.4, misled=1).axes[0]
+    axis = layers.draw_walks(
+        {"one": [1.0, 0.7, 0.4], "two": [1.0, 1.1, 1.1]}, goal=0.4, misled=1
+    ).axes[0]
     one, two = axis.lines[2:]
     assert one.get_xydata().tolist() == [[0, 1.0], [1, 0.7], [2, 0.4]]
     assert one.get_linestyle() != two.get_linestyle()
@@ -84,7 +91,11 @@ def test_the_family_has_a_tile_for_each_layer_in_its_kinds_colour():
     figure = layers.draw_family(rows)
     axis = figure.axes[0]
     colours = [patch.get_facecolor() for patch in axis.patches]
-    expected = [METHODS["in" if kind == in_ else "bn"].colour for kinds in rows["net"].values() for kind in kinds]
+    expected = [
+        METHODS["in" if kind == in_ else "bn"].colour
+        for kinds in rows["net"].values()
+        for kind in kinds
+    ]
     assert colours == [matplotlib.colors.to_rgba(colour) for colour in expected]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["BN", "IN"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["bn", "dualnorm"]
@@ -99,7 +110,10 @@ def test_every_layer_that_a_method_puts_in_has_a_look_of_its_own():
 
 def test_maps_of_a_channel_share_one_scale_and_say_their_means():
     pictures = torch.zeros(2, 3, 4, 2, dtype=torch.uint8)
-    maps = {"a": torch.tensor([[[0.0, 1.0]], [[2.0, 2.0]]]), "b": torch.tensor([[[-3.0, 1.0]], [[0.0, 5.0]]])}
+    maps = {
+        "a": torch.tensor([[[0.0, 1.0]], [[2.0, 2.0]]]),
+        "b": torch.tensor([[[-3.0, 1.0]], [[0.0, 5.0]]]),
+    }
     (axis,) = layers.draw_channel(pictures, maps, ["one", "two"]).axes
     said = [text.get_text() for text in axis.texts]
     assert said == ["one", "+0.50", "-1.00", "two", "+2.00", "+2.50", "a", "b"]
@@ -111,11 +125,16 @@ def test_maps_of_a_channel_share_one_scale_and_say_their_means():
 
 
 def test_tiles_of_a_channel_keep_their_shape_and_do_not_overlap():
-    pictures, maps = torch.zeros(2, 3, 4, 2, dtype=torch.uint8), {"a": torch.rand(2, 8, 4), "b": torch.rand(2, 8, 4)}
+    pictures, maps = (
+        torch.zeros(2, 3, 4, 2, dtype=torch.uint8),
+        {"a": torch.rand(2, 8, 4), "b": torch.rand(2, 8, 4)},
+    )
     (axis,) = layers.draw_channel(pictures, maps, ["one", "two"]).axes
     boxes = [image.get_extent() for image in axis.images]  # left, right, bottom, top; y goes down
     assert len(boxes) == 6
-    assert all(bottom - top == pytest.approx(2 * (right - left)) for left, right, bottom, top in boxes)
+    assert all(
+        bottom - top == pytest.approx(2 * (right - left)) for left, right, bottom, top in boxes
+    )
     for i, (left, right, bottom, top) in enumerate(boxes):
         assert 0 < left and right < axis.get_xlim()[1] and 0 < top and bottom < axis.get_ylim()[0]
         for other in boxes[:i]:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
+from metabin.analysis.plane import eighteen_points, push
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
-from metabin.plane import eighteen_points, push
 from metabin.plotting import LOSSES, METHODS, STYLE, save
 from metabin.plotting.losses import (
     DOMAINS,
@@ -41,7 +41,9 @@ def close_figures():
 def arrows(axis):
     """Tails and arrows of a panel's quiver, (N, 2) each."""
     (quiver,) = (c for c in axis.collections if isinstance(c, matplotlib.quiver.Quiver))
-    return torch.tensor(quiver.get_offsets().tolist()), torch.tensor([quiver.U.tolist(), quiver.V.tolist()]).T
+    return torch.tensor(quiver.get_offsets().tolist()), torch.tensor(
+        [quiver.U.tolist(), quiver.V.tolist()]
+    ).T
 
 
 def test_arrows_start_at_the_points_and_the_longest_has_the_length_asked_for():
@@ -51,7 +53,9 @@ def test_arrows_start_at_the_points_and_the_longest_has_the_length_asked_for():
         torch.testing.assert_close(tails, POINTS)
         torch.testing.assert_close(drawn, expected * 0.5 / expected.norm(dim=1).max())
         assert axis.get_xlabel() == f"longest arrow: {expected.norm(dim=1).max():.2g}"
-        assert axis.collections[0].get_facecolor()[0].tolist() == list(matplotlib.colors.to_rgba(LOSSES[name][0]))
+        assert axis.collections[0].get_facecolor()[0].tolist() == list(
+            matplotlib.colors.to_rgba(LOSSES[name][0])
+        )
 
 
 def test_a_loss_that_pushes_nothing_is_drawn_as_that():
@@ -61,7 +65,9 @@ def test_a_loss_that_pushes_nothing_is_drawn_as_that():
 
 def test_a_points_marker_says_the_domain_and_its_fill_the_person():
     axis = draw_walks({"here": POINTS[None]}, PIDS, WHERE).axes[0]
-    last = [line for line in axis.lines if line.get_marker() != "None"][18:36]  # after the faint first positions
+    last = [line for line in axis.lines if line.get_marker() != "None"][
+        18:36
+    ]  # after the faint first positions
     for line, pid, domain in zip(last, PIDS.tolist(), WHERE.tolist(), strict=True):
         assert line.get_marker() == DOMAINS[domain][1]
         assert (line.get_markerfacecolor() == "white") == bool(pid % 2)
@@ -81,7 +87,9 @@ def test_an_anchors_picks_are_joined_to_it_and_their_distances_written():
     (axis,) = draw_chosen(POINTS, PIDS, WHERE, {"triplet": (5, {"p": 3, "n": 1})}).axes
     joined = [line for line in axis.lines if len(line.get_xdata()) == 2]
     expected = [POINTS[[5, i]] for i in (3, 1)]
-    torch.testing.assert_close([torch.tensor(line.get_xydata().tolist()) for line in joined], expected)
+    torch.testing.assert_close(
+        [torch.tensor(line.get_xydata().tolist()) for line in joined], expected
+    )
     assert joined[0].get_linestyle() != joined[1].get_linestyle()
     for pick in (3, 1):
         assert f"{(POINTS[5] - POINTS[pick]).norm():.2f}" in axis.get_xlabel()
@@ -98,12 +106,16 @@ def test_a_lowest_point_is_marked_only_where_it_is_not_the_end():
 
 
 def test_a_batch_shows_every_picture_with_people_apart_and_its_side_marked():
-    images = torch.randint(0, 255, (2, 4, 3, 6, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    images = torch.randint(
+        0, 255, (2, 4, 3, 6, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
     figure = draw_batch({"a": images[0], "b": images[1]}, images_per_id=2, meta_train=["b"], gap=1)
     ground, bars = figure.axes[0].images[0].get_array(), figure.axes[0].patches
     for row, top in enumerate((0, 7)):
         for i, left in enumerate((0, 5, 14, 19)):  # 4 wide, gap 1; another person 4 further
-            assert (ground[top : top + 6, left : left + 4] == images[row, i].permute(1, 2, 0).numpy()).all()
+            assert (
+                ground[top : top + 6, left : left + 4] == images[row, i].permute(1, 2, 0).numpy()
+            ).all()
     assert [bar.get_hatch() for bar in bars] == ["////", None]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b"]
 
@@ -112,7 +124,10 @@ def test_counts_are_drawn_by_mean_and_the_middle_nine_tenths_and_absence_is_writ
     pooled = torch.tensor([[0, 8]] * 5 + [[2, 6]] * 5)
     axis = draw_counts({"balanced": torch.full((10, 2), 4), "pooled": pooled}, ["x", "y"]).axes[0]
     assert [line.get_xdata().tolist() for line in axis.lines] == [[4, 4], [1, 7]]
-    assert [segment[:, 0].tolist() for segment in axis.collections[1].get_segments()] == [[0, 2], [6, 8]]
+    assert [segment[:, 0].tolist() for segment in axis.collections[1].get_segments()] == [
+        [0, 2],
+        [6, 8],
+    ]
     assert [text.get_text() for text in axis.texts] == ["none in 50% of batches"]
 
 
@@ -140,12 +155,19 @@ def test_the_committed_teaser_shows_what_the_losses_do_today():
     groups = re.findall(r'<g id="Quiver_\d">(.*?)</g>', text, re.DOTALL)
     assert len(groups) == len(PUSHES), "draw it again: python -m metabin.plotting.losses"
     for group, expected in zip(groups, PUSHES.values(), strict=True):
-        outlines = [re.findall(r"[-\d.]+ [-\d.]+", path) for path in re.findall(r'd="(.*?)"', group, re.DOTALL)]
+        outlines = [
+            re.findall(r"[-\d.]+ [-\d.]+", path)
+            for path in re.findall(r'd="(.*?)"', group, re.DOTALL)
+        ]
         corners = torch.tensor(
             [[[float(x) for x in xy.split()] for xy in outline] for outline in outlines]
         )  # (N, 8, 2)
-        drawn = corners[:, 3] - (corners[:, 0] + corners[:, 6]) / 2  # (N, 2): from the shaft's end to the tip
+        drawn = (
+            corners[:, 3] - (corners[:, 0] + corners[:, 6]) / 2
+        )  # (N, 2): from the shaft's end to the tip
         drawn = drawn * torch.tensor([1, -1]) / drawn.norm(dim=1).max()  # up is down in a file
         wanted = expected / expected.norm(dim=1).max()
         long = wanted.norm(dim=1) > 0.1  # shorter ones are drawn as dots
-        torch.testing.assert_close(drawn[long], wanted[long], atol=0.02, rtol=0, msg="draw the teaser again")
+        torch.testing.assert_close(
+            drawn[long], wanted[long], atol=0.02, rtol=0, msg="draw the teaser again"
+        )

@@ -57,7 +57,11 @@ def test_a_step_without_an_inner_move_has_one_arrow_and_says_so():
 def test_tangents_touch_the_curves_with_the_given_slopes():
     step = toy_step(0.6, 0.5, 0.25)
     axis = drawing.draw_steps({"": step}).axes[0]
-    tangents = [line.get_xydata() for line in axis.lines[2:] if len(line.get_xydata()) == 2 and line.get_ls() == "-"]
+    tangents = [
+        line.get_xydata()
+        for line in axis.lines[2:]
+        if len(line.get_xydata()) == 2 and line.get_ls() == "-"
+    ]
     slopes = [(y1 - y0) / (x1 - x0) for (x0, y0), (x1, y1) in tangents]
     assert slopes == pytest.approx([0.4, -0.4])
 
@@ -69,7 +73,9 @@ def test_walks_and_marks_are_drawn_as_given():
 
 
 def test_orders_are_drawn_over_the_step_sizes():
-    axis = drawing.draw_orders([0, 1, 2], {"first": [0.4, 0.5, 0.6], "second": [0.4, 0.4, 0.3]}, 0.4).axes[0]
+    axis = drawing.draw_orders(
+        [0, 1, 2], {"first": [0.4, 0.5, 0.6], "second": [0.4, 0.4, 0.3]}, 0.4
+    ).axes[0]
     assert axis.lines[1].get_xydata().tolist() == [[0, 0.4], [1, 0.4], [2, 0.3]]
 
 
@@ -82,7 +88,9 @@ PHASES = (
 
 def test_a_phases_cells_say_what_moved_and_how_far():
     axis = drawing.draw_phases(PHASES).axes[0]
-    said = {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in axis.texts}
+    said = {
+        (text.get_position()[1], text.get_position()[0]): text.get_text() for text in axis.texts
+    }
     rho = GROUPS.index("ρ")
     assert said == {(0, 0): "0.5  in 1,200", (1, len(GROUPS)): "0.25", (2, rho): "0.12  in 7"}
     cells = {(round(p.get_y() + 0.4), round(p.get_x() + 0.46)): p for p in axis.patches}
@@ -105,7 +113,10 @@ def test_the_gap_between_orders_shows_every_split_and_the_median():
 
 
 def test_drift_is_that_of_the_first_layer():
-    found = {"mean": torch.tensor([[0.1, 9.0], [0.2, 9.0]]), "var": torch.tensor([[1.0, 9.0], [0.5, 9.0]])}
+    found = {
+        "mean": torch.tensor([[0.1, 9.0], [0.2, 9.0]]),
+        "var": torch.tensor([[1.0, 9.0], [0.5, 9.0]]),
+    }
     mean, var = drawing.draw_drift({"held": found}).axes
     assert mean.lines[0].get_ydata() == pytest.approx([0.1, 0.2])
     assert var.lines[0].get_xydata().tolist() == [[1, 1.0], [2, 0.5]]

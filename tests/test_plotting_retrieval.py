@@ -10,10 +10,9 @@ import torch
 from conftest import make_people
 from matplotlib import pyplot as plt
 
-from metabin.certainty import half_width
-from metabin.checkpoint import load_model
+from metabin.evaluate.certainty import half_width
 from metabin.experiments import CHECKPOINTS, FIRST, unseen_streets
-from metabin.model import build_model
+from metabin.networks.model import build_model
 from metabin.plotting import METHODS, STYLE, save
 from metabin.plotting.retrieval import (
     RIGHT,
@@ -26,9 +25,12 @@ from metabin.plotting.retrieval import (
     draw_styles,
     draw_teaser,
 )
+from metabin.runs.checkpoints import load_model
 
 matplotlib.use("Agg")
-PEOPLE = torch.randint(0, 255, (12, 3, 16, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+PEOPLE = torch.randint(
+    0, 255, (12, 3, 16, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+)
 
 
 @pytest.fixture(autouse=True)
@@ -53,32 +55,50 @@ def test_an_album_has_a_row_for_each_person_and_a_group_for_each_camera():
     assert len(set(rows[:6])) == len(set(rows[6:])) == 1 and rows[0] < rows[6]
     assert columns[:6] == columns[6:] and list(columns[:6]) == sorted(columns[:6])
     assert columns[2] - columns[1] > columns[1] - columns[0]  # cameras stand apart
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["camera 0", "camera 1", "camera 2"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == [
+        "camera 0",
+        "camera 1",
+        "camera 2",
+    ]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
 
 
 def test_a_rank_list_marks_right_pictures_by_a_solid_frame_and_a_tick():
-    lists = {"BN": (PEOPLE[0], PEOPLE[1:4], torch.tensor([False, True, False]), ["here", "x", "y", "z"])}
+    lists = {
+        "BN": (PEOPLE[0], PEOPLE[1:4], torch.tensor([False, True, False]), ["here", "x", "y", "z"])
+    }
     (axis,) = draw_rank_lists(lists).axes
     texts = [text.get_text() for text in axis.texts]
     assert texts == ["BN", "query", "here", "1 ✗", "x", "2 ✓", "y", "3 ✗", "z"]
-    frames = [(matplotlib.colors.to_hex(p.get_edgecolor()).upper(), p.get_linestyle() == "-") for p in axis.patches]
+    frames = [
+        (matplotlib.colors.to_hex(p.get_edgecolor()).upper(), p.get_linestyle() == "-")
+        for p in axis.patches
+    ]
     assert frames == [(WRONG, False), (RIGHT, True), (WRONG, False)]
     for picture, frame in zip(PEOPLE[1:4], axis.patches, strict=True):
         (place,) = contains(axis.images[0].get_array(), picture)
         left, bottom = frame.get_xy()
-        assert left < place[1] < left + frame.get_width() and bottom < place[0] < bottom + frame.get_height()
+        assert (
+            left < place[1] < left + frame.get_width()
+            and bottom < place[0] < bottom + frame.get_height()
+        )
 
 
 def test_several_rank_lists_stand_below_each_other_in_their_order():
-    lists = {f"list {i}": (PEOPLE[3 * i], PEOPLE[3 * i + 1 : 3 * i + 3], torch.ones(2).bool(), ()) for i in range(3)}
+    lists = {
+        f"list {i}": (PEOPLE[3 * i], PEOPLE[3 * i + 1 : 3 * i + 3], torch.ones(2).bool(), ())
+        for i in range(3)
+    }
     (axis,) = draw_rank_lists(lists).axes
     tops = [contains(axis.images[0].get_array(), PEOPLE[3 * i])[0][0] for i in range(3)]
     assert tops == sorted(set(tops))
 
 
 def test_similarities_have_their_means_written_and_drawn():
-    pairs = {"same person": torch.tensor([0.5, 0.9]), "another person": torch.tensor([-0.2, 0.0, 0.2])}
+    pairs = {
+        "same person": torch.tensor([0.5, 0.9]),
+        "another person": torch.tensor([-0.2, 0.0, 0.2]),
+    }
     (axis,) = draw_similarities({"home": pairs}).axes
     assert [line.get_xdata()[0] for line in axis.lines] == pytest.approx([0.7, 0])
     assert [text.get_text() for text in axis.texts] == ["0.70", "0.00"]
@@ -87,24 +107,41 @@ def test_similarities_have_their_means_written_and_drawn():
 
 def test_styles_are_tiles_with_their_numbers_and_known_streets_above_the_line():
     axis = draw_styles(
-        [("street 0", 0), ("street 5", 1)], ["gain_red", "blur"], torch.tensor([[1, -2.5], [0, 3]]), 1
+        [("street 0", 0), ("street 5", 1)],
+        ["gain_red", "blur"],
+        torch.tensor([[1, -2.5], [0, 3]]),
+        1,
     ).axes[0]
     assert [text.get_text() for text in axis.texts] == ["+1.0", "-2.5", "+0.0", "+3.0"]
     assert axis.lines[0].get_ydata() == pytest.approx([0.5, 0.5])
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["street 0, camera 0", "street 5, camera 1"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [
+        "street 0, camera 0",
+        "street 5, camera 1",
+    ]
 
 
 def test_cmc_curves_begin_at_rank_1_in_their_methods_look():
-    (axis,) = draw_cmc({"own": {"bn": torch.tensor([0.25, 0.5]), "in": torch.tensor([0.5, 1.0])}}).axes
-    assert [line.get_xydata().tolist() for line in axis.lines] == [[[1, 25], [2, 50]], [[1, 50], [2, 100]]]
-    assert [line.get_marker() for line in axis.lines] == [METHODS["bn"].marker, METHODS["in"].marker]
+    (axis,) = draw_cmc(
+        {"own": {"bn": torch.tensor([0.25, 0.5]), "in": torch.tensor([0.5, 1.0])}}
+    ).axes
+    assert [line.get_xydata().tolist() for line in axis.lines] == [
+        [[1, 25], [2, 50]],
+        [[1, 50], [2, 100]],
+    ]
+    assert [line.get_marker() for line in axis.lines] == [
+        METHODS["bn"].marker,
+        METHODS["in"].marker,
+    ]
 
 
 def test_the_band_of_chance_holds_95_percent_of_the_draws_beside_the_formula():
     drawn = {10: torch.linspace(0, 1, 201).double(), 100: torch.linspace(0.4, 0.6, 201).double()}
     (axis,) = draw_chance(drawn, 0.5).axes
     bars = [line for line in axis.lines if line.get_linewidth() == 7]
-    assert [bar.get_ydata() for bar in bars] == [pytest.approx([2.5, 97.5]), pytest.approx([40.5, 59.5])]
+    assert [bar.get_ydata() for bar in bars] == [
+        pytest.approx([2.5, 97.5]),
+        pytest.approx([40.5, 59.5]),
+    ]
     below, above = (line for line in axis.lines if line.get_linestyle() == "--")
     people = below.get_xdata()
     assert above.get_ydata() == pytest.approx([100 * (0.5 + half_width(0.5, n)) for n in people])
@@ -114,7 +151,9 @@ def test_the_band_of_chance_holds_95_percent_of_the_draws_beside_the_formula():
 def test_the_teaser_is_drawn_the_same_each_time(tmp_path):
     people = make_people(num_domains=1, ids=4)
     model = build_model("bn", 1)
-    one, two = (save(draw_teaser(model, {"a": people}), tmp_path / f"{n}.svg").read_bytes() for n in "ab")
+    one, two = (
+        save(draw_teaser(model, {"a": people}), tmp_path / f"{n}.svg").read_bytes() for n in "ab"
+    )
     assert one == two and len(one) > 1000
 
 
@@ -125,9 +164,17 @@ def test_the_committed_teaser_is_todays(tmp_path):
     model = load_model(CHECKPOINTS / "bn.safetensors")[0]
     with matplotlib.style.context(STYLE):
         today = save(
-            draw_teaser(model, {"streets it was\ntrained on": own, "streets it\nnever saw": unseen}), tmp_path / "t.svg"
+            draw_teaser(
+                model, {"streets it was\ntrained on": own, "streets it\nnever saw": unseen}
+            ),
+            tmp_path / "t.svg",
         )
     committed = STYLE.parent / "rank_list.svg"
-    marks = [re.findall(r"<!-- (\d \S|query) -->", path.read_text(encoding="utf-8")) for path in (today, committed)]
-    assert len(marks[0]) == 16 and marks[0] == marks[1], "draw it again: python -m metabin.plotting.retrieval"
+    marks = [
+        re.findall(r"<!-- (\d \S|query) -->", path.read_text(encoding="utf-8"))
+        for path in (today, committed)
+    ]
+    assert len(marks[0]) == 16 and marks[0] == marks[1], (
+        "draw it again: python -m metabin.plotting.retrieval"
+    )
     assert committed.stat().st_size < 150_000

@@ -39,16 +39,32 @@ def test_a_bar_is_cut_by_the_shares_with_in_at_the_bottom():
     axis, other, scale = draw_rho_layers(REPORT).axes  # the row without rho has no panel
     bars = [(b.get_x() + b.get_width() / 2, b.get_y(), b.get_height()) for b in axis.patches]
     assert bars == pytest.approx(
-        np.array([(1, 0, 50), (2, 0, 0), (1, 50, 25), (2, 0, 0), (1, 75, 0), (2, 0, 0), (1, 75, 25), (2, 0, 100)])
+        np.array(
+            [
+                (1, 0, 50),
+                (2, 0, 0),
+                (1, 50, 25),
+                (2, 0, 0),
+                (1, 75, 0),
+                (2, 0, 0),
+                (1, 75, 25),
+                (2, 0, 100),
+            ]
+        )
     )
-    assert axis.patches[0].get_facecolor() == BALANCE(0.125) and axis.patches[-1].get_facecolor() == BALANCE(0.875)
+    assert axis.patches[0].get_facecolor() == BALANCE(0.125) and axis.patches[
+        -1
+    ].get_facecolor() == BALANCE(0.875)
     assert title(axis) == "MetaBIN\nmean ρ 0.50, Rank-1 70 %"
     assert title(other).startswith("BIN\n")
     assert [label.get_text() for label in scale.get_yticklabels()] == ["0, IN", "0.5", "1, BN"]
 
 
 def test_the_scale_goes_from_ins_colour_to_bns():
-    assert to_hex(BALANCE(0.0)).upper() == METHODS["in"].colour and to_hex(BALANCE(1.0)).upper() == METHODS["bn"].colour
+    assert (
+        to_hex(BALANCE(0.0)).upper() == METHODS["in"].colour
+        and to_hex(BALANCE(1.0)).upper() == METHODS["bn"].colour
+    )
     grey = BALANCE(np.linspace(0, 1, 10))[:, :3] @ (0.2126, 0.7152, 0.0722)
     assert (np.diff(grey) < 0).all(), "a greyscale print keeps the order"
 
@@ -63,8 +79,16 @@ def test_one_layer_is_read_as_dots_heap_and_bar():
 @pytest.fixture
 def history():
     rho = torch.rand(SEEDS, MOMENTS, LAYERS + 1, 4, generator=torch.Generator().manual_seed(0))
-    losses = {"base/id": [[4, 2, 1]] * SEEDS, "meta_train/scatter": [[1, 2, 3], [2, 3, 4], [3, 4, 5]]}
-    return {"losses": losses, "iterations": [0, 10, 20, 30], "rho": rho.tolist(), "layers": ["a"] * LAYERS}
+    losses = {
+        "base/id": [[4, 2, 1]] * SEEDS,
+        "meta_train/scatter": [[1, 2, 3], [2, 3, 4], [3, 4, 5]],
+    }
+    return {
+        "losses": losses,
+        "iterations": [0, 10, 20, 30],
+        "rho": rho.tolist(),
+        "layers": ["a"] * LAYERS,
+    }
 
 
 def test_the_history_has_each_phases_losses_and_each_layers_path(history, tmp_path):
@@ -102,8 +126,14 @@ def test_a_sweep_has_a_line_for_the_mean_and_a_level_as_trained():
     curves = {"bin": torch.tensor([[0.2, 0.4], [0.6, 0.8], [0.1, 0.1]])}
     axis = draw_sweep([0, 0.5, 1], curves, {"bin": torch.tensor([0.7, 0.9])}).axes[0]
     *streets, line, level = axis.lines
-    assert [s.get_ydata().tolist() for s in streets] == [pytest.approx([20, 60, 10]), pytest.approx([40, 80, 10])]
-    assert line.get_ydata().tolist() == pytest.approx([30, 70, 10]) and line.get_marker() == METHODS["bin"].marker
+    assert [s.get_ydata().tolist() for s in streets] == [
+        pytest.approx([20, 60, 10]),
+        pytest.approx([40, 80, 10]),
+    ]
+    assert (
+        line.get_ydata().tolist() == pytest.approx([30, 70, 10])
+        and line.get_marker() == METHODS["bin"].marker
+    )
     assert list(level.get_ydata()) == pytest.approx([80, 80])
 
 
@@ -111,22 +141,35 @@ def test_every_channel_is_a_dot_in_its_layers_panel():
     rho = {"a": torch.tensor([0.1, 0.9]), "b": torch.tensor([0.5])}
     shares = {"a": torch.tensor([0.2, 0.3]), "b": torch.tensor([1.0])}
     one, two = draw_channels(rho, shares, [-1.0, 0.25], "style").axes
-    assert one.collections[0].get_offsets().tolist() == [pytest.approx([0.2, 0.1]), pytest.approx([0.3, 0.9])]
+    assert one.collections[0].get_offsets().tolist() == [
+        pytest.approx([0.2, 0.1]),
+        pytest.approx([0.3, 0.9]),
+    ]
     assert [title(axis) for axis in (one, two)] == ["layer 1: -1.00", "layer 2: +0.25"]
 
 
 def test_a_correlation_is_filled_where_its_interval_excludes_0():
     layers = {"a": (-0.3, -0.5, -0.1), "b": (0.2, -0.1, 0.4), "all": (-0.05, -0.1, 0.0)}
     axis = draw_correlations({"style": {"metabin": layers}}).axes[0]
-    marks = [line for line in axis.lines if line.get_marker() == METHODS["metabin"].marker and len(line.get_xdata())]
+    marks = [
+        line
+        for line in axis.lines
+        if line.get_marker() == METHODS["metabin"].marker and len(line.get_xdata())
+    ]
     assert [line.get_ydata()[0] for line in marks] == [-0.3, 0.2, -0.05]
-    assert [line.get_markerfacecolor() for line in marks] == [METHODS["metabin"].colour, "white", "white"]
+    assert [line.get_markerfacecolor() for line in marks] == [
+        METHODS["metabin"].colour,
+        "white",
+        "white",
+    ]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "2", "mean"]
 
 
 def test_a_right_picture_has_a_frame_and_a_wrong_one_a_foot():
     pictures = torch.full((2, 3, 8, 4), 7, dtype=torch.uint8)
-    axis = draw_strips({"query 1": (pictures[0], pictures, torch.tensor([True, False]))}, gap=2).axes[0]
+    axis = draw_strips(
+        {"query 1": (pictures[0], pictures, torch.tensor([True, False]))}, gap=2
+    ).axes[0]
     canvas = axis.images[0].get_array()
     green, foot = (canvas == (0, 158, 115)).all(-1), (canvas == (200, 75, 0)).all(-1)
     assert green.sum() == 12 * 8 - 8 * 4 and foot.sum() == 2 * 4

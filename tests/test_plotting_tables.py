@@ -22,7 +22,13 @@ def report(*rows: dict, axis: str = "") -> dict:
 def row(name: str, method: str, middle: float, **more) -> dict:
     metrics = {"rank1": [middle - 0.1, middle, middle + 0.1]}
     interval = {"rank1": [middle, middle - 0.2, middle + 0.2]}
-    return {"name": name, "method": method, "metrics": metrics, "interval": interval, "paper": []} | more
+    return {
+        "name": name,
+        "method": method,
+        "metrics": metrics,
+        "interval": interval,
+        "paper": [],
+    } | more
 
 
 def points(axis) -> list[tuple[float, float]]:
@@ -31,7 +37,8 @@ def points(axis) -> list[tuple[float, float]]:
 
 def test_a_table_shows_every_seed_the_interval_the_oracle_and_the_printed_number():
     shown = report(
-        row("BN", "bn", 0.3, paper=[50.9, 59.5]), row("MetaBIN", "metabin", 0.6, oracle={"rank1": [0.7, 0.8, 0.9]})
+        row("BN", "bn", 0.3, paper=[50.9, 59.5]),
+        row("MetaBIN", "metabin", 0.6, oracle={"rank1": [0.7, 0.8, 0.9]}),
     )
     ours, theirs = plotting.draw_table(shown).axes
     assert [label.get_text() for label in ours.get_yticklabels()] == ["BN", "MetaBIN"]
@@ -47,7 +54,11 @@ def test_a_table_without_printed_numbers_has_one_panel():
 
 
 def test_curves_have_a_panel_for_each_series_in_its_order():
-    rows = [row(f"{s} {at}", "metabin", 0.1 * at, series=s, at=at) for s in ("scatter", "shuffle") for at in (1, 2, 4)]
+    rows = [
+        row(f"{s} {at}", "metabin", 0.1 * at, series=s, at=at)
+        for s in ("scatter", "shuffle")
+        for at in (1, 2, 4)
+    ]
     panels = plotting.draw_curves(report(*rows, axis="weight")).axes
     assert [axis.get_xlabel() for axis in panels] == ["scatter: weight", "shuffle: weight"]
     assert [label.get_text() for label in panels[0].get_xticklabels()] == ["1", "2", "4"]
@@ -55,7 +66,10 @@ def test_curves_have_a_panel_for_each_series_in_its_order():
 
 
 def test_where_memory_was_measured_it_stands_below_the_curve():
-    rows = [row(f"{at} images", "metabin", 0.5, series="images", at=at, meta_mib=at, base_mib=20) for at in (8, 16)]
+    rows = [
+        row(f"{at} images", "metabin", 0.5, series="images", at=at, meta_mib=at, base_mib=20)
+        for at in (8, 16)
+    ]
     curve, memory = plotting.draw_curves(report(*rows)).axes
     assert [bar.get_height() for bar in memory.patches] == [8, 16]
     assert list(memory.lines[0].get_ydata()) == [20, 20]
@@ -65,4 +79,6 @@ def test_where_memory_was_measured_it_stands_below_the_curve():
 def test_a_variant_looks_like_its_method():
     methods = {row.method for experiment in EXPERIMENTS.values() for row in experiment.rows}
     assert {m for m in methods if look_of(m) is OTHER} == {"ibn", "dualnorm", "switchable"}
-    assert look_of("metabin_source, no inner step") is look_of("metabin") and look_of("bn_mldg") is look_of("bn")
+    assert look_of("metabin_source, no inner step") is look_of("metabin") and look_of(
+        "bn_mldg"
+    ) is look_of("bn")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from metabin.batches import join
+from metabin.data.batches import join
 from metabin.meta import NO_SCALING, inner_step
 from metabin.norm import balancing_parameters
 from metabin.train import HALF, Run, meta_update, train
@@ -22,7 +22,9 @@ def inner_gradient(run: Run, scaler: torch.amp.GradScaler) -> torch.Tensor:
 
 def test_an_inner_gradient_too_small_for_fp16_survives_by_the_runs_scaling(people, quick):
     config = replace(quick, meta_train="0.0000001 triplet")  # fp16 begins at 6e-8
-    full, half, unprotected = (Run(replace(config, precision=p), people, "cpu") for p in ("fp32", "fp16", "fp16"))
+    full, half, unprotected = (
+        Run(replace(config, precision=p), people, "cpu") for p in ("fp32", "fp16", "fp16")
+    )
     expected, found = inner_gradient(full, full.scaler), inner_gradient(half, half.scaler)
     assert half.scaler.is_enabled() and not full.scaler.is_enabled()
     assert torch.cosine_similarity(found, expected, dim=0) > 0.98
@@ -56,7 +58,9 @@ def test_an_iteration_in_fp16_has_the_losses_of_one_in_full_precision(people, qu
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_from_the_same_weights_a_meta_step_in_fp16_moves_rho_as_far_and_in_the_same_direction(people, quick, seed):
+def test_from_the_same_weights_a_meta_step_in_fp16_moves_rho_as_far_and_in_the_same_direction(
+    people, quick, seed
+):
     """By itself: a base step before it would add its own rounding, which the loss's curvature then turns the direction by."""
     moves = []
     for precision in ("fp32", "fp16"):
@@ -78,6 +82,10 @@ def test_an_overflow_skips_the_update_and_lowers_the_scale(people, quick):
     run.scaler.update(2.0**30)  # as if it had risen too far
     before = {name: p.detach().clone() for name, p in run.model.named_parameters()}
     next(train(run))
-    assert all(torch.equal(p, before[name]) for name, p in run.model.named_parameters() if not name.endswith("rho"))
+    assert all(
+        torch.equal(p, before[name])
+        for name, p in run.model.named_parameters()
+        if not name.endswith("rho")
+    )
     assert run.scaler.get_scale() == 2.0**29
     assert all(p.isfinite().all() for p in run.model.parameters())

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from metabin.batches import join
 from metabin.config import Config, demo
-from metabin.evaluate import evaluate
-from metabin.images import cameras_as_domains, relabel
+from metabin.data.batches import join
+from metabin.data.images import cameras_as_domains, relabel
+from metabin.evaluate.retrieval import evaluate
 from metabin.meta import cyclic_inner_lr
 from metabin.norm import balancing_parameters
 from metabin.presets import CAMERAS, PRESETS, SETTINGS, TABLE, preset
@@ -37,7 +37,9 @@ def test_a_row_names_fields_code_and_a_test_that_exist(row):
     assert inspect.unwrap(row.code).__module__.startswith("metabin.") and row.note.endswith(".")
     file, name = row.test.split("::")
     assert name in {
-        node.name for node in ast.walk(ast.parse((TESTS / f"{file}.py").read_text())) if hasattr(node, "name")
+        node.name
+        for node in ast.walk(ast.parse((TESTS / f"{file}.py").read_text()))
+        if hasattr(node, "name")
     }
 
 
@@ -46,9 +48,18 @@ def test_the_papers_preset_is_the_configurations_defaults():
 
 
 def test_the_released_preset_differs_in_the_tables_second_column_and_nowhere_else():
-    expected = {name: pair for row in TABLE for name, pair in row.fields.items() if pair[0] != pair[1]}
+    expected = {
+        name: pair for row in TABLE for name, pair in row.fields.items() if pair[0] != pair[1]
+    }
     assert difference(preset("paper"), preset("released")) == expected
-    assert {"base_sampling", "mining", "centroid", "smooth", "decay_norms", "keep_at"} <= expected.keys()
+    assert {
+        "base_sampling",
+        "mining",
+        "centroid",
+        "smooth",
+        "decay_norms",
+        "keep_at",
+    } <= expected.keys()
     assert preset("released").keep_at * preset("released").iterations == pytest.approx(100_000)
 
 
@@ -63,7 +74,9 @@ def test_cameras_as_domains_are_section_4_2():
     config = preset("paper", "single_source")
     assert (config.backbone, config.outer_lr, config.meta_train_share) == ("resnet50", 0.2, 0.5)
     for formula in ("meta_train", "meta_test"):
-        assert config.criterion(formula).weights == Config().criterion(formula).weights | {"id": 1.0}
+        assert config.criterion(formula).weights == Config().criterion(formula).weights | {
+            "id": 1.0
+        }
     assert config.colour_jitter > 0 and config.domains_per_batch == 0
     theirs = preset("released", "single_source")
     assert theirs.ids_per_domain * theirs.images_per_id * theirs.domains_per_batch == 96
@@ -75,7 +88,8 @@ def test_cameras_as_domains_are_section_4_2():
 def test_a_fixed_inner_step_is_the_top():
     config = preset("paper", inner_lr_low=Config().inner_lr_high)
     steps = {
-        cyclic_inner_lr(i / 100, config.inner_lr_low, config.inner_lr_high, config.inner_cycle) for i in range(100)
+        cyclic_inner_lr(i / 100, config.inner_lr_low, config.inner_lr_high, config.inner_cycle)
+        for i in range(100)
     }
     assert steps == {0.1}
 
@@ -94,7 +108,11 @@ def test_a_profile_makes_a_preset_smaller_and_keeps_its_choices():
     config = preset("released", profile="demo")
     assert (config.backbone, config.size, config.iterations) == ("streetnet", (64, 32), 300)
     assert (config.mining, config.smooth) == ("any identity", "others")
-    assert preset("paper", "single_source", "gpu").iterations == 13_475 < preset(profile="gpu").iterations
+    assert (
+        preset("paper", "single_source", "gpu").iterations
+        == 13_475
+        < preset(profile="gpu").iterations
+    )
 
 
 def test_the_released_code_keeps_the_last_weights_in_single_source_training_and_cycles_in_five_epochs():
@@ -127,14 +145,21 @@ def camera_config(**changes) -> Config:
 
 def test_a_camera_setting_trains_on_people_who_walk_through_several_cameras(street):
     split = cameras_as_domains(street)
-    assert split.num_domains == 8 and len(split) == len(street) and torch.equal(split.pids, street.pids)
+    assert (
+        split.num_domains == 8
+        and len(split) == len(street)
+        and torch.equal(split.pids, street.pids)
+    )
     assert split.names[3] == "street 0 camera 3"
     run = Run(camera_config(), split)
     start = [r.detach().clone() for r in balancing_parameters(run.model).values()]
     for step in train(run):
         assert {"meta_train/id", "meta_test/id"} <= step.losses.keys()
         assert all(loss.isfinite() for loss in step.losses.values())
-    assert any(not torch.equal(r, s) for r, s in zip(balancing_parameters(run.model).values(), start, strict=True))
+    assert any(
+        not torch.equal(r, s)
+        for r, s in zip(balancing_parameters(run.model).values(), start, strict=True)
+    )
 
 
 def test_a_batch_has_room_for_some_of_the_cameras_and_all_get_their_turn(street):

@@ -13,17 +13,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from metabin.checkpoint import save_model
+from metabin.data.images import ImageSet
 from metabin.datasets import load, protocols
 from metabin.datasets.listing import Listing, Picture
 from metabin.datasets.protocols import PROTOCOLS, by_camera, choose, hold_out, open_protocol
 from metabin.datasets.published import PUBLISHED, published
 from metabin.datasets.splits import DESIGNS
-from metabin.evaluate import extract_features, retrieval
-from metabin.images import ImageSet
-from metabin.model import build_model
-from metabin.protocol_command import main
-from metabin.protocols import (
+from metabin.evaluate.protocols import (
     METRICS,
     Candidate,
     compare,
@@ -34,6 +30,10 @@ from metabin.protocols import (
     select,
     validate,
 )
+from metabin.evaluate.retrieval import extract_features, retrieval
+from metabin.networks.model import build_model
+from metabin.runs.checkpoints import save_model
+from metabin.runs.test_command import main
 
 SIZE = (8, 4)  # (H, W)
 SOURCES = {"market1501", "cuhk02", "cuhk03", "cuhksysu"}
@@ -67,11 +67,19 @@ def write_small_sets(root: Path) -> None:
     names += [f"grid/probe/{k:04d}_1_25004_1_2_3_4.png" for k in range(1, 251)]
     names += [f"grid/gallery/{k:04d}_2_25004_1_2_3_4.png" for k in range(1, 251)]
     names += [f"grid/gallery/0000_{1 + k % 8}_{k}_1_2_3_4.png" for k in range(775)]
-    names += [f"ilids/Persons/{k:04d}{image:03d}.png" for k in range(1, 120) for image in range(1, 4 + k % 3)]
+    names += [
+        f"ilids/Persons/{k:04d}{image:03d}.png"
+        for k in range(1, 120)
+        for image in range(1, 4 + k % 3)
+    ]
     for seed, name in enumerate(names):
         file = root / name
         write_person(
-            file, int(file.stem[:4]) if "ilids" in name else int(file.stem.split("_")[name.count("person_")]), seed
+            file,
+            int(file.stem[:4])
+            if "ilids" in name
+            else int(file.stem.split("_")[name.count("person_")]),
+            seed,
         )
 
 
@@ -95,7 +103,12 @@ def opened(root) -> protocols.Experiment:
 
 
 def test_the_default_protocol_trains_on_four_sets_and_never_on_duke(opened):
-    assert [listing.name for listing in opened.sources] == ["market1501", "cuhk02", "cuhk03", "cuhksysu"]
+    assert [listing.name for listing in opened.sources] == [
+        "market1501",
+        "cuhk02",
+        "cuhk03",
+        "cuhksysu",
+    ]
     assert list(opened.tests) == ["viper", "prid", "grid", "ilids"] and opened.missing == {}
     train = opened.train
     assert train.names == ("market1501", "cuhk02", "cuhk03", "cuhksysu")
@@ -115,10 +128,16 @@ def test_every_protocol_names_sets_that_exist_and_no_run_tests_on_what_it_learns
 
 
 def test_the_original_protocol_has_duke_only_on_request(root):
-    without, with_duke = (open_protocol("original", root, SIZE, opt_in=names) for names in ((), ("dukemtmc",)))
+    without, with_duke = (
+        open_protocol("original", root, SIZE, opt_in=names) for names in ((), ("dukemtmc",))
+    )
     assert {listing.name for listing in without.sources} == SOURCES
-    assert "on request" in without.missing["dukemtmc"] and "withdrawn" in without.missing["dukemtmc"]
-    assert {listing.name for listing in with_duke.sources} == SOURCES | {"dukemtmc"} and not with_duke.missing
+    assert (
+        "on request" in without.missing["dukemtmc"] and "withdrawn" in without.missing["dukemtmc"]
+    )
+    assert {listing.name for listing in with_duke.sources} == SOURCES | {
+        "dukemtmc"
+    } and not with_duke.missing
 
 
 def test_one_set_is_left_out_and_only_training_parts_are_learnt_from(root):
@@ -129,7 +148,11 @@ def test_one_set_is_left_out_and_only_training_parts_are_learnt_from(root):
     (split,) = experiment.tests["msmt17"].splits
     assert [len(rows) for rows in split] == [2, 2]
     (query, gallery), *more = experiment.tests["msmt17"].pairs()
-    assert not more and query.pids.tolist() == gallery.pids.tolist() and query.camids.tolist() == [0, 14]
+    assert (
+        not more
+        and query.pids.tolist() == gallery.pids.tolist()
+        and query.camids.tolist() == [0, 14]
+    )
 
 
 def test_a_target_without_query_and_gallery_is_missing_with_the_reason(root):
@@ -142,7 +165,9 @@ def test_a_target_without_query_and_gallery_is_missing_with_the_reason(root):
 @pytest.mark.parametrize("target, source", [("dukemtmc", "market1501"), ("market1501", "dukemtmc")])
 def test_across_two_sets_cameras_are_the_domains_in_both_directions(root, target, source):
     experiment = open_protocol("market_duke", root, SIZE, target=target, opt_in=("dukemtmc",))
-    assert [listing.name for listing in experiment.sources] == [source] and list(experiment.tests) == [target]
+    assert [listing.name for listing in experiment.sources] == [source] and list(
+        experiment.tests
+    ) == [target]
     cameras = {"market1501": (1, 2, 3, 6), "dukemtmc": (2, 8)}[source]
     assert experiment.train.names == tuple(f"{source} camera {camera}" for camera in cameras)
     assert experiment.train.num_ids == {"market1501": 2, "dukemtmc": 1}[source]
@@ -171,7 +196,9 @@ def test_cameras_of_two_sets_are_different_domains():
 def test_unknown_names_are_answered_with_the_known_ones(root, tmp_path):
     with pytest.raises(ValueError, match="no protocol 'best': choose from original, no_duke"):
         choose("best")
-    with pytest.raises(ValueError, match="no target 'viper': choose from market1501, cuhk03, msmt17"):
+    with pytest.raises(
+        ValueError, match="no target 'viper': choose from market1501, cuhk03, msmt17"
+    ):
         choose("leave_one_out", "viper")
     with pytest.raises(FileNotFoundError, match="give the folder that holds the data sets"):
         open_protocol("no_duke", tmp_path / "nowhere")
@@ -205,7 +232,9 @@ def test_without_any_source_there_is_no_training_but_a_test(root, tmp_path):
 def test_to_test_a_model_no_source_is_decoded(root, monkeypatch):
     seen = set()
     decode = load.decode
-    monkeypatch.setattr(load, "decode", lambda picture, size: seen.add(picture.file) or decode(picture, size))
+    monkeypatch.setattr(
+        load, "decode", lambda picture, size: seen.add(picture.file) or decode(picture, size)
+    )
     open_protocol("no_duke", root, SIZE).tests["ilids"].images  # noqa: B018
     assert {file.parent.name for file in seen} == {"Persons"}
 
@@ -213,7 +242,10 @@ def test_to_test_a_model_no_source_is_decoded(root, monkeypatch):
 def test_a_set_with_people_lost_is_among_the_missing_with_the_reason(root, tmp_path):
     fake_datasets.write_viper(tmp_path / "VIPeR")
     experiment = open_protocol("no_duke", tmp_path, SIZE)
-    assert not experiment.tests and "viper has 3 persons in query and gallery, not 632" in experiment.missing["viper"]
+    assert (
+        not experiment.tests
+        and "viper has 3 persons in query and gallery, not 632" in experiment.missing["viper"]
+    )
 
 
 def test_half_a_set_is_among_the_missing_and_the_others_go_on(tmp_path):
@@ -222,7 +254,10 @@ def test_half_a_set_is_among_the_missing_and_the_others_go_on(tmp_path):
     fake_datasets.write_cuhksysu(tmp_path / "cuhksysu")
     experiment = open_protocol("no_duke", tmp_path, SIZE)
     assert [listing.name for listing in experiment.sources] == ["cuhksysu"]
-    assert "can't be read" in experiment.missing["cuhk02"] and "lacks P5/cam1, P5/cam2" in experiment.missing["cuhk02"]
+    assert (
+        "can't be read" in experiment.missing["cuhk02"]
+        and "lacks P5/cam1, P5/cam2" in experiment.missing["cuhk02"]
+    )
 
 
 def test_a_missing_h5py_is_a_reason_for_a_missing_set(tmp_path, monkeypatch):
@@ -234,7 +269,9 @@ def test_a_missing_h5py_is_a_reason_for_a_missing_set(tmp_path, monkeypatch):
 
 def test_an_incomplete_source_is_remarked_in_the_experiment_and_its_report(root, opened):
     expected = "cuhk02: not a complete copy: train has 10 of 1,816 persons in 40 of 7,264 pictures"
-    assert expected in opened.remarks and not [line for line in opened.remarks if line.startswith("viper")]
+    assert expected in opened.remarks and not [
+        line for line in opened.remarks if line.startswith("viper")
+    ]
     assert evaluate_protocol(Pixels(), opened)["remarks"] == list(opened.remarks)
 
 
@@ -244,7 +281,11 @@ def test_an_incomplete_source_is_remarked_in_the_experiment_and_its_report(root,
 def source(ids: int = 20) -> Listing:
     """Three cameras, four pictures a person; every fifth person is seen by one camera only."""
     rows = [(pid, 0 if pid % 5 == 0 else image % 3) for pid in range(ids) for image in range(4)]
-    return Listing("shop", Path(), tuple(Picture(Path(f"{k}.png"), *row, "train") for k, row in enumerate(rows)))
+    return Listing(
+        "shop",
+        Path(),
+        tuple(Picture(Path(f"{k}.png"), *row, "train") for k, row in enumerate(rows)),
+    )
 
 
 def test_held_out_people_are_in_no_training_picture_and_each_is_found_by_another_camera():
@@ -260,14 +301,20 @@ def test_held_out_people_are_in_no_training_picture_and_each_is_found_by_another
 
 
 def test_more_people_than_there_are_cannot_be_held_out():
-    with pytest.raises(ValueError, match="shop: cannot hold out 16 of 16 identities seen by two cameras"):
+    with pytest.raises(
+        ValueError, match="shop: cannot hold out 16 of 16 identities seen by two cameras"
+    ):
         hold_out(source(), 16)
 
 
 def test_held_out_people_validate_a_model(tmp_path):
     for k in range(1, 6):
         for camera in (1, 2):
-            write_person(tmp_path / f"market/bounding_box_train/{k:04d}_c{camera}s1_000000_00.png", k, 10 * camera + k)
+            write_person(
+                tmp_path / f"market/bounding_box_train/{k:04d}_c{camera}s1_000000_00.png",
+                k,
+                10 * camera + k,
+            )
     experiment = open_protocol("no_duke", tmp_path, SIZE, held_out=2)
     assert any("query is missing or holds no picture" in line for line in experiment.remarks)
     assert open_protocol("no_duke", tmp_path, SIZE).train.num_ids == 5
@@ -307,9 +354,13 @@ def test_the_report_is_what_counting_by_hand_gives(opened):
         "mAP": [(1 / r).mean() for r in ranks],  # one match each: mAP = mINP = mean reciprocal rank
         "mINP": [(1 / r).mean() for r in ranks],
     }.items():
-        assert result[metric]["mean"] == pytest.approx(np.mean(rates), abs=2e-4)  # features are rounded to 2^-26
+        assert result[metric]["mean"] == pytest.approx(
+            np.mean(rates), abs=2e-4
+        )  # features are rounded to 2^-26
         assert result[metric]["std"] == pytest.approx(np.std(rates, ddof=1), abs=2e-4)
-        assert 0.05 < result[metric]["mean"] < 0.99, "a test that everything or nothing passes shows nothing"
+        assert 0.05 < result[metric]["mean"] < 0.99, (
+            "a test that everything or nothing passes shows nothing"
+        )
         mean = np.mean([found["targets"][name][metric]["mean"] for name in DESIGNS])
         assert found["average"][metric]["mean"] == pytest.approx(mean)
 
@@ -318,7 +369,9 @@ def test_the_report_can_be_written_as_json_and_is_the_same_again(opened):
     first, again = (evaluate_protocol(Pixels(), opened) for _ in range(2))
     assert json.loads(json.dumps(first)) == first == again
     assert first["protocol"] == "no_duke" and set(first["targets"]) == set(DESIGNS)
-    assert all(first["targets"][name]["split_origin"].startswith("seeded, sha256") for name in DESIGNS)
+    assert all(
+        first["targets"][name]["split_origin"].startswith("seeded, sha256") for name in DESIGNS
+    )
 
 
 def searched(right: list[int], pids: list[int]):
@@ -329,13 +382,18 @@ def searched(right: list[int], pids: list[int]):
     shift = torch.where(
         torch.tensor(right) == 1, 0.0, -0.3 * 2 * torch.pi / len(pids)
     )  # the match is the second nearest
-    query = torch.stack([(angles[target % len(pids)] + shift).cos(), (angles[target % len(pids)] + shift).sin()], dim=1)
+    query = torch.stack(
+        [(angles[target % len(pids)] + shift).cos(), (angles[target % len(pids)] + shift).sin()],
+        dim=1,
+    )
     return retrieval(query, gallery, torch.tensor(pids), torch.tensor(pids))
 
 
 def pretended(**tests) -> SimpleNamespace:
     origins = {name: SimpleNamespace(origin="by hand") for name in tests}
-    return SimpleNamespace(protocol="pretended", sources=(), missing={}, remarks=(), validation={}, tests=origins)
+    return SimpleNamespace(
+        protocol="pretended", sources=(), missing={}, remarks=(), validation={}, tests=origins
+    )
 
 
 def test_mean_and_deviation_over_splits_by_hand():
@@ -362,19 +420,28 @@ def test_an_interval_draws_a_person_with_all_splits_that_test_it():
 
 
 def test_the_average_of_two_targets_is_surer_than_either():
-    right = [(np.random.default_rng(seed).random(80) < 0.5).astype(int).tolist() for seed in range(2)]
+    right = [
+        (np.random.default_rng(seed).random(80) < 0.5).astype(int).tolist() for seed in range(2)
+    ]
     found = {name: [searched(r, list(range(80)))] for name, r in zip("ab", right, strict=True)}
     result = report(pretended(**found), found)
-    width = {name: part["rank1"]["high"] - part["rank1"]["low"] for name, part in result["targets"].items()}
+    width = {
+        name: part["rank1"]["high"] - part["rank1"]["low"]
+        for name, part in result["targets"].items()
+    }
     average = result["average"]["rank1"]
-    assert average["high"] - average["low"] == pytest.approx((width["a"] ** 2 + width["b"] ** 2) ** 0.5 / 2, rel=0.1)
+    assert average["high"] - average["low"] == pytest.approx(
+        (width["a"] ** 2 + width["b"] ** 2) ** 0.5 / 2, rel=0.1
+    )
 
 
 def test_two_models_are_compared_query_by_query():
     a = {"t": [searched([1, 1, 1, 0], [1, 2, 3, 4]), searched([1, 1, 0, 0], [1, 2, 5, 6])]}
     b = {"t": [searched([1, 1, 0, 0], [1, 2, 3, 4]), searched([1, 1, 0, 0], [1, 2, 5, 6])]}
     result = compare(a, b, "rank1")
-    assert result["targets"]["t"]["mean"] == pytest.approx(1 / 8) and result["average"]["mean"] == pytest.approx(1 / 8)
+    assert result["targets"]["t"]["mean"] == pytest.approx(1 / 8) and result["average"][
+        "mean"
+    ] == pytest.approx(1 / 8)
     assert result["targets"]["t"]["splits"] == 2 and result["targets"]["t"]["splits_ahead"] == 1
     assert result["targets"]["t"]["low"] == 0  # without person 3, a is no better than b
     same = compare(a, a)["average"]
@@ -391,7 +458,9 @@ def test_only_the_same_targets_and_queries_are_compared():
 
 def test_two_models_on_real_splits_differ_by_the_difference_of_their_reports(opened):
     models = Pixels(), Pixels(3)
-    found = [{name: retrieve(model, test) for name, test in opened.tests.items()} for model in models]
+    found = [
+        {name: retrieve(model, test) for name, test in opened.tests.items()} for model in models
+    ]
     reports = [report(opened, f) for f in found]
     result = compare(*found, "rank1")
     for name in DESIGNS:
@@ -405,12 +474,21 @@ def test_two_models_on_real_splits_differ_by_the_difference_of_their_reports(ope
 def test_several_seeds_are_averaged_with_students_interval():
     def seed(rank1: float) -> dict:
         values = {metric: {"mean": rank1} for metric in METRICS}
-        return {"protocol": "no_duke", "sources": {"a": {}}, "targets": {"t": values}, "average": values}
+        return {
+            "protocol": "no_duke",
+            "sources": {"a": {}},
+            "targets": {"t": values},
+            "average": values,
+        }
 
     result = over_seeds([seed(0.5), seed(0.6), seed(0.7)])
     for part in (result["t"], result["average"]):
-        assert part["rank1"]["mean"] == pytest.approx(0.6) and part["rank1"]["std"] == pytest.approx(0.1)
-        assert part["rank1"]["high"] - 0.6 == pytest.approx(4.302653 * 0.1 / 3**0.5)  # t of 2 degrees of freedom
+        assert part["rank1"]["mean"] == pytest.approx(0.6) and part["rank1"][
+            "std"
+        ] == pytest.approx(0.1)
+        assert part["rank1"]["high"] - 0.6 == pytest.approx(
+            4.302653 * 0.1 / 3**0.5
+        )  # t of 2 degrees of freedom
         assert part["rank1"]["values"] == [0.5, 0.6, 0.7]
     with pytest.raises(ValueError, match="same sets"):
         over_seeds([seed(0.5), {**seed(0.6), "sources": {}}])
@@ -424,7 +502,11 @@ def test_three_rules_choose_a_checkpoint_and_the_oracle_may_not_be_claimed():
         Candidate("400", 0.65, 0.50),
     ]
     last, validated, oracle = select(run)
-    assert (last["checkpoint"], validated["checkpoint"], oracle["checkpoint"]) == ("400", "200", "300")
+    assert (last["checkpoint"], validated["checkpoint"], oracle["checkpoint"]) == (
+        "400",
+        "200",
+        "300",
+    )
     assert [row["target"] for row in (last, validated, oracle)] == [0.50, 0.45, 0.55]
     assert [row["may_be_claimed"] for row in (last, validated, oracle)] == [True, True, False]
     with pytest.raises(ValueError, match="no checkpoint"):
@@ -440,36 +522,80 @@ def weights(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("run") / "model.safetensors"
     domains = ["market1501", "cuhk02", "cuhksysu"]
     config = {"size": [32, 16], "algorithm": "joint", "seed": 7}
-    save_model(file, build_model("bn", 3), "bn", config=json.dumps(config), domains=json.dumps(domains))
+    save_model(
+        file, build_model("bn", 3), "bn", config=json.dumps(config), domains=json.dumps(domains)
+    )
     return file
 
 
-def test_the_command_prints_our_rates_above_the_printed_ones_and_writes_them(root, weights, tmp_path, capsys):
-    words = ["--data-root", root, "--protocol", "original", "--cache", tmp_path / "cache", "--held-out", 1]
+def test_the_command_prints_our_rates_above_the_printed_ones_and_writes_them(
+    root, weights, tmp_path, capsys
+):
+    words = [
+        "--data-root",
+        root,
+        "--protocol",
+        "original",
+        "--cache",
+        tmp_path / "cache",
+        "--held-out",
+        1,
+    ]
     main([str(word) for word in ("--weights", weights, *words, "--json", tmp_path / "result.json")])
     result = json.loads((tmp_path / "result.json").read_text())
     assert (
-        set(result["targets"]) == set(DESIGNS) and result["size"] == [32, 16] and result["notes"]["config"]["seed"] == 7
+        set(result["targets"]) == set(DESIGNS)
+        and result["size"] == [32, 16]
+        and result["notes"]["config"]["seed"] == 7
     )
-    assert result["provenance"]["python"] and result["seconds"] > 0 and 0 < result["validation_mAP"] <= 1
+    assert (
+        result["provenance"]["python"]
+        and result["seconds"] > 0
+        and 0 < result["validation_mAP"] <= 1
+    )
     text = capsys.readouterr().out
     blocks = text.split("here, mean over 10 splits")[1:]
-    for name, block in zip((*DESIGNS, "average"), [*blocks, text.split("average  ")[1]], strict=True):
+    for name, block in zip(
+        (*DESIGNS, "average"), [*blocks, text.split("average  ")[1]], strict=True
+    ):
         part = result["targets"].get(name, result["average"])
         rates = block.splitlines()[0].split()[-4:]
-        assert rates == [f"{100 * part[metric]['mean']:.1f}" for metric in ("rank1", "rank5", "rank10", "mAP")]
+        assert rates == [
+            f"{100 * part[metric]['mean']:.1f}" for metric in ("rank1", "rank5", "rank10", "mAP")
+        ]
         printed = [row for row in published("original", name) if row.method == "MetaBIN"]
-        assert all(f"{row.rank1:.1f}" in block and "Table 1" in block for row in printed) and len(printed) == 2
-    assert "without dukemtmc: read only on request" in text and "note: cuhk02: not a complete copy" in text
-    assert "note: the weights were trained on market1501, cuhk02, cuhksysu, not on the protocol's" in text
+        assert (
+            all(f"{row.rank1:.1f}" in block and "Table 1" in block for row in printed)
+            and len(printed) == 2
+        )
+    assert (
+        "without dukemtmc: read only on request" in text
+        and "note: cuhk02: not a complete copy" in text
+    )
+    assert (
+        "note: the weights were trained on market1501, cuhk02, cuhksysu, not on the protocol's"
+        in text
+    )
 
 
 def test_the_command_gives_no_average_where_a_target_is_missing(root, weights, tmp_path, capsys):
     for name in ("VIPeR", "ilids"):
         (tmp_path / name).symlink_to(root / name)
-    main(["--weights", str(weights), "--data-root", str(tmp_path), "--cache", str(tmp_path / "cache")])
+    main(
+        [
+            "--weights",
+            str(weights),
+            "--data-root",
+            str(tmp_path),
+            "--cache",
+            str(tmp_path / "cache"),
+        ]
+    )
     text = capsys.readouterr().out
-    assert "no average over all targets: prid, grid could not be tested" in text and "\naverage " not in text
+    assert (
+        "no average over all targets: prid, grid could not be tested" in text
+        and "\naverage " not in text
+    )
 
 
 def test_the_command_says_what_it_lacks_in_one_line(weights, tmp_path, capsys):
@@ -489,19 +615,35 @@ def test_the_printed_averages_are_the_means_of_the_four_printed_targets():
     averages = published("original")
     assert len(averages) == 10
     for row in averages:
-        parts = [r for r in PUBLISHED if (r.method, r.backbone, r.protocol) == row[:3] and r.target in DESIGNS]
+        parts = [
+            r
+            for r in PUBLISHED
+            if (r.method, r.backbone, r.protocol) == row[:3] and r.target in DESIGNS
+        ]
         for metric in ("rank1", "mAP"):
             values = [getattr(part, metric) for part in parts]
             if getattr(row, metric) is not None:
-                assert len(values) == 4 and abs(np.mean(values) - getattr(row, metric)) <= 0.0501, (row, metric)
+                assert len(values) == 4 and abs(np.mean(values) - getattr(row, metric)) <= 0.0501, (
+                    row,
+                    metric,
+                )
             else:
                 assert values == [None] * 4
 
 
 def test_printed_rows_are_found_by_protocol_and_target():
     best = {row.method: row for row in published("original", "prid") if row.backbone == "ResNet-50"}
-    assert best["MetaBIN"][4:8] == (74.2, 89.7, 92.2, 81.0) and best["MetaBIN"].source.endswith("Table 1")
+    assert best["MetaBIN"][4:8] == (74.2, 89.7, 92.2, 81.0) and best["MetaBIN"].source.endswith(
+        "Table 1"
+    )
     back = {row.method: row for row in published("market_duke", "market1501")}
-    assert back["MetaBIN"][4:8] == (69.2, 83.1, 87.8, 35.9) and back["SNR"][4:8] == (66.7, None, None, 33.9)
+    assert back["MetaBIN"][4:8] == (69.2, 83.1, 87.8, 35.9) and back["SNR"][4:8] == (
+        66.7,
+        None,
+        None,
+        33.9,
+    )
     assert [row.method for row in published("no_duke")] == ["MetaBIN", "META", "ACL", "CILP-FGDI"]
-    assert {row.protocol for row in PUBLISHED} <= set(PROTOCOLS) and all(row.source for row in PUBLISHED)
+    assert {row.protocol for row in PUBLISHED} <= set(PROTOCOLS) and all(
+        row.source for row in PUBLISHED
+    )

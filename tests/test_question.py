@@ -4,7 +4,7 @@ import pytest
 
 from metabin.experiments import EXPERIMENTS, Experiment, Row, runner
 from metabin.experiments.question import plan, plan_verdict
-from metabin.trials import METRICS
+from metabin.experiments.trials import METRICS
 
 REGIMES = ("unseen streets", "far streets", "twice the schedule")
 
@@ -16,7 +16,12 @@ def verdict_of(*intervals: tuple[float, float, float]) -> str:
     return plan_verdict({"claims": claims})["A"]
 
 
-ABOVE, HIGH, SMALL, BELOW = (0.04, 0.01, 0.07), (0.01, -0.03, 0.05), (0.0, -0.02, 0.02), (-0.03, -0.05, -0.01)
+ABOVE, HIGH, SMALL, BELOW = (
+    (0.04, 0.01, 0.07),
+    (0.01, -0.03, 0.05),
+    (0.0, -0.02, 0.02),
+    (-0.03, -0.05, -0.01),
+)
 
 
 @pytest.mark.parametrize(
@@ -24,11 +29,17 @@ ABOVE, HIGH, SMALL, BELOW = (0.04, 0.01, 0.07), (0.01, -0.03, 0.05), (0.0, -0.02
     [
         ((ABOVE, ABOVE, BELOW), "adds something"),
         ((ABOVE, ABOVE, ABOVE), "adds something"),
-        ((ABOVE, SMALL, SMALL), "undecided"),  # a single interval is no evidence, but no evidence against either
+        (
+            (ABOVE, SMALL, SMALL),
+            "undecided",
+        ),  # a single interval is no evidence, but no evidence against either
         ((SMALL, BELOW, SMALL), "adds nothing worth having"),
         ((SMALL, SMALL, HIGH), "undecided"),  # 5 points are still possible
         ((SMALL, SMALL, (0.01, -0.01, 0.03)), "adds nothing worth having"),  # at most 3 points
-        ((SMALL, SMALL, (0.015, 0.001, 0.029)), "undecided"),  # one interval above zero, however small
+        (
+            (SMALL, SMALL, (0.015, 0.001, 0.029)),
+            "undecided",
+        ),  # one interval above zero, however small
     ],
 )
 def test_the_verdict_is_the_plans_rule(intervals, verdict):
@@ -37,7 +48,11 @@ def test_the_verdict_is_the_plans_rule(intervals, verdict):
 
 def test_a_verdict_is_given_for_each_variant_by_itself():
     intervals = {"MetaBIN": ABOVE, "no inner step": SMALL}
-    claims = [{"better": f"{v}: {r}", "worse": r, "rank1": found} for v, found in intervals.items() for r in REGIMES]
+    claims = [
+        {"better": f"{v}: {r}", "worse": r, "rank1": found}
+        for v, found in intervals.items()
+        for r in REGIMES
+    ]
     assert plan_verdict({"claims": claims}) == {
         "MetaBIN": "adds something",
         "no inner step": "adds nothing worth having",
@@ -67,7 +82,10 @@ def test_the_second_look_has_worlds_of_its_own_and_the_questions_settings():
     assert second.first == first.first + first.seeds
     assert all(row in first.rows for row in second.rows)
     better, worse = second.claims[0]
-    assert (better, worse) == ("source statistics, no inner step: unseen streets", "joint BIN: unseen streets")
+    assert (better, worse) == (
+        "source statistics, no inner step: unseen streets",
+        "joint BIN: unseen streets",
+    )
     assert f"(6 to {second.first + second.seeds - 1})" in plan("second_look")
 
 

@@ -16,14 +16,18 @@ from metabin.analysis import (
     rates_of_some,
     similar_first,
 )
-from metabin.evaluate import retrieval
+from metabin.evaluate.retrieval import retrieval
 from metabin.streets import STYLE, World, make_streets
 
-PEOPLE = make_people(num_domains=2, ids=4, images=4)  # 32 images: two streets, two cameras, 4 people on each street
+PEOPLE = make_people(
+    num_domains=2, ids=4, images=4
+)  # 32 images: two streets, two cameras, 4 people on each street
 
 
 def some_features(seed: int = 0, size: int = 5) -> torch.Tensor:
-    return F.normalize(torch.randn(len(PEOPLE), size, generator=torch.Generator().manual_seed(seed)))
+    return F.normalize(
+        torch.randn(len(PEOPLE), size, generator=torch.Generator().manual_seed(seed))
+    )
 
 
 @pytest.mark.parametrize("rule", [True, False])
@@ -37,7 +41,9 @@ def test_rank_lists_are_those_of_a_loop_over_the_gallery(rule):
             junk = same and PEOPLE.camids[g] == PEOPLE.camids[query] if rule else g == query
             if PEOPLE.domains[g] == PEOPLE.domains[query] and not junk:
                 gallery.append((-(features[g] @ features[query]).item(), g, bool(same)))
-        assert [(g, hit) for _, g, hit in sorted(gallery)[:6]] == list(zip(found, hits, strict=True))
+        assert [(g, hit) for _, g, hit in sorted(gallery)[:6]] == list(
+            zip(found, hits, strict=True)
+        )
 
 
 def test_more_pictures_than_the_gallery_has_are_refused():
@@ -66,7 +72,9 @@ def test_every_pair_of_a_street_is_counted_once_and_in_its_kind():
             if PEOPLE.domains[a] == PEOPLE.domains[b]:
                 who = "same person" if PEOPLE.pids[a] == PEOPLE.pids[b] else "another person"
                 where = "same camera" if PEOPLE.camids[a] == PEOPLE.camids[b] else "another camera"
-                expected.setdefault(f"{who}, {where}", []).append((features[a] @ features[b]).item())
+                expected.setdefault(f"{who}, {where}", []).append(
+                    (features[a] @ features[b]).item()
+                )
     assert found.keys() == expected.keys()
     for kind, cosines in expected.items():
         assert found[kind].sort().values.tolist() == pytest.approx(sorted(cosines), abs=1e-6)
@@ -85,7 +93,9 @@ def test_the_chance_of_the_right_order_counts_pairs_and_ties_half():
 
 
 def test_every_camera_is_neutral_where_streets_do_not_differ():
-    streets = make_streets(World(style=0, height=16, width=8), (0, 3), 1, cameras=2, images_per_camera=1)
+    streets = make_streets(
+        World(style=0, height=16, width=8), (0, 3), 1, cameras=2, images_per_camera=1
+    )
     cameras, styles = camera_styles(streets)
     assert cameras == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert styles.shape == (4, len(STYLE)) and styles.abs().max() < 1e-5
@@ -96,7 +106,9 @@ def test_a_cameras_style_is_in_spreads_from_neutral():
     _, styles = camera_styles(streets)
     for column, (neutral, spread, _, _) in enumerate(STYLE.values()):
         raw = streets.styles[streets.camids == 1, column]
-        assert styles[1, column].item() == pytest.approx((raw[0].item() - neutral) / spread, abs=1e-5)
+        assert styles[1, column].item() == pytest.approx(
+            (raw[0].item() - neutral) / spread, abs=1e-5
+        )
 
 
 def test_centring_removes_what_a_camera_adds_to_everybody():
@@ -106,11 +118,16 @@ def test_centring_removes_what_a_camera_adds_to_everybody():
     torch.testing.assert_close(
         centred_by_camera(shifted, PEOPLE), centred_by_camera(plain, PEOPLE), rtol=1e-4, atol=1e-5
     )
-    assert centred_by_camera(shifted, PEOPLE).norm(dim=1).tolist() == pytest.approx([1] * len(PEOPLE), abs=1e-5)
+    assert centred_by_camera(shifted, PEOPLE).norm(dim=1).tolist() == pytest.approx(
+        [1] * len(PEOPLE), abs=1e-5
+    )
 
 
 def test_drawn_peoples_rates_spread_like_the_people_and_not_like_their_queries():
-    hits, pids = torch.arange(50.0).remainder(2).repeat(2), torch.arange(50).repeat(2)  # both queries of a person agree
+    hits, pids = (
+        torch.arange(50.0).remainder(2).repeat(2),
+        torch.arange(50).repeat(2),
+    )  # both queries of a person agree
     rates = rates_of_some(hits, pids, 25, 4000, torch.Generator().manual_seed(0))
     assert rates.mean().item() == pytest.approx(0.5, abs=0.01)
     assert rates.std().item() == pytest.approx(math.sqrt(0.25 / 25), rel=0.05)

@@ -9,9 +9,9 @@ from conftest import make_people
 from scipy.stats import spearmanr
 
 from metabin.analysis import rho_study as study
-from metabin.augment import normalize
-from metabin.evaluate import evaluate
-from metabin.model import build_model
+from metabin.data.augment import normalize
+from metabin.evaluate.retrieval import evaluate
+from metabin.networks.model import build_model
 from metabin.norm import balancing_parameters
 
 STREETS = make_people(num_domains=2, ids=5)
@@ -33,7 +33,9 @@ def model():
 
 
 def own(model) -> dict[str, torch.Tensor]:
-    return {name: rho.detach().clone() for name, rho in balancing_parameters(model.extractor).items()}
+    return {
+        name: rho.detach().clone() for name, rho in balancing_parameters(model.extractor).items()
+    }
 
 
 def plain_twin(model, norm: str):
@@ -42,9 +44,13 @@ def plain_twin(model, norm: str):
     state = model.state_dict()
     if norm == "in":  # the IN branch's affine pair takes the plain names; IN keeps no statistics
         renamed = {
-            k.replace("in_weight", "weight").replace("in_bias", "bias"): v for k, v in state.items() if ".in_" in k
+            k.replace("in_weight", "weight").replace("in_bias", "bias"): v
+            for k, v in state.items()
+            if ".in_" in k
         }
-        state = {k: v for k, v in state.items() if not k.endswith(("in_weight", "in_bias"))} | renamed
+        state = {
+            k: v for k, v in state.items() if not k.endswith(("in_weight", "in_bias"))
+        } | renamed
     twin.load_state_dict({k: v for k, v in state.items() if k in twin.state_dict()})
     return twin.eval()
 
@@ -59,9 +65,13 @@ def test_the_parts_of_a_bar_are_its_halves_and_its_ends():
 
 
 def test_a_drop_that_rebounds_is_negative_first_and_positive_later():
-    means = torch.tensor([[[1.0, 1.0], [0.25, 0.75], [0.5, 0.5]]])  # one seed, three moments, two layers
+    means = torch.tensor(
+        [[[1.0, 1.0], [0.25, 0.75], [0.5, 0.5]]]
+    )  # one seed, three moments, two layers
     change = study.turns(means, early=1)
-    assert change["first"].tolist() == [[-0.75, -0.25]] and change["later"].tolist() == [[0.25, -0.25]]
+    assert change["first"].tolist() == [[-0.75, -0.25]] and change["later"].tolist() == [
+        [0.25, -0.25]
+    ]
 
 
 # ---- surgery -------------------------------------------------------------------------------------------------------
@@ -81,7 +91,9 @@ def test_a_drop_that_rebounds_is_negative_first_and_positive_later():
 def test_an_operation_changes_the_named_layers_alone(name, expected):
     changed = study.operated(RHO, study.OPERATIONS[name], ["a.rho"])
     assert changed["a.rho"].tolist() == pytest.approx(expected)
-    assert changed["b.rho"].tolist() == [0, 1] and RHO["a.rho"].tolist() == pytest.approx([0.9, 0.1, 0.6])
+    assert changed["b.rho"].tolist() == [0, 1] and RHO["a.rho"].tolist() == pytest.approx(
+        [0.9, 0.1, 0.6]
+    )
     assert study.operated(RHO, study.to_value(0.25))["b.rho"].tolist() == [0.25, 0.25]
 
 
@@ -96,9 +108,14 @@ def test_a_shuffle_keeps_a_layers_values_and_is_the_same_for_the_same_seed():
 def test_the_highest_score_gets_the_lowest_of_the_layers_values():
     scores = {"a.rho": torch.tensor([5.0, 7.0, 6.0]), "b.rho": torch.tensor([2.0, 1.0])}
     dealt = study.reassigned(RHO, scores)
-    assert dealt["a.rho"].tolist() == pytest.approx([0.9, 0.1, 0.6]) and dealt["b.rho"].tolist() == [0, 1]
+    assert dealt["a.rho"].tolist() == pytest.approx([0.9, 0.1, 0.6]) and dealt[
+        "b.rho"
+    ].tolist() == [0, 1]
     back = study.reassigned(RHO, {name: -score for name, score in scores.items()})
-    assert back["a.rho"].tolist() == pytest.approx([0.1, 0.9, 0.6]) and back["b.rho"].tolist() == [1, 0]
+    assert back["a.rho"].tolist() == pytest.approx([0.1, 0.9, 0.6]) and back["b.rho"].tolist() == [
+        1,
+        0,
+    ]
 
 
 def test_a_changed_rho_is_put_back_even_after_an_error(model):
@@ -107,7 +124,9 @@ def test_a_changed_rho_is_put_back_even_after_an_error(model):
         assert not balancing_parameters(model.extractor)[name].any()
         raise KeyboardInterrupt
     assert all(torch.equal(rho, before[n]) for n, rho in own(model).items())
-    with pytest.raises(ValueError, match="no balancing parameters elsewhere.rho: choose of 0.0.1.rho"):
+    with pytest.raises(
+        ValueError, match="no balancing parameters elsewhere.rho: choose of 0.0.1.rho"
+    ):
         with study.rho_set(model, {"elsewhere.rho": torch.zeros(1)}):
             pass
 
@@ -115,25 +134,37 @@ def test_a_changed_rho_is_put_back_even_after_an_error(model):
 @pytest.mark.parametrize(("name", "norm"), [("all BN", "bn"), ("all IN", "in")])
 def test_all_bn_and_all_in_are_the_networks_that_have_one_branch(model, name, norm):
     rho = own(model)
-    found = study.surgery(model, STREETS, {"own": rho, name: study.operated(rho, study.OPERATIONS[name])})
+    found = study.surgery(
+        model, STREETS, {"own": rho, name: study.operated(rho, study.OPERATIONS[name])}
+    )
     first = STREETS.camids == 0
     for street in (0, 1):
         here = STREETS.domains == street
         sides = STREETS[here & first], STREETS[here & ~first]
-        assert found[name][street].item() == pytest.approx(evaluate(plain_twin(model, norm), *sides).mAP, abs=1e-6)
+        assert found[name][street].item() == pytest.approx(
+            evaluate(plain_twin(model, norm), *sides).mAP, abs=1e-6
+        )
         assert found["own"][street].item() == pytest.approx(evaluate(model, *sides).mAP)
     assert all(torch.equal(r, rho[n]) for n, r in own(model).items())
 
 
 def test_settled_statistics_are_the_means_over_whole_batches(model):
     before = copy.deepcopy(model.state_dict())
-    settled = study.resettled(model, study.operated(own(model), torch.zeros_like), STREETS, batch_size=16, seed=5)
+    settled = study.resettled(
+        model, study.operated(own(model), torch.zeros_like), STREETS, batch_size=16, seed=5
+    )
     order = torch.randperm(len(STREETS), generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
-        maps = [model.extractor[0][0][0](normalize(STREETS.images[order[i : i + 16]])) for i in (0, 16)]  # 8 are left
+        maps = [
+            model.extractor[0][0][0](normalize(STREETS.images[order[i : i + 16]])) for i in (0, 16)
+        ]  # 8 are left
     layer = settled.extractor[0][0][1]
-    torch.testing.assert_close(layer.running_mean, torch.stack([m.mean((0, 2, 3)) for m in maps]).mean(0))
-    torch.testing.assert_close(layer.running_var, torch.stack([m.var((0, 2, 3)) for m in maps]).mean(0))
+    torch.testing.assert_close(
+        layer.running_mean, torch.stack([m.mean((0, 2, 3)) for m in maps]).mean(0)
+    )
+    torch.testing.assert_close(
+        layer.running_var, torch.stack([m.var((0, 2, 3)) for m in maps]).mean(0)
+    )
     assert not settled.training and not balancing_parameters(settled.extractor)["0.0.1.rho"].any()
     assert not torch.equal(settled.neck.running_mean, model.neck.running_mean)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -148,7 +179,9 @@ def test_what_instance_normalization_takes_away_is_measured_at_the_layers_input(
         maps = model.extractor[0][0][0](normalize(STREETS.images))  # (N, 16, H, W)
     assert found.keys() == own(model).keys() and found["0.0.1.rho"].shape == (40, 2, 16)
     torch.testing.assert_close(found["0.0.1.rho"][:, 0], maps.mean((2, 3)), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(found["0.0.1.rho"][:, 1].exp(), maps.std((2, 3), correction=0), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        found["0.0.1.rho"][:, 1].exp(), maps.std((2, 3), correction=0), atol=1e-3, rtol=1e-3
+    )
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 
@@ -161,8 +194,12 @@ def test_the_shares_of_variance_are_those_of_loops():
         level = sum(map(sum, table)) / 21
         total = sum((x - level) ** 2 for row in table for x in row)
         styles = sum(7 * (sum(row) / 7 - level) ** 2 for row in table)
-        groups = {pid: [row[p] for row in table for p in range(7) if pids[p] == pid] for pid in (4, 9, 2)}
-        people = sum(len(group) * (sum(group) / len(group) - level) ** 2 for group in groups.values())
+        groups = {
+            pid: [row[p] for row in table for p in range(7) if pids[p] == pid] for pid in (4, 9, 2)
+        }
+        people = sum(
+            len(group) * (sum(group) / len(group) - level) ** 2 for group in groups.values()
+        )
         assert shares["style"][c].item() == pytest.approx(styles / total)
         assert shares["identity"][c].item() == pytest.approx(people / total)
 
@@ -178,7 +215,9 @@ def test_pure_style_is_all_style_and_a_channel_that_never_moves_is_neither():
 def test_pictures_that_look_alike_in_both_styles_carry_no_style(model):
     half = STREETS[STREETS.domains == 0]
     labels = {k: torch.cat([half.tensors()[k]] * 2) for k in ("images", "pids", "camids")}
-    same = replace(half, **labels, domains=torch.arange(2).repeat_interleave(len(half)), names=("one", "two"))
+    same = replace(
+        half, **labels, domains=torch.arange(2).repeat_interleave(len(half)), names=("one", "two")
+    )
     shares = study.style_share_by_channel(model, same)
     assert all(share.max() < 1e-9 for share in shares["style"].values())
     dark = replace(same, images=torch.cat((half.images, half.images // 3)))
@@ -197,12 +236,18 @@ def test_the_rank_correlation_is_scipys_with_ties_too():
 
 def test_correlations_have_intervals_and_their_mean_is_over_layers():
     generator = torch.Generator().manual_seed(2)
-    rho = {"a.rho": torch.rand(60, generator=generator), "b.rho": torch.rand(60, generator=generator)}
+    rho = {
+        "a.rho": torch.rand(60, generator=generator),
+        "b.rho": torch.rand(60, generator=generator),
+    }
     shares = {"a.rho": rho["a.rho"] ** 2, "b.rho": torch.rand(60, generator=generator)}
     found = study.correlations(rho, shares, num=400)
     assert found["a.rho"] == pytest.approx((1, 1, 1))
     value, low, high = found["b.rho"]
-    assert value == pytest.approx(spearmanr(rho["b.rho"], shares["b.rho"]).statistic) and low < value < high
+    assert (
+        value == pytest.approx(spearmanr(rho["b.rho"], shares["b.rho"]).statistic)
+        and low < value < high
+    )
     assert 0.3 < high - low < 0.8  # about 4 / √60
     assert found["all"][0] == pytest.approx((1 + value) / 2)
     assert found["all"][2] - found["all"][1] == pytest.approx((high - low) / 2, rel=0.01)

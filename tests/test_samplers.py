@@ -35,11 +35,15 @@ def crowds(draw):
 
 
 @given(crowd=crowds(), k=st.integers(1, 5), seed=st.integers(0, 99))
-def test_a_row_holds_p_people_of_its_domain_with_k_images_each_that_repeat_only_if_they_must(crowd, k, seed):
+def test_a_row_holds_p_people_of_its_domain_with_k_images_each_that_repeat_only_if_they_must(
+    crowd, k, seed
+):
     pids, domains = crowd
     rows = PKSampler(pids, domains, p=2, k=k, generator=generator(seed)).draw()
     assert rows.shape == (len(domains.unique()), 2 * k)
-    for row, domain in zip(rows, domains.unique(), strict=True):  # rows in the order of domain numbers
+    for row, domain in zip(
+        rows, domains.unique(), strict=True
+    ):  # rows in the order of domain numbers
         assert (domains[row] == domain).all()
         images_of = {pid: row[pids[row] == pid].tolist() for pid in pids[row].unique()}
         assert len(images_of) == 2
@@ -81,7 +85,9 @@ def test_the_generators_state_decides_the_draw():
     state = one.generator.get_state()
     after, later = one.draw(), one.draw()
     assert not torch.equal(after, later)
-    other.generator.set_state(state)  # the whole state of a sampler, so this is all that a resumed run needs
+    other.generator.set_state(
+        state
+    )  # the whole state of a sampler, so this is all that a resumed run needs
     assert torch.equal(other.draw(), after) and torch.equal(other.draw(), later)
 
 
@@ -112,7 +118,9 @@ def test_every_split_happens_about_equally_often():
     assert max(abs(count - 100) for count in splits.values()) < 5 * (1000 * 0.1 * 0.9) ** 0.5
 
 
-@pytest.mark.parametrize(("num_domains", "num_meta_train"), [(1, 1), (3, 0), (3, 3), (3, 4), (0, 0)])
+@pytest.mark.parametrize(
+    ("num_domains", "num_meta_train"), [(1, 1), (3, 0), (3, 3), (3, 4), (0, 0)]
+)
 def test_a_split_with_an_empty_side_is_an_error(num_domains, num_meta_train):
     with pytest.raises(ValueError, match="each side needs at least one"):
         split_domains(num_domains, num_meta_train, generator())

@@ -40,16 +40,26 @@ def test_the_citation_names_the_contributors_and_the_paper_and_no_address():
     assert citation["version"] == PROJECT["version"] and citation["license"] == PROJECT["license"]
     paper = citation["preferred-citation"]
     assert paper["title"].startswith("Meta Batch-Instance Normalization for Generalizable")
-    assert [author["family-names"] for author in paper["authors"]] == ["Choi", "Kim", "Jeong", "Park", "Kim"]
+    assert [author["family-names"] for author in paper["authors"]] == [
+        "Choi",
+        "Kim",
+        "Jeong",
+        "Park",
+        "Kim",
+    ]
     assert not any("://" in str(value) for value in (*citation.values(), *paper.values()))
 
 
 @needs_make
 def test_help_explains_every_target():
     phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
-    targets = [name for name in phony if name != "moved"]  # that one only says that the folder was moved
+    targets = [
+        name for name in phony if name != "moved"
+    ]  # that one only says that the folder was moved
     assert {"help", "reproduce", "test", "lab", "tables", "figures", "bench"} <= set(targets)
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     explained = dict(re.findall(r"^  (\S+) +(\S.*)$", shown, re.MULTILINE))
     assert set(explained) == set(targets)
 
@@ -68,7 +78,9 @@ def stand_in(folder: Path, log: Path) -> None:
     folder.mkdir()
     python = f'#!/bin/sh\necho "python $*" >> "{log}"\n'
     uv = f'#!/bin/sh\necho "uv $*" >> "{log}"\n[ "$1" = venv ] || exit 0\nmkdir -p .venv/bin\n'
-    (folder / "uv").write_text(uv + f"cat > .venv/bin/python <<'END'\n{python}END\nchmod +x .venv/bin/python\n")
+    (folder / "uv").write_text(
+        uv + f"cat > .venv/bin/python <<'END'\n{python}END\nchmod +x .venv/bin/python\n"
+    )
     (folder / "uv").chmod(0o755)
 
 
@@ -87,14 +99,16 @@ def clone(tmp_path, monkeypatch):
         log.write_text("")
         subprocess.run(["make", *words], cwd=into, capture_output=True, text=True, check=True)
         return [
-            line for line in log.read_text().splitlines() if "sys.version_info" not in line and "--version" not in line
+            line
+            for line in log.read_text().splitlines()
+            if "sys.version_info" not in line and "--version" not in line
         ]
 
     make.folder = folder
     return make
 
 
-CHECKPOINTS = "python -m metabin.experiments checkpoints --compare"
+CHECKPOINTS = "python -m metabin checkpoints --compare"
 INSTALL = "uv pip install --quiet --python .venv/bin/python -e .[all]"
 
 
@@ -102,7 +116,7 @@ INSTALL = "uv pip install --quiet --python .venv/bin/python -e .[all]"
 def test_a_target_sets_up_its_environment_once_in_a_folder_with_spaces(clone):
     first = clone("reproduce", "LESSON=02", "SEED=7")
     assert first[0].startswith("uv venv") and first[1] == INSTALL
-    run = "python -m metabin.course run --profile demo --seed 7 --lesson 02"
+    run = "python -m metabin course run --profile demo --seed 7 --lesson 02"
     assert first[-1] == run
     assert clone("reproduce", "LESSON=02", "SEED=7") == [run]
 
@@ -125,11 +139,19 @@ def test_an_environment_left_by_a_killed_install_is_made_anew(clone):
     (clone.folder / ".venv" / "lib").mkdir(parents=True)
     (clone.folder / ".venv" / "installing").touch()
     assert clone("checkpoints")[0].startswith("uv venv")
-    assert not (clone.folder / ".venv" / "lib").exists() and not (clone.folder / ".venv" / "installing").exists()
+    assert (
+        not (clone.folder / ".venv" / "lib").exists()
+        and not (clone.folder / ".venv" / "installing").exists()
+    )
 
 
 def test_no_file_names_a_package_index_or_a_path_of_the_machine_it_was_written_on():
-    hosts = ["py" + "pi.org", "python" + "hosted.org", "download.py" + "torch.org", "conda.ana" + "conda.org"]
+    hosts = [
+        "py" + "pi.org",
+        "python" + "hosted.org",
+        "download.py" + "torch.org",
+        "conda.ana" + "conda.org",
+    ]
     forbidden = hosts + [f"{folder}/" for folder in (ROOT, Path.home()) if folder != Path("/")]
     for path in tracked_files():
         content = path.read_bytes().decode(errors="ignore")

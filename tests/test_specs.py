@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from metabin.config import demo
-from metabin.evaluate import retrieval
-from metabin.intervals import paired_interval
+from metabin.evaluate.intervals import paired_interval
+from metabin.evaluate.retrieval import retrieval
 from metabin.losses import (
     BASE,
     META_TRAIN,
@@ -29,8 +29,8 @@ from metabin.losses import (
     triplet_loss,
 )
 from metabin.meta import Batch, base_step, cyclic_inner_lr, inner_step, meta_step
+from metabin.networks.normalizations import SharedBatchInstanceNorm2d
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters
-from metabin.normalizations import SharedBatchInstanceNorm2d
 from metabin.train import learning_rate
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -52,14 +52,18 @@ def specs() -> dict:
     found = {}
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
         own = specs_of(path)
-        assert not own.keys() & found.keys(), f"{path.name} defines a spec again: {own.keys() & found.keys()}"
+        assert not own.keys() & found.keys(), (
+            f"{path.name} defines a spec again: {own.keys() & found.keys()}"
+        )
         found |= own
     return found
 
 
 def spec(name: str):
     """One spec function by name, wherever it stands."""
-    assert name in specs(), f"no lesson has a spec cell that defines {name}; there are {sorted(specs())}"
+    assert name in specs(), (
+        f"no lesson has a spec cell that defines {name}; there are {sorted(specs())}"
+    )
     return specs()[name]
 
 
@@ -101,8 +105,12 @@ def test_the_layer_is_eq_1(batch):
 def test_both_normalized_responses_are_torchs(batch):
     x, _ = batch
     bn = nn.BatchNorm2d(x.shape[1], affine=False).double()
-    torch.testing.assert_close(spec("spec_batch_normalized")(x, bn.eps), bn(x), rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(spec("spec_instance_normalized")(x, 1e-5), F.instance_norm(x), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        spec("spec_batch_normalized")(x, bn.eps), bn(x), rtol=1e-9, atol=1e-9
+    )
+    torch.testing.assert_close(
+        spec("spec_instance_normalized")(x, 1e-5), F.instance_norm(x), rtol=1e-9, atol=1e-9
+    )
 
 
 # ---- the layer as one multiply-add, and rho's gradient (lesson 03) --------------------------------------------------
@@ -113,7 +121,9 @@ def a_layer(batch, kind=BatchInstanceNorm2d):
     x, rows = batch
     layer = kind(x.shape[1], momentum=1.0).double()
     values = dict(zip(("rho", "weight", "bias", "in_weight", "in_bias"), rows, strict=True))
-    layer.load_state_dict(layer.state_dict() | {k: v for k, v in values.items() if k in layer.state_dict()})
+    layer.load_state_dict(
+        layer.state_dict() | {k: v for k, v in values.items() if k in layer.state_dict()}
+    )
     return layer
 
 
@@ -134,7 +144,9 @@ def test_running_statistics_follow_from_those_of_the_images(batch):
     mean, variance = spec("spec_batch_moments_from_instances")(*moments)
     count = x.numel() // x.shape[1]
     torch.testing.assert_close(layer.running_mean, mean, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(layer.running_var, variance * count / (count - 1), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        layer.running_var, variance * count / (count - 1), rtol=1e-9, atol=1e-9
+    )
 
 
 @given(batches())
@@ -142,7 +154,9 @@ def test_the_layer_is_one_scale_and_one_shift_for_each_image_and_channel(batch):
     x, rows = batch
     layer = a_layer(batch)
     scale, shift = spec("spec_scale_and_shift")(x, *rows, layer.eps)
-    torch.testing.assert_close(layer(x), scale[..., None, None] * x + shift[..., None, None], rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(
+        layer(x), scale[..., None, None] * x + shift[..., None, None], rtol=1e-8, atol=1e-8
+    )
 
 
 @given(batches(), st.sampled_from([0.0, 0.5, 1.0, 1.5, -0.5]))
@@ -164,7 +178,9 @@ fractions = st.floats(0, 1, exclude_max=True)
 @given(fractions, st.floats(1e-4, 1), st.floats(1, 10), st.sampled_from([0.05, 0.1, 0.3, 1.0]))
 def test_the_cyclic_inner_step_size_is_the_papers_triangle(progress, low, ratio, cycle):
     expected = spec("spec_cyclic_inner_lr")(progress, low, low * ratio, cycle)
-    assert cyclic_inner_lr(progress, low, low * ratio, cycle) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert cyclic_inner_lr(progress, low, low * ratio, cycle) == pytest.approx(
+        expected, rel=1e-6, abs=1e-9
+    )
 
 
 @given(
@@ -186,7 +202,9 @@ def test_the_learning_rate_is_the_papers_schedule(progress, lr, warmup, mileston
 def labelled_features(draw):
     """Features (N, D) on a coarse grid, so that ties, duplicates and zeros happen; people may be in several domains."""
     n, d = draw(st.integers(1, 9)), draw(st.integers(1, 3))
-    rows = draw(st.lists(st.lists(st.integers(-3, 3), min_size=d, max_size=d), min_size=n, max_size=n))
+    rows = draw(
+        st.lists(st.lists(st.integers(-3, 3), min_size=d, max_size=d), min_size=n, max_size=n)
+    )
     labels = draw(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=n, max_size=n))
     pids, domains = torch.tensor(labels).T
     return torch.tensor(rows, dtype=torch.float64), pids, domains
@@ -214,15 +232,21 @@ def test_the_id_loss_is_eq_2(batch, eps, smooth):
 def test_the_id_losss_gradient_is_probabilities_minus_targets(batch, eps, smooth):
     logits, pids = batch
     (gradient,) = torch.autograd.grad(id_loss(logits.requires_grad_(), pids, eps, smooth), logits)
-    targets = torch.tensor(spec("spec_smoothed_targets")(pids, logits.shape[1], eps, smooth), dtype=torch.float64)
-    torch.testing.assert_close(gradient * len(pids), logits.softmax(1) - targets, rtol=1e-9, atol=1e-9)
+    targets = torch.tensor(
+        spec("spec_smoothed_targets")(pids, logits.shape[1], eps, smooth), dtype=torch.float64
+    )
+    torch.testing.assert_close(
+        gradient * len(pids), logits.softmax(1) - targets, rtol=1e-9, atol=1e-9
+    )
 
 
 @given(labelled_features())
 def test_distances_are_euclidean(batch):
     features, _, _ = batch
     expected = [[spec("spec_distance")(a, b) for b in features] for a in features]
-    torch.testing.assert_close(pairwise_distances(features), torch.tensor(expected, dtype=torch.float64))
+    torch.testing.assert_close(
+        pairwise_distances(features), torch.tensor(expected, dtype=torch.float64)
+    )
 
 
 @given(labelled_features(), st.floats(0, 2))
@@ -244,7 +268,9 @@ def test_a_cosine_is_torchs(batch):
     features, _, _ = batch
     first = features[:1].expand_as(features)
     expected = [spec("spec_cosine")(features[0].tolist(), row.tolist()) for row in features]
-    torch.testing.assert_close(F.cosine_similarity(first, features), torch.tensor(expected, dtype=torch.float64))
+    torch.testing.assert_close(
+        F.cosine_similarity(first, features), torch.tensor(expected, dtype=torch.float64)
+    )
 
 
 @given(labelled_features(), st.sampled_from(OPTIONS["mining"]))
@@ -256,11 +282,18 @@ def test_the_shuffle_loss_is_eq_7(batch, mining):
 @given(labelled_features())
 def test_base_and_meta_train_loss_are_eqs_4_and_8(batch):
     features, pids, domains = batch
-    logits, labels = features @ torch.ones(features.shape[1], 4, dtype=torch.float64), Batch(None, pids, domains)
+    logits, labels = (
+        features @ torch.ones(features.shape[1], 4, dtype=torch.float64),
+        Batch(None, pids, domains),
+    )
     base, _ = BASE(features, logits, labels)
-    assert base.item() == pytest.approx(spec("spec_base_loss")(features, logits, pids, 0.1, 0.3), abs=1e-9)
+    assert base.item() == pytest.approx(
+        spec("spec_base_loss")(features, logits, pids, 0.1, 0.3), abs=1e-9
+    )
     meta_train, _ = META_TRAIN(features, None, labels)
-    assert meta_train.item() == pytest.approx(spec("spec_meta_train_loss")(features, pids, domains, 0.3), abs=1e-7)
+    assert meta_train.item() == pytest.approx(
+        spec("spec_meta_train_loss")(features, pids, domains, 0.3), abs=1e-7
+    )
 
 
 # ---- the updates of Algorithm 1 (lesson 05) -------------------------------------------------------------------------
@@ -271,8 +304,17 @@ class SmallNet(nn.Module):
 
     def __init__(self, seed: int):
         super().__init__()
-        layers = nn.Conv2d(3, 2, 1), BatchInstanceNorm2d(2), nn.Tanh(), nn.Conv2d(2, 2, 1), BatchInstanceNorm2d(2)
-        self.extractor, self.classifier = nn.Sequential(*layers, nn.Tanh(), nn.Flatten()), nn.Linear(12, 3)
+        layers = (
+            nn.Conv2d(3, 2, 1),
+            BatchInstanceNorm2d(2),
+            nn.Tanh(),
+            nn.Conv2d(2, 2, 1),
+            BatchInstanceNorm2d(2),
+        )
+        self.extractor, self.classifier = (
+            nn.Sequential(*layers, nn.Tanh(), nn.Flatten()),
+            nn.Linear(12, 3),
+        )
         draw = torch.Generator().manual_seed(seed)
         for name, parameter in self.double().named_parameters():
             low, high = (0.3, 0.7) if name.endswith("rho") else (-1, 1)
@@ -285,7 +327,9 @@ class SmallNet(nn.Module):
     def parts(self) -> list[list[nn.Parameter]]:
         """theta_f, theta_rho, phi."""
         named = list(self.extractor.named_parameters())
-        theta_f, rho = ([p for n, p in named if n.endswith("rho") == is_rho] for is_rho in (False, True))
+        theta_f, rho = (
+            [p for n, p in named if n.endswith("rho") == is_rho] for is_rho in (False, True)
+        )
         return [theta_f, rho, list(self.classifier.parameters())]
 
     def vectors(self) -> list[torch.Tensor]:
@@ -297,14 +341,18 @@ def smooth_loss(seed: int):
     target = torch.randn(12, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
     def criterion(features, logits, batch):
-        loss = (features * target).sin().mean() + (0 if logits is None else logits.logsumexp(1).mean())
+        loss = (features * target).sin().mean() + (
+            0 if logits is None else logits.logsumexp(1).mean()
+        )
         return loss, {"smooth": loss}
 
     return criterion
 
 
 def some_images(seed: int) -> Batch:
-    images = torch.randn(4, 3, 3, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    images = torch.randn(
+        4, 3, 3, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
     return Batch(images, torch.arange(4) // 2, torch.arange(4) % 2)
 
 
@@ -329,7 +377,9 @@ seeds = st.integers(0, 10_000)
 @given(seeds)
 @settings(max_examples=10)
 def test_finite_differences_are_autograds_gradient(seed):
-    theta = torch.randn(5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).requires_grad_()
+    theta = torch.randn(
+        5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    ).requires_grad_()
 
     def loss(t):
         return (t.sin() * t.flip(0)).sum()
@@ -343,7 +393,9 @@ def test_finite_differences_are_autograds_gradient(seed):
 @settings(max_examples=5)
 def test_the_base_step_is_eq_5(seed):
     net, batch, criterion = SmallNet(seed), some_images(seed), smooth_loss(seed)
-    expected = spec("spec_base_update")(*net.vectors(), loss_of_vectors(seed, batch, criterion, True), 0.1)
+    expected = spec("spec_base_update")(
+        *net.vectors(), loss_of_vectors(seed, batch, criterion, True), 0.1
+    )
     theta_f, _, phi = net.parts()
     base_step(net, torch.optim.SGD(theta_f + phi, lr=0.1), batch, criterion)
     torch.testing.assert_close(net.vectors(), list(expected), rtol=0, atol=1e-7)
@@ -353,9 +405,15 @@ def test_the_base_step_is_eq_5(seed):
 @settings(max_examples=10)
 def test_the_inner_step_is_eq_9(seed, beta):
     net, batch, criterion = SmallNet(seed), some_images(seed), smooth_loss(seed)
-    expected = spec("spec_inner_update")(net.vectors()[1], loss_of_vectors(seed, batch, criterion), beta)
-    moved, _ = inner_step(net.extractor, balancing_parameters(net.extractor), batch, beta, criterion)
-    torch.testing.assert_close(torch.cat(list(moved.values())).detach(), expected, rtol=0, atol=1e-7)
+    expected = spec("spec_inner_update")(
+        net.vectors()[1], loss_of_vectors(seed, batch, criterion), beta
+    )
+    moved, _ = inner_step(
+        net.extractor, balancing_parameters(net.extractor), batch, beta, criterion
+    )
+    torch.testing.assert_close(
+        torch.cat(list(moved.values())).detach(), expected, rtol=0, atol=1e-7
+    )
 
 
 @given(seeds, st.floats(0, 2), st.sampled_from([0.1, 20.0]), st.sampled_from([1, 2]))
@@ -366,7 +424,9 @@ def test_the_meta_step_is_eq_10_in_both_orders(seed, beta, gamma, order):
     losses = [loss_of_vectors(seed, *pair) for pair in zip(sides, criteria, strict=True)]
     rho = net.vectors()[1]
     virtual = spec("spec_inner_update")(rho, losses[0], beta)
-    assume(((virtual > 0.01) & (virtual < 0.99)).all())  # beyond, finite differences feel the layer's clamp
+    assume(
+        ((virtual > 0.01) & (virtual < 0.99)).all()
+    )  # beyond, finite differences feel the layer's clamp
     expected = spec("spec_meta_update")(rho, *losses, beta, gamma, order)
     meta_step(net.extractor, *sides, beta, gamma, criteria, order)
     torch.testing.assert_close(net.vectors()[1], expected, rtol=0, atol=1e-6 * max(gamma, 1))
@@ -389,14 +449,19 @@ def searches(draw):
 def test_cmc_ap_and_inp_are_those_of_the_loops(search):
     features, pids, camids = search
     lists = [
-        spec("spec_right_ones")((features @ query).tolist(), pid, camid, pids.tolist(), camids.tolist())
+        spec("spec_right_ones")(
+            (features @ query).tolist(), pid, camid, pids.tolist(), camids.tolist()
+        )
         for query, pid, camid in zip(features, pids.tolist(), camids.tolist(), strict=True)
     ]
     answered = [right for right in lists if any(right)]
     assume(answered)
     found = retrieval(features, features, pids, pids, camids, camids)
     assert found.num_unmatched == len(lists) - len(answered)
-    for metric, loops in (("mAP", spec("spec_average_precision")), ("mINP", spec("spec_inverse_negative_penalty"))):
+    for metric, loops in (
+        ("mAP", spec("spec_average_precision")),
+        ("mINP", spec("spec_inverse_negative_penalty")),
+    ):
         expected = torch.tensor([loops(right) for right in answered], dtype=torch.float64)
         torch.testing.assert_close(found.values(metric), expected)
     expected = torch.tensor([spec("spec_cmc")(right, 6) for right in answered]).double()
@@ -411,7 +476,9 @@ def test_cmc_ap_and_inp_are_those_of_the_loops(search):
 def test_rank_k_ap_and_inp_follow_from_the_ranks_of_the_right_ones(search):
     features, pids, camids = search
     lists = [
-        spec("spec_found_at")((features @ query).tolist(), pid, camid, pids.tolist(), camids.tolist())
+        spec("spec_found_at")(
+            (features @ query).tolist(), pid, camid, pids.tolist(), camids.tolist()
+        )
         for query, pid, camid in zip(features, pids.tolist(), camids.tolist(), strict=True)
     ]
     answered = [found_at for found_at in lists if found_at]

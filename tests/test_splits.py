@@ -5,22 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from metabin.datasets.command import main
 from scipy.io import savemat
 
 from metabin.datasets import splits
-from metabin.datasets.__main__ import main
 from metabin.datasets.listing import Listing, Picture
 from metabin.datasets.splits import DESIGNS, FOLDER, PARTITIONS, draw_splits, read_splits, splits_of
 
 
 def listing(name: str, rows: list[tuple[int, int, str]]) -> Listing:
     """Pictures that nobody decodes, from (pid, camera, part)."""
-    return Listing(name, Path(name), tuple(Picture(Path(f"{k}.png"), *row) for k, row in enumerate(rows)))
+    return Listing(
+        name, Path(name), tuple(Picture(Path(f"{k}.png"), *row) for k, row in enumerate(rows))
+    )
 
 
 def viper() -> Listing:
     numbers = [k + k // 3 for k in range(632)]  # with gaps
-    return listing("viper", [(pid, camera, part) for camera, part in ((0, "query"), (1, "gallery")) for pid in numbers])
+    return listing(
+        "viper",
+        [(pid, camera, part) for camera, part in ((0, "query"), (1, "gallery")) for pid in numbers],
+    )
 
 
 def prid() -> Listing:
@@ -39,7 +44,9 @@ IMAGES = [2 + pid % 6 for pid in range(119)]  # 2 … 7 images a person
 
 
 def ilids() -> Listing:
-    return listing("ilids", [(pid, image, "gallery") for pid in range(119) for image in range(IMAGES[pid])])
+    return listing(
+        "ilids", [(pid, image, "gallery") for pid in range(119) for image in range(IMAGES[pid])]
+    )
 
 
 SETS = {"viper": viper, "prid": prid, "grid": grid, "ilids": ilids}
@@ -48,7 +55,9 @@ SIZES = {"viper": (316, 316), "prid": (100, 649), "grid": (125, 900), "ilids": (
 
 def test_the_command_writes_the_committed_files_byte_by_byte(tmp_path):
     assert main(["splits", "--folder", str(tmp_path)]) == 0
-    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(f"{name}.json" for name in DESIGNS)
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(
+        f"{name}.json" for name in DESIGNS
+    )
     for file in tmp_path.iterdir():
         assert file.read_bytes() == (FOLDER / file.name).read_bytes()
 
@@ -59,8 +68,15 @@ def test_ten_draws_differ_and_hold_each_person_about_as_often_as_chance_says(nam
     people, tested, *_ = DESIGNS[name]
     assert len(drawn) == 10 and len({tuple(split) for split in drawn}) == 10
     for split in drawn:
-        assert split == sorted(set(split)) and len(split) == tested and 0 <= split[0] and split[-1] < people
-    often = np.bincount(np.concatenate(drawn), minlength=people)  # binomial (10, about half): variance 2.5
+        assert (
+            split == sorted(set(split))
+            and len(split) == tested
+            and 0 <= split[0]
+            and split[-1] < people
+        )
+    often = np.bincount(
+        np.concatenate(drawn), minlength=people
+    )  # binomial (10, about half): variance 2.5
     assert abs(often.mean() - 10 * tested / people) < 1e-9 and 1.5 < often.var() < 3.5
 
 
@@ -90,7 +106,9 @@ def test_a_person_is_its_place_among_the_numbers_whatever_the_order_of_the_pictu
 def test_the_gallery_keeps_who_only_camera_b_saw_and_distractors_but_nobody_of_another_half():
     def pids(people: Listing) -> list[list[int]]:
         """Of query and gallery of the first split."""
-        return [[people.pictures[row].pid for row in rows.tolist()] for rows in splits_of(people)[0][0]]
+        return [
+            [people.pictures[row].pid for row in rows.tolist()] for rows in splits_of(people)[0][0]
+        ]
 
     query, gallery = pids(prid())
     assert set(gallery) == set(query) | set(range(200, 749))
@@ -108,27 +126,32 @@ def test_an_image_pair_of_ilids_is_drawn_fairly_from_however_many_images_there_a
             places[IMAGES[a.pid]][a.camid] += 1
     for number, often in places.items():
         share = np.array(often) / sum(often)
-        assert abs(share - 1 / number).max() < 4.5 * (1 / number / sum(often)) ** 0.5  # standard errors
+        assert (
+            abs(share - 1 / number).max() < 4.5 * (1 / number / sum(often)) ** 0.5
+        )  # standard errors
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_a_set_with_another_number_of_people_is_refused(name):
     people = SETS[name]()
-    fewer = Listing(name, people.root, tuple(picture for picture in people.pictures if picture.pid != 5))
-    with pytest.raises(ValueError, match=f"has {DESIGNS[name].people - 1} persons .* not {DESIGNS[name].people}"):
+    fewer = Listing(
+        name, people.root, tuple(picture for picture in people.pictures if picture.pid != 5)
+    )
+    with pytest.raises(
+        ValueError, match=f"has {DESIGNS[name].people - 1} persons .* not {DESIGNS[name].people}"
+    ):
         splits_of(fewer)
 
 
 @pytest.mark.parametrize(
-    "name, extra", [("viper", (3, 1, "gallery")), ("prid", (700, 1, "gallery")), ("grid", (-1, 0, "gallery"))]
+    "name, extra",
+    [("viper", (3, 1, "gallery")), ("prid", (700, 1, "gallery")), ("grid", (-1, 0, "gallery"))],
 )
 def test_a_picture_too_many_is_refused_with_what_was_found_and_expected(name, extra):
     people = SETS[name]()
     more = Listing(name, people.root, (*people.pictures, Picture(Path("copy.png"), *extra)))
     query, gallery = SIZES[name]
-    message = (
-        f"{name}'s split .* has {query} query and {gallery + 1} gallery pictures, not {query} and {gallery}: .*Unpack"
-    )
+    message = f"{name}'s split .* has {query} query and {gallery + 1} gallery pictures, not {query} and {gallery}: .*Unpack"
     with pytest.raises(ValueError, match=message):
         splits_of(more)
 
@@ -141,7 +164,7 @@ def test_a_changed_or_missing_file_is_refused(tmp_path):
     (tmp_path / "prid.json").unlink()
     with pytest.raises(ValueError, match="was changed"):
         splits_of(viper(), tmp_path)
-    with pytest.raises(FileNotFoundError, match="python -m metabin.datasets splits"):
+    with pytest.raises(FileNotFoundError, match="python -m metabin data splits"):
         splits_of(prid(), tmp_path)
 
 
@@ -162,14 +185,18 @@ def test_grid_is_tested_on_its_own_partitions_where_they_are_there(tmp_path):
     found, origin = splits_of(people)
     assert origin == PARTITIONS
     for (query, gallery), half in zip(found, halves, strict=True):
-        assert {people.pictures[row].pid + 1 for row in query.tolist()} == set(range(1, 251)) - set(half)
+        assert {people.pictures[row].pid + 1 for row in query.tolist()} == set(range(1, 251)) - set(
+            half
+        )
         assert (len(query), len(gallery)) == (125, 900)
 
 
 @pytest.mark.parametrize("damage", ["garbage", "nine", "too few people", "people beyond"])
 def test_a_damaged_partitions_file_is_named_with_what_to_do(tmp_path, damage):
     halves = [list(range(1, 126))] * 10
-    halves = {"nine": halves[:9], "too few people": [half[:-1] for half in halves]}.get(damage, halves)
+    halves = {"nine": halves[:9], "too few people": [half[:-1] for half in halves]}.get(
+        damage, halves
+    )
     halves = [[*half[:-1], 251] for half in halves] if damage == "people beyond" else halves
     write_partitions(tmp_path / PARTITIONS, halves)
     if damage == "garbage":

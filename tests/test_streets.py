@@ -10,7 +10,16 @@ import pytest
 import torch
 from scipy import ndimage
 
-from metabin.streets import ATTRIBUTES, STYLE, STYLE_NAMES, Streets, World, make_streets, query_gallery, through_camera
+from metabin.streets import (
+    ATTRIBUTES,
+    STYLE,
+    STYLE_NAMES,
+    Streets,
+    World,
+    make_streets,
+    query_gallery,
+    through_camera,
+)
 from metabin.streets import world as module
 from metabin.streets.bodies import KINDS
 from metabin.streets.camera import blur, coarsen
@@ -44,8 +53,14 @@ def sets_of_colours(rng: np.random.Generator, **kwargs):
 
 def test_a_picture_does_not_depend_on_what_else_is_asked_for():
     world = World(seed=3)
-    everything = keyed(make_streets(world, [4, 0, 2], PEOPLE, cameras=3, images_per_camera=2), PEOPLE, 3, 2)
-    for domains, count, cameras, images in [((2,), PEOPLE, 1, 1), ((0, 4), 5, 3, 1), ((2, 4), 21, 2, 2)]:
+    everything = keyed(
+        make_streets(world, [4, 0, 2], PEOPLE, cameras=3, images_per_camera=2), PEOPLE, 3, 2
+    )
+    for domains, count, cameras, images in [
+        ((2,), PEOPLE, 1, 1),
+        ((0, 4), 5, 3, 1),
+        ((2, 4), 21, 2, 2),
+    ]:
         part = keyed(make_streets(world, domains, count, cameras, images), count, cameras, images)
         assert all(everything[key] == value for key, value in part.items())
 
@@ -61,14 +76,21 @@ def test_another_machine_draws_the_same_within_one_grey_level(tmp_path):
     code = "import sys, torch; from metabin.streets import *; "
     code += "torch.save(make_streets(World(), range(4), 20, 1, 1).images, sys.argv[1])"
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
-    env = os.environ | {"NPY_DISABLE_CPU_FEATURES": " ".join(found), "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1"}
+    env = os.environ | {
+        "NPY_DISABLE_CPU_FEATURES": " ".join(found),
+        "PYTHONHASHSEED": "7",
+        "OMP_NUM_THREADS": "1",
+    }
     subprocess.run([sys.executable, "-c", code, tmp_path / "images"], env=env, check=True)
     here = make_streets(World(), range(4), 20, 1, 1).images.int()
     assert (torch.load(tmp_path / "images").int() - here).abs().max() <= 1
 
 
 def test_seeds_streets_and_people_differ():
-    first, second = make_streets(World(), [0, 1], 3, 1, 1), make_streets(World(seed=1), [0, 1], 3, 1, 1)
+    first, second = (
+        make_streets(World(), [0, 1], 3, 1, 1),
+        make_streets(World(seed=1), [0, 1], 3, 1, 1),
+    )
     pictures = torch.cat([first.images, second.images]).flatten(1)
     assert len(pictures.unique(dim=0)) == 12
 
@@ -77,7 +99,10 @@ def test_people_are_numbered_through_and_nobody_walks_on_two_streets():
     streets = make_streets(World(), [7, 2], 3, cameras=2, images_per_camera=1)
     assert streets.pids.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     assert streets.camids.tolist() == [0, 1] * 6
-    assert streets.domains.tolist() == [0] * 6 + [1] * 6 and streets.names == ("street 7", "street 2")
+    assert streets.domains.tolist() == [0] * 6 + [1] * 6 and streets.names == (
+        "street 7",
+        "street 2",
+    )
 
 
 @pytest.mark.parametrize("size", [(64, 32), (128, 64), (256, 128), (96, 48)])
@@ -97,7 +122,9 @@ def test_a_kept_set_is_not_drawn_again_and_another_is(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "render", lambda world, *_, **__: calls.append(world) or drawn)
     again = make_streets(World(), range(1), 4, cache=str(tmp_path))
     assert not calls and isinstance(again, Streets) and again.names == drawn.names
-    assert all(torch.equal(tensor, again.tensors()[name]) for name, tensor in drawn.tensors().items())
+    assert all(
+        torch.equal(tensor, again.tensors()[name]) for name, tensor in drawn.tensors().items()
+    )
     make_streets(World(style=0.5), [0], 4, cache=tmp_path)
     make_streets(World(), [1], 4, cache=tmp_path)
     make_streets(World(), [0], 4, cameras=3, cache=tmp_path)
@@ -134,7 +161,9 @@ def test_without_style_all_cameras_of_all_streets_are_alike():
     streets = make_streets(World(style=0), range(6), 2, 2, 1)
     assert len(streets.styles.unique(dim=0)) == 1
     neutral = dict(zip(STYLE_NAMES, streets.styles[0].tolist(), strict=True))
-    assert neutral == pytest.approx({name: value[0] for name, value in STYLE.items()} | {"background": 0})
+    assert neutral == pytest.approx(
+        {name: value[0] for name, value in STYLE.items()} | {"background": 0}
+    )
     tones = [module.place_camera(World(style=0), domain, 0).tones for domain in range(4)]
     assert not np.any(tones)
 
@@ -143,24 +172,35 @@ def test_styles_grow_in_proportion_to_their_knob():
     def departures(style):
         """How far from neutral 30 streets are, where no limit cuts it off."""
         cameras = [module.place_camera(World(style=style), domain, 1).style for domain in range(30)]
-        return np.array([[c[n] - STYLE[n][0] for n in ("gain_red", "gamma", "contrast")] for c in cameras])
+        return np.array(
+            [[c[n] - STYLE[n][0] for n in ("gain_red", "gamma", "contrast")] for c in cameras]
+        )
 
     np.testing.assert_allclose(departures(0.5), 0.5 * departures(1.0), atol=1e-9)
-    spread = np.array([STYLE[n][1] for n in ("gain_red", "gamma", "contrast")]) * np.hypot(1, World().camera_style)
+    spread = np.array([STYLE[n][1] for n in ("gain_red", "gamma", "contrast")]) * np.hypot(
+        1, World().camera_style
+    )
     np.testing.assert_allclose(departures(1.0).std(0), spread, rtol=0.35)
 
 
 def test_cameras_depart_from_their_street_as_far_as_camera_style_says():
     def gains(world, camera):
-        return np.array([module.place_camera(world, domain, camera).style["gain_red"] for domain in range(60)])
+        return np.array(
+            [module.place_camera(world, domain, camera).style["gain_red"] for domain in range(60)]
+        )
 
     assert np.array_equal(gains(World(camera_style=0), 0), gains(World(camera_style=0), 1))
-    within, between = (gains(World(), 0) - gains(World(), 1)).std() / 2**0.5, gains(World(camera_style=0), 0).std()
+    within, between = (
+        (gains(World(), 0) - gains(World(), 1)).std() / 2**0.5,
+        gains(World(camera_style=0), 0).std(),
+    )
     assert within / between == pytest.approx(0.6, rel=0.35)
 
 
 def test_neighbouring_streets_are_of_different_kinds():
-    kinds = [module.place_camera(World(seed=5), domain, 0).background for domain in range(len(SCENES))]
+    kinds = [
+        module.place_camera(World(seed=5), domain, 0).background for domain in range(len(SCENES))
+    ]
     assert sorted(kinds) == sorted(SCENES)
 
 
@@ -179,12 +219,16 @@ def test_without_shape_everyone_is_built_and_dressed_alike_and_keeps_their_colou
     alike, told = sets_of_colours(rng[0], colour=1.0, shape=0.0)
     full, _ = sets_of_colours(rng[1], colour=1.0, shape=1.0)
     assert all(not told[kind].any() for kind in KINDS)
-    assert all(np.ptp(alike[name]) == 0 for name in (*BUILD, "pattern_scale", "opening", "skirt_length"))
+    assert all(
+        np.ptp(alike[name]) == 0 for name in (*BUILD, "pattern_scale", "opening", "skirt_length")
+    )
     assert np.array_equal(alike["top_rgb"], full["top_rgb"])
 
 
 def test_less_shape_makes_some_people_common_and_changes_nobody_else():
-    half, full = (draw_identities(np.random.default_rng(2), 400, 1.0, shape)[0] for shape in (0.5, 1.0))
+    half, full = (
+        draw_identities(np.random.default_rng(2), 400, 1.0, shape)[0] for shape in (0.5, 1.0)
+    )
     for kind in KINDS:
         assert set(half[kind][half[kind] != full[kind]]) <= {0}
         kept = (half[kind][full[kind] > 0] > 0).mean()
@@ -198,7 +242,9 @@ def test_kinds_and_colours_are_met_as_often_as_their_tables_say():
     tops = attributes[:, list(ATTRIBUTES).index("bottom_colour")]
     often = np.array([colour[4] for colour in COLOURS.values()])
     np.testing.assert_allclose(
-        np.bincount(tops.astype(int), minlength=len(COLOURS)) / 4000, often / often.sum(), atol=0.025
+        np.bincount(tops.astype(int), minlength=len(COLOURS)) / 4000,
+        often / often.sum(),
+        atol=0.025,
     )
 
 
@@ -207,7 +253,11 @@ def test_kinds_and_colours_are_met_as_often_as_their_tables_say():
 
 def test_the_colour_of_a_garment_is_the_colour_in_the_picture():
     streets = make_streets(World(style=0), [0, 1, 2], 40, 1, 1)
-    covered = (streets.attribute("pattern") > 0) | (streets.attribute("hair") == 2) | (streets.attribute("bag") == 1)
+    covered = (
+        (streets.attribute("pattern") > 0)
+        | (streets.attribute("hair") == 2)
+        | (streets.attribute("bag") == 1)
+    )
     plain = ~covered & (streets.attribute("top") < 3)
     chest = streets.images[plain][:, :, 20:28, 14:18].float().mean((2, 3)) / 255  # (n, 3)
     palette = torch.tensor([colour[:3] for colour in COLOURS.values()])
@@ -221,7 +271,10 @@ def test_a_pattern_can_be_told_from_its_garment():
     _, attributes = draw_identities(np.random.default_rng(0), 500, 1.0, 1.0)
     columns = dict(zip(ATTRIBUTES, attributes.T.astype(int), strict=True))
     palette = np.array([colour[:3] for colour in COLOURS.values()])
-    assert np.abs(palette[columns["top_colour"]] - palette[columns["second_colour"]]).sum(1).min() > 0.5
+    assert (
+        np.abs(palette[columns["top_colour"]] - palette[columns["second_colour"]]).sum(1).min()
+        > 0.5
+    )
 
 
 def test_every_attribute_is_one_of_its_options():
@@ -229,7 +282,11 @@ def test_every_attribute_is_one_of_its_options():
     for name, options in ATTRIBUTES.items():
         values = streets.attribute(name)
         if options:
-            assert torch.equal(values, values.round()) and values.min() >= 0 and values.max() < len(options)
+            assert (
+                torch.equal(values, values.round())
+                and values.min() >= 0
+                and values.max() < len(options)
+            )
     assert 1.5 < streets.attribute("height").min() and streets.attribute("height").max() < 1.95
 
 
@@ -259,14 +316,20 @@ def area(canvas, box, alpha):
 
 def test_a_capsule_and_an_ellipse_cover_the_area_that_geometry_says():
     one, canvas = np.ones(1, np.float32), canvas_of()
-    box, alpha, *_ = canvas.capsule((-0.2 * one, 0.5 * one), (0.1 * one, 0.9 * one), (0.1 * one, 0.1 * one))
+    box, alpha, *_ = canvas.capsule(
+        (-0.2 * one, 0.5 * one), (0.1 * one, 0.9 * one), (0.1 * one, 0.1 * one)
+    )
     assert area(canvas, box, alpha) == pytest.approx(np.pi * 0.1**2 + 0.2 * 0.5, rel=0.01)
     canvas = canvas_of()
     box, alpha, *_ = canvas.oval((0.05 * one, 1.0 * one), (0.2 * one, 0.3 * one))
     assert area(canvas, box, alpha) == pytest.approx(np.pi * 0.2 * 0.3, rel=0.02)
     canvas = canvas_of()
-    box, alpha, *_ = canvas.body(0 * one, [1.5 * one, 1.0 * one, 0.2 * one], [0.1 * one, 0.3 * one, 0.2 * one])
-    assert area(canvas, box, alpha) == pytest.approx(0.5 * (0.2 + 0.6) / 2 + 0.8 * (0.6 + 0.4) / 2, rel=0.01)
+    box, alpha, *_ = canvas.body(
+        0 * one, [1.5 * one, 1.0 * one, 0.2 * one], [0.1 * one, 0.3 * one, 0.2 * one]
+    )
+    assert area(canvas, box, alpha) == pytest.approx(
+        0.5 * (0.2 + 0.6) / 2 + 0.8 * (0.6 + 0.4) / 2, rel=0.01
+    )
 
 
 def test_a_shape_that_leaves_the_picture_is_cut_and_one_outside_paints_nothing():
@@ -281,7 +344,9 @@ def test_a_shape_that_leaves_the_picture_is_cut_and_one_outside_paints_nothing()
 def test_painting_on_some_pictures_leaves_the_others_alone():
     canvas = canvas_of(batch=4)
     part = canvas.only(np.array([1, 3])).only(np.array([1]))  # some of some
-    part.ellipse((np.zeros(1), np.ones(1)), (np.full(1, 0.2), np.full(1, 0.2)), np.ones((3, 1), np.float32))
+    part.ellipse(
+        (np.zeros(1), np.ones(1)), (np.full(1, 0.2), np.full(1, 0.2)), np.ones((3, 1), np.float32)
+    )
     assert canvas.pixels.sum((0, 2, 3)).nonzero()[0].tolist() == [3]
 
 
@@ -292,7 +357,11 @@ def figure(yaw, **kinds):
     who["second_rgb"], who["bag_rgb"] = np.float32([[1], [0], [0]]), np.float32([[0], [1], [0]])
     who |= {part: np.array([KINDS[part].index(kind)]) for part, kind in kinds.items()}
     pose = {name: np.zeros(1, np.float32) for name in ("tilt", "phase", "stride", "look", "light")}
-    pose |= dict(yaw=np.float32([yaw]), arm=np.zeros((2, 1), np.float32), elbow=np.full((2, 1), 0.2, np.float32))
+    pose |= dict(
+        yaw=np.float32([yaw]),
+        arm=np.zeros((2, 1), np.float32),
+        elbow=np.full((2, 1), 0.2, np.float32),
+    )
     canvas = canvas_of()
     draw_people(canvas, who, pose)
     return canvas.pixels[:, 0]
@@ -327,12 +396,18 @@ def test_a_backpack_is_whole_from_behind_and_two_straps_from_the_front():
 
 def test_a_shoulder_bag_hangs_at_the_left_hip():
     front, back = (only(figure(yaw, bag="shoulder bag"), 1)[90:130] for yaw in (FRONT, BACK))
-    assert front[:, 55:].sum() > 5 * front[:, :45].sum() and back[:, :45].sum() > 5 * back[:, 55:].sum()
+    assert (
+        front[:, 55:].sum() > 5 * front[:, :45].sum()
+        and back[:, :45].sum() > 5 * back[:, 55:].sum()
+    )
 
 
 def test_a_handbag_is_carried_in_the_right_hand():
     front, back = (only(figure(yaw, bag="handbag"), 1) for yaw in (FRONT, BACK))
-    assert front[:, :50].sum() > 100 > front[:, 55:].sum() and back[:, 50:].sum() > 100 > back[:, :45].sum()
+    assert (
+        front[:, :50].sum() > 100 > front[:, 55:].sum()
+        and back[:, 50:].sum() > 100 > back[:, :45].sum()
+    )
 
 
 def test_people_stand_on_the_ground_with_their_height():
@@ -373,21 +448,26 @@ def test_each_style_does_what_its_name_says(flat):
     assert camera(flat, haze=0.5) == pytest.approx(0.5 * flat + 0.36, abs=level)
     assert camera(flat, noise=0.05).std((0, 2, 3)) == pytest.approx(flat.std((0, 2, 3)), abs=0.03)
     assert (camera(flat, noise=0.05) - flat).std() == pytest.approx(0.05, rel=0.1)
-    assert camera(flat, blur=1.5, resolution=0.5) == pytest.approx(flat, abs=level)  # nothing to blur
+    assert camera(flat, blur=1.5, resolution=0.5) == pytest.approx(
+        flat, abs=level
+    )  # nothing to blur
 
 
 def test_the_blur_is_scipys():
     pixels = np.random.default_rng(0).random((3, 2, 24, 12)).astype(np.float32)
     for sigma in (0.4, 1.0, 2.3):
         radius = int(np.ceil(2.5 * sigma))
-        expected = ndimage.gaussian_filter(pixels, (0, 0, sigma, sigma), mode="nearest", radius=radius)
+        expected = ndimage.gaussian_filter(
+            pixels, (0, 0, sigma, sigma), mode="nearest", radius=radius
+        )
         assert blur(pixels, sigma) == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_coarser_picture_has_fewer_rows_of_its_own():
     pixels = np.random.default_rng(0).random((1, 1, 64, 32)).astype(np.float32)
     ranks = [
-        np.linalg.matrix_rank(coarsen(pixels, share)[0, 0].astype(np.float64), tol=1e-5) for share in (1, 0.5, 0.25)
+        np.linalg.matrix_rank(coarsen(pixels, share)[0, 0].astype(np.float64), tol=1e-5)
+        for share in (1, 0.5, 0.25)
     ]
     assert ranks == [32, 16, 8]
     ramp = np.broadcast_to(np.arange(64, dtype=np.float32)[:, None], (1, 1, 64, 32))

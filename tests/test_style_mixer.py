@@ -8,8 +8,8 @@ from conftest import make_people
 from matplotlib import pyplot as plt
 
 from metabin.analysis import Seen, StyleMixer, restyle
-from metabin.evaluate import evaluate, extract_features
-from metabin.model import build_model
+from metabin.evaluate.retrieval import evaluate, extract_features
+from metabin.networks.model import build_model
 from metabin.plotting import METHODS, draw_style_mixer
 
 
@@ -31,7 +31,10 @@ def test_the_list_is_sorted_by_similarity_and_says_who_is_right(mixer, sides):
     assert torch.equal(picture, restyle(queries.images[3:4], gamma=0.5)[0])
     for name, found in seen.items():
         query = replace(queries[3:4], images=picture[None])
-        scores = extract_features(mixer.models[name], gallery) @ extract_features(mixer.models[name], query)[0]
+        scores = (
+            extract_features(mixer.models[name], gallery)
+            @ extract_features(mixer.models[name], query)[0]
+        )
         assert (scores[found.order].diff() <= 0).all()
         assert sorted(found.order.tolist()) == list(range(len(gallery)))
         assert torch.equal(found.right, gallery.pids[found.order] == queries.pids[3])
@@ -59,13 +62,17 @@ def test_where_nothing_is_restyled_the_rate_is_that_of_the_restyled_pictures(mix
 
 
 def test_the_rank_is_that_of_the_first_right_picture():
-    found = Seen(torch.tensor([1.0, 0.0]), torch.tensor([0.6, 0.8]), torch.arange(4), torch.arange(4) >= 2)
+    found = Seen(
+        torch.tensor([1.0, 0.0]), torch.tensor([0.6, 0.8]), torch.arange(4), torch.arange(4) >= 2
+    )
     assert found.rank == 3 and found.kept == pytest.approx(0.6)
 
 
 def test_a_query_whose_person_is_not_in_the_gallery_is_refused(sides):
     queries, gallery = sides
-    with pytest.raises(ValueError, match="every query needs a picture of its person in the gallery"):
+    with pytest.raises(
+        ValueError, match="every query needs a picture of its person in the gallery"
+    ):
         StyleMixer({}, queries, gallery[gallery.pids > 0])
 
 
@@ -83,10 +90,16 @@ def test_the_drawing_shows_picture_features_and_lists(mixer, sides):
     for (name, found), feature, strip in zip(seen.items(), rest[::2], rest[1::2], strict=True):
         neutral, now = (torch.from_numpy(line.get_ydata()) for line in feature.lines)
         assert (neutral.diff() >= 0).all() and neutral @ now == pytest.approx(found.kept, abs=1e-6)
-        assert [text.get_text() for text in feature.texts] == [METHODS[name].name, f"cos {found.kept:.2f}"]
+        assert [text.get_text() for text in feature.texts] == [
+            METHODS[name].name,
+            f"cos {found.kept:.2f}",
+        ]
         best = torch.from_numpy(strip.images[0].get_array().copy())[:, : gallery.shape[-1]]
         assert torch.equal(best, gallery[found.order[0]].permute(1, 2, 0))
-        frames = [patch.get_linestyle() == "-" or patch.get_linestyle() == "solid" for patch in strip.patches]
+        frames = [
+            patch.get_linestyle() == "-" or patch.get_linestyle() == "solid"
+            for patch in strip.patches
+        ]
         assert frames == found.right[:4].tolist()
         assert f"rank {found.rank}" in strip.texts[0].get_text()
     plt.close(figure)

@@ -10,11 +10,11 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import metabin.train
-from metabin.augment import normalize
-from metabin.batches import join
+from metabin.analysis.guard import changes_only
 from metabin.config import METHODS, Config, demo
-from metabin.guard import changes_only
-from metabin.images import ImageSet
+from metabin.data.augment import normalize
+from metabin.data.batches import join
+from metabin.data.images import ImageSet
 from metabin.norm import balancing_parameters
 from metabin.train import Run, learning_rate, meta_update, train
 
@@ -88,26 +88,44 @@ def test_weights_decay_and_norms_do_only_when_told_and_rho_never(people, quick, 
     expected = {}
     for path, module in run.model.named_modules():
         for name, _ in module.named_parameters(recurse=False):
-            decay = 0.1 if isinstance(module, nn.Conv2d | nn.Linear) or (norms_too and name != "rho") else 0
-            expected[f"{path}.{name}"] = decay, {"rho": 3.0, "bias": 2.0, "in_bias": 2.0}.get(name, 1.0)
+            decay = (
+                0.1
+                if isinstance(module, nn.Conv2d | nn.Linear) or (norms_too and name != "rho")
+                else 0
+            )
+            expected[f"{path}.{name}"] = (
+                decay,
+                {"rho": 3.0, "bias": 2.0, "in_bias": 2.0}.get(name, 1.0),
+            )
     learned_by_meta_step = run.config.algorithm == "metabin"
-    left_out = {n for n in expected if n == "neck.bias" or (n.endswith(".rho") and learned_by_meta_step)}
+    left_out = {
+        n for n in expected if n == "neck.bias" or (n.endswith(".rho") and learned_by_meta_step)
+    }
     assert settings == {n: value for n, value in expected.items() if n not in left_out}
 
 
 def test_a_batch_is_one_mini_batch_per_domain_whose_images_belong_to_its_labels(quick):
     people = make_people()
-    people.images.copy_(people.pids[:, None, None, None] * 7 + 10)  # every picture shows its identity as one grey
+    people.images.copy_(
+        people.pids[:, None, None, None] * 7 + 10
+    )  # every picture shows its identity as one grey
     run = Run(quick, people)
     batches = run.base_batches.draw()
     assert [b.domains.unique().tolist() for b in batches] == [[0], [1], [2], [3]]
     for batch in batches:
         assert batch.images.shape == (4, 3, 32, 16) and batch.pids.bincount().max() == 2
-        grey = normalize((batch.pids * 7 + 10).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 30, 14))
-        torch.testing.assert_close(batch.images[:, :, 1:-1, 1:-1], grey)  # a shift of one pixel reaches no further
+        grey = normalize(
+            (batch.pids * 7 + 10).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 30, 14)
+        )
+        torch.testing.assert_close(
+            batch.images[:, :, 1:-1, 1:-1], grey
+        )  # a shift of one pixel reaches no further
         assert (batch.images[:, :, 0] < grey[:, :, 0, :1]).any()  # but brings in some black
     joined = join(batches)
-    assert torch.equal(joined.pids, torch.cat([b.pids for b in batches])) and joined.images.shape[0] == 16
+    assert (
+        torch.equal(joined.pids, torch.cat([b.pids for b in batches]))
+        and joined.images.shape[0] == 16
+    )
 
 
 def test_identities_that_are_not_numbered_from_zero_are_refused_with_the_way_out(people, quick):
@@ -158,7 +176,12 @@ def test_every_method_trains_by_one_argument_and_says_its_losses(people, quick, 
     for step in steps(run, 2):
         assert set(step.losses) == PARTS[run.config.algorithm]
         for loss in step.losses.values():  # tensors, not floats: nobody waited for the device
-            assert isinstance(loss, torch.Tensor) and loss.shape == () and not loss.requires_grad and loss.isfinite()
+            assert (
+                isinstance(loss, torch.Tensor)
+                and loss.shape == ()
+                and not loss.requires_grad
+                and loss.isfinite()
+            )
     if start is not None:
         moved = rho_values(run)
         assert not torch.equal(moved, start) and moved.min() >= 0 and moved.max() <= 1
@@ -178,14 +201,23 @@ def test_the_first_meta_step_may_come_later(people, quick):
 def test_a_pooled_batch_is_as_large_and_leaves_domains_out(people, quick):
     run = Run(replace(quick, base_sampling="pooled"), people)
     drawn = [run.base_batches.draw() for _ in range(20)]
-    assert {len(parts) for parts in drawn} == {1} and {len(parts[0].pids) for parts in drawn} == {16}
+    assert {len(parts) for parts in drawn} == {1} and {len(parts[0].pids) for parts in drawn} == {
+        16
+    }
     assert min(len(parts[0].domains.unique()) for parts in drawn) < 4
-    assert {tuple(b.domains.unique().tolist()) for b in run.meta_batches.draw()} == {(0,), (1,), (2,), (3,)}
+    assert {tuple(b.domains.unique().tolist()) for b in run.meta_batches.draw()} == {
+        (0,),
+        (1,),
+        (2,),
+        (3,),
+    }
 
 
 def test_the_losses_fall_on_people_who_are_easy_to_tell_apart(people, quick):
     run = Run(replace(quick, iterations=30, warmup=0.0), people)
-    losses = torch.stack([step.losses["base/id"] + step.losses["base/triplet"] for step in train(run)])
+    losses = torch.stack(
+        [step.losses["base/id"] + step.losses["base/triplet"] for step in train(run)]
+    )
     assert losses[-5:].mean() < 0.8 * losses[:3].mean()
 
 
@@ -204,9 +236,16 @@ def test_the_schedule_is_what_the_steps_tell_and_the_optimizer_gets(people, quic
 def test_the_meta_phases_split_the_domains_of_another_mini_batch(people, quick, monkeypatch):
     seen = []
     base, meta = metabin.train.base_step, metabin.train.meta_step
-    monkeypatch.setattr(metabin.train, "base_step", lambda m, o, *a: seen.append(a) or base(m, o, *a))
-    monkeypatch.setattr(metabin.train, "meta_step", lambda m, *a, **k: seen.append((*a, k)) or meta(m, *a, **k))
-    config, splits = replace(quick, meta_train_share=0.75, label_smoothing=0.2, margin=0.4, outer_lr=0.7), set()
+    monkeypatch.setattr(
+        metabin.train, "base_step", lambda m, o, *a: seen.append(a) or base(m, o, *a)
+    )
+    monkeypatch.setattr(
+        metabin.train, "meta_step", lambda m, *a, **k: seen.append((*a, k)) or meta(m, *a, **k)
+    )
+    config, splits = (
+        replace(quick, meta_train_share=0.75, label_smoothing=0.2, margin=0.4, outer_lr=0.7),
+        set(),
+    )
     for step in train(Run(replace(config, iterations=10), people)):
         (batch, loss, *_), (meta_train, meta_test, *step_sizes, options) = seen[-2:]
         assert batch.domains.bincount().tolist() == [4, 4, 4, 4]
@@ -214,8 +253,14 @@ def test_the_meta_phases_split_the_domains_of_another_mini_batch(people, quick, 
         assert len(in_train) == 3 and in_train | in_test == {0, 1, 2, 3} and not in_train & in_test
         assert not torch.equal(join([meta_train, meta_test]).pids.sort()[0], batch.pids.sort()[0])
         assert (loss.formula, loss.label_smoothing, loss.margin) == ("id + triplet", 0.2, 0.4)
-        assert [c.formula for c in options["criteria"]] == ["scatter + shuffle + triplet", "triplet"]
-        assert {c.margin for c in options["criteria"]} == {0.4} and step_sizes == [step.inner_lr, 0.7]
+        assert [c.formula for c in options["criteria"]] == [
+            "scatter + shuffle + triplet",
+            "triplet",
+        ]
+        assert {c.margin for c in options["criteria"]} == {0.4} and step_sizes == [
+            step.inner_lr,
+            0.7,
+        ]
         splits.add(tuple(in_train))
     assert len(seen) == 20 and len(splits) > 2
 
@@ -236,9 +281,14 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit_and_another_seed_others
         steps(run, 3)
     assert_equal(weights(one), weights(same))
     streams = [
-        state for run in (one, other) for part in ("base_batches", "meta_batches") for state in run.state_dict()[part]
+        state
+        for run in (one, other)
+        for part in ("base_batches", "meta_batches")
+        for state in run.state_dict()[part]
     ]
-    assert all(not torch.equal(a, b) for a, b in itertools.combinations(streams, 2) if a.shape == b.shape)
+    assert all(
+        not torch.equal(a, b) for a, b in itertools.combinations(streams, 2) if a.shape == b.shape
+    )
     changed = [name for name, w in weights(one).items() if not torch.equal(w, weights(other)[name])]
     assert {name for name, p in one.model.named_parameters() if p.dim() > 1} <= set(changed)
 
@@ -278,18 +328,24 @@ def test_joint_training_moves_rho_with_its_own_step_size_and_keeps_it_in_range(p
     assert none == 0 and 0 < small < 0.1 and large == 1
 
 
-def test_in_half_precision_the_meta_step_sees_the_weights_that_the_base_step_made(people, quick, monkeypatch):
+def test_in_half_precision_the_meta_step_sees_the_weights_that_the_base_step_made(
+    people, quick, monkeypatch
+):
     """Autocast caches the cast weights until its outermost context ends; a step in between makes them stale."""
     config = replace(quick, precision="bf16", warmup=0.0, lr=1.0)
     first = next(train(Run(config, people, "cpu"))).losses
     base = metabin.train.base_step
-    monkeypatch.setattr(metabin.train, "base_step", lambda *a: (base(*a), torch.clear_autocast_cache())[0])
+    monkeypatch.setattr(
+        metabin.train, "base_step", lambda *a: (base(*a), torch.clear_autocast_cache())[0]
+    )
     fresh = next(train(Run(config, people, "cpu"))).losses
     assert_equal(first, fresh)
 
 
 def test_half_precision_follows_full_precision(people, quick):
-    full, half = (next(train(Run(replace(quick, precision=p), people))).losses for p in ("fp32", "bf16"))
+    full, half = (
+        next(train(Run(replace(quick, precision=p), people))).losses for p in ("fp32", "bf16")
+    )
     for name in full:
         assert half[name].dtype == torch.float32
         assert half[name].item() == pytest.approx(full[name].item(), rel=0.1, abs=0.05)
@@ -297,7 +353,9 @@ def test_half_precision_follows_full_precision(people, quick):
 
 def test_domain_numbers_may_have_gaps(people, quick):
     part = people[people.domains != 1]
-    part = ImageSet(part.images, part.pids.unique(return_inverse=True)[1], part.camids, part.domains, part.names)
+    part = ImageSet(
+        part.images, part.pids.unique(return_inverse=True)[1], part.camids, part.domains, part.names
+    )
     assert [b.domains[0].item() for b in Run(quick, part).base_batches.draw()] == [0, 2, 3]
     steps(Run(quick, part), 1)
 
@@ -311,13 +369,20 @@ class HostReads(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name = func.overloadpacket.__name__
-        asks = name in ("_local_scalar_dense", "equal", "nonzero", "masked_select") and args[0].is_floating_point()
-        by_mask = name in ("index", "index_put_") and any(t is not None and t.dtype == torch.bool for t in args[1])
+        asks = (
+            name in ("_local_scalar_dense", "equal", "nonzero", "masked_select")
+            and args[0].is_floating_point()
+        )
+        by_mask = name in ("index", "index_put_") and any(
+            t is not None and t.dtype == torch.bool for t in args[1]
+        )
         self.seen += [name] if asks or by_mask else []
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("mode", [METHODS["bn"], METHODS["bin"], METHODS["bin_mldg"], dict(), dict(precision="bf16")])
+@pytest.mark.parametrize(
+    "mode", [METHODS["bn"], METHODS["bin"], METHODS["bin_mldg"], dict(), dict(precision="bf16")]
+)
 def test_an_iteration_asks_for_no_value_until_the_caller_does(people, quick, mode):
     run = Run(replace(quick, **mode), people)
     with HostReads() as reads:

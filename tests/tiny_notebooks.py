@@ -35,8 +35,11 @@ def good_lesson():
         text("# 01 Small\n\n![A grey pixel](teaser.png)\n\nDoes it run?"),
         text(HEADER),
         code(PARAMETERS, "parameters"),
-        code("from metabin.lesson import check, record"),
-        text(r"Eq. 1 is $\hat{x}_B$ and" + "\n\n$$y = \\rho x + (1 - \\rho)\\,z$$\n\n![A pixel again](teaser.png)"),
+        code("from metabin.course.lesson import check, record"),
+        text(
+            r"Eq. 1 is $\hat{x}_B$ and"
+            + "\n\n$$y = \\rho x + (1 - \\rho)\\,z$$\n\n![A pixel again](teaser.png)"
+        ),
         code('record("lr", lr)\ncases = {"one": (1,)}'),
         text(ENDING),
         code(STUB, "exercise"),

@@ -1,6 +1,11 @@
 """Numbers about what networks and their balancing parameters do. No drawing here: `plotting` turns them into figures."""
 
-from metabin.analysis.inner_step import INNER_LOSSES, inner_gradients, inner_step_changes, inner_step_effect
+from metabin.analysis.inner_step import (
+    INNER_LOSSES,
+    inner_gradients,
+    inner_step_changes,
+    inner_step_effect,
+)
 from metabin.analysis.readings import (
     chance,
     cross_styles,

@@ -16,12 +16,20 @@ from torch.nn import functional as F
 
 from metabin.analysis.readings import read_linearly
 from metabin.analysis.run import embed_in_plane
-from metabin.evaluate import extract_features
-from metabin.images import ImageSet
-from metabin.intervals import bootstrap_interval, paired_interval
-from metabin.model import ReIDModel
+from metabin.data.images import ImageSet
+from metabin.evaluate.intervals import bootstrap_interval, paired_interval
+from metabin.evaluate.retrieval import extract_features
+from metabin.networks.model import ReIDModel
 
-QUANTITIES = ("own", "others", "ratio", "rank1", "person", "street", "purity")  # one value for each street
+QUANTITIES = (
+    "own",
+    "others",
+    "ratio",
+    "rank1",
+    "person",
+    "street",
+    "purity",
+)  # one value for each street
 PERPLEXITIES = (5, 15, 30, 60)
 SHOWN = (30, 15)  # perplexity of the picture of all streets, and of that of one
 # Size letters: N pictures, Q queries, G gallery pictures, D feature channels.
@@ -49,7 +57,9 @@ def own_and_others(distance: Tensor, streets: ImageSet) -> dict[str, Tensor]:
     same = streets.pids[query, None] == streets.pids[~query]  # (Q, G)
     other = (streets.domains[query, None] == streets.domains[~query]) & ~same  # (Q, G)
     if not (same.any(1) & other.any(1)).all():
-        raise ValueError("each query needs gallery pictures of itself and of somebody else on its street")
+        raise ValueError(
+            "each query needs gallery pictures of itself and of somebody else on its street"
+        )
     own, others = ((away * chosen).sum(1) / chosen.sum(1) for chosen in (same, other))  # (Q,) each
     return {"own": own, "others": others, "ratio": own / others}
 
@@ -82,7 +92,9 @@ def space_numbers(features: Tensor, streets: ImageSet) -> dict[str, list[float] 
     by_query = everywhere | {"rank1": nearest_is_right(apart, streets)}
     table = distance.fill_diagonal_(0).numpy()  # (N, N)
     by_picture = {
-        name: torch.from_numpy(silhouette_samples(table, labels.numpy(), metric="precomputed")).double()
+        name: torch.from_numpy(
+            silhouette_samples(table, labels.numpy(), metric="precomputed")
+        ).double()
         for name, labels in {"person": streets.pids, "street": streets.domains}.items()
     }
     by_picture["purity"] = street_purity(distance, streets)
@@ -91,16 +103,24 @@ def space_numbers(features: Tensor, streets: ImageSet) -> dict[str, list[float] 
         for name in QUANTITIES:
             values = by_query[name][here[query]] if name in by_query else by_picture[name][here]
             numbers[name].append(round(values.mean().item(), 6))
-    return numbers | {"probe": round(read_linearly(features, streets.domains, streets.pids % 2 == 0), 6)}
+    return numbers | {
+        "probe": round(read_linearly(features, streets.domains, streets.pids % 2 == 0), 6)
+    }
 
 
 def embed_from_random(features: Tensor, perplexity: float = 30.0, seed: int = 0) -> Tensor:
     """As `embed_in_plane`, but from a random start: there another seed gives another picture, (N, 2)."""
-    unit = F.normalize(features.float(), dim=1).cpu().numpy()  # here Euclidean order is cosine order
-    return torch.from_numpy(TSNE(perplexity=perplexity, init="random", random_state=seed).fit_transform(unit))
+    unit = (
+        F.normalize(features.float(), dim=1).cpu().numpy()
+    )  # here Euclidean order is cosine order
+    return torch.from_numpy(
+        TSNE(perplexity=perplexity, init="random", random_state=seed).fit_transform(unit)
+    )
 
 
-def plane_scores(features: Tensor, plane: Tensor, streets: ImageSet, neighbours: int = 5) -> dict[str, float]:
+def plane_scores(
+    features: Tensor, plane: Tensor, streets: ImageSet, neighbours: int = 5
+) -> dict[str, float]:
     """How far a plane (N, 2) can be trusted that was made from features (N, D).
 
     trust: scikit-learn's trustworthiness, 1 where all of a point's `neighbours` are near in space too. right: how often
@@ -119,28 +139,40 @@ def plane_scores(features: Tensor, plane: Tensor, streets: ImageSet, neighbours:
 
 def first_people(streets: ImageSet, people: int) -> Tensor:
     """Which pictures show one of the first `people` people of each street, (N,) bool."""
-    chosen = [streets.pids[streets.domains == d].unique()[:people] for d in streets.domains.unique()]
+    chosen = [
+        streets.pids[streets.domains == d].unique()[:people] for d in streets.domains.unique()
+    ]
     return torch.isin(streets.pids, torch.cat(chosen))
 
 
 def picture(features: Mapping[str, Tensor], streets: ImageSet, perplexity: float) -> dict:
     """A plane for each network's features (N, D) of the same pictures, to be drawn by `draw_figure3`, and its scores."""
-    planes = {m: (embed_in_plane(x, perplexity) * 100).round() / 100 for m, x in features.items()}  # (N, 2) each
+    planes = {
+        m: (embed_in_plane(x, perplexity) * 100).round() / 100 for m, x in features.items()
+    }  # (N, 2) each
     query = (streets.camids == streets.camids.min()).long()  # (N,)
     labels = {"pids": streets.pids, "streets": streets.domains, "query": query}
     return {
         "perplexity": perplexity,
         **{name: values.tolist() for name, values in labels.items()},
-        "planes": {m: [[round(x, 2) for x in point] for point in plane.tolist()] for m, plane in planes.items()},
+        "planes": {
+            m: [[round(x, 2) for x in point] for point in plane.tolist()]
+            for m, plane in planes.items()
+        },
         "scores": {m: plane_scores(features[m], plane, streets) for m, plane in planes.items()},
     }
 
 
-def sensitivity(features: Tensor, streets: ImageSet, perplexities: Sequence[float], starts: int) -> dict:
+def sensitivity(
+    features: Tensor, streets: ImageSet, perplexities: Sequence[float], starts: int
+) -> dict:
     """`plane_scores` of other pictures of the same features: perplexity -> score -> one for each random start."""
     return {
         f"{perplexity:g}": _columns(
-            [plane_scores(features, embed_from_random(features, perplexity, s), streets) for s in range(starts)]
+            [
+                plane_scores(features, embed_from_random(features, perplexity, s), streets)
+                for s in range(starts)
+            ]
         )
         for perplexity in perplexities
     }
@@ -159,7 +191,8 @@ def paired(numbers: Mapping[str, Mapping], ratios: Mapping[str, Tensor], pids: T
     found = {}
     for a, b in combinations(numbers, 2):
         rows = {
-            q: paired_interval([x - y for x, y in zip(numbers[a][q], numbers[b][q], strict=True)]) for q in QUANTITIES
+            q: paired_interval([x - y for x, y in zip(numbers[a][q], numbers[b][q], strict=True)])
+            for q in QUANTITIES
         }
         gap = ratios[a] - ratios[b]  # (Q,)
         rows["ratio, people"] = (gap.mean().item(), *bootstrap_interval(gap, pids))
@@ -181,13 +214,24 @@ def study(
     `numbers` (method -> percent -> `space_numbers`) and `paired` are about all pictures of `streets`; `all_streets`,
     `one_street` (`picture`) and `sensitivity` about the first `people` of each street, and of the first street.
     """
-    features = {m: {p: extract_features(net, streets) for p, net in moments.items()} for m, moments in networks.items()}
+    features = {
+        m: {p: extract_features(net, streets) for p, net in moments.items()}
+        for m, moments in networks.items()
+    }
     last = {m: list(moments.values())[-1] for m, moments in features.items()}  # (N, D) each
     few = first_people(streets, people)  # (N,)
     one = few & (streets.domains == streets.domains.min())  # (N,)
-    numbers = {m: {f"{p}": space_numbers(x, streets) for p, x in moments.items()} for m, moments in features.items()}
-    ratios = {m: own_and_others(cosine_distances(x), streets)["ratio"] for m, x in last.items()}  # (Q,) each
-    work = (joblib.delayed(sensitivity)(x[few], streets[few], perplexities, starts) for x in last.values())
+    numbers = {
+        m: {f"{p}": space_numbers(x, streets) for p, x in moments.items()}
+        for m, moments in features.items()
+    }
+    ratios = {
+        m: own_and_others(cosine_distances(x), streets)["ratio"] for m, x in last.items()
+    }  # (Q,) each
+    work = (
+        joblib.delayed(sensitivity)(x[few], streets[few], perplexities, starts)
+        for x in last.values()
+    )
     return {
         "streets": [streets.names[d] for d in streets.domains.unique()],
         "numbers": numbers,
@@ -213,7 +257,15 @@ def tightest(report: Mapping) -> dict[str, int]:
 
 def figure3_text(report: Mapping) -> str:
     """The finished networks' numbers, means over streets, as a Markdown table; differences of ratios; the pictures' verdicts."""
-    heads = ("own", "others", "own / others", "Rank-1", "silhouette: person", "street", "street purity")
+    heads = (
+        "own",
+        "others",
+        "own / others",
+        "Rank-1",
+        "silhouette: person",
+        "street",
+        "street purity",
+    )
     lines = [f"| method | {' | '.join(heads)} | trust |", "| --- " * (len(heads) + 2) + "|"]
     for method, moments in report["numbers"].items():
         row = list(moments.values())[-1]
@@ -224,7 +276,10 @@ def figure3_text(report: Mapping) -> str:
     for pair, rows in report["paired"].items():
         over = ("over streets", rows["ratio"]), ("over people", rows["ratio, people"])
         lines.append(
-            f"{pair:16}" + "   ".join(f"{name} {m:+.3f} ({low:+.3f} to {high:+.3f})" for name, (m, low, high) in over)
+            f"{pair:16}"
+            + "   ".join(
+                f"{name} {m:+.3f} ({low:+.3f} to {high:+.3f})" for name, (m, low, high) in over
+            )
         )
     wins = tightest(report)
     said = ", ".join(f"{method} {count}" for method, count in wins.items())

@@ -14,7 +14,13 @@ from metabin.losses import pairwise_distances, scatter_loss
 from metabin.meta import Batch
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters, frozen_running_stats
 
-ORIGINS = (0.0, 0.5, 0.75, 0.9, 1.0)  # where the cosine is measured from: shares of the way to the features' mean
+ORIGINS = (
+    0.0,
+    0.5,
+    0.75,
+    0.9,
+    1.0,
+)  # where the cosine is measured from: shares of the way to the features' mean
 Sides = Sequence[tuple[Batch, Batch]]  # meta-train and meta-test batches
 
 
@@ -41,8 +47,12 @@ def two_channel_batch(street: float = 32, camera: float = 8, person: float = 7) 
     Channel 1 has style alone: its level is ± street ± camera, its two pixels differ by ± 1 from it. Channel 2 has identity
     alone: its level is ± person, its pixels differ by ± 24.
     """
-    signs = torch.cartesian_prod(*3 * [torch.tensor([1.0, -1.0])]).double()  # (8, 3): of street, person, camera
-    levels = torch.stack([street * signs[:, 0] + camera * signs[:, 2], person * signs[:, 1]], 1)  # (8, 2)
+    signs = torch.cartesian_prod(
+        *3 * [torch.tensor([1.0, -1.0])]
+    ).double()  # (8, 3): of street, person, camera
+    levels = torch.stack(
+        [street * signs[:, 0] + camera * signs[:, 2], person * signs[:, 1]], 1
+    )  # (8, 2)
     stripes = torch.tensor([[1.0, -1.0], [24.0, -24.0]]).double()  # (channels, pixels)
     images = (levels[:, :, None] + stripes)[:, :, None]  # (8, 2, 1, 2)
     return Batch(images, torch.arange(8) // 2, torch.arange(8) // 4)
@@ -55,12 +65,17 @@ def centre_and_spread(features: Tensor, domains: Tensor) -> tuple[Tensor, Tensor
     """
     groups = [features[domains == d] for d in domains.unique()]
     centres = torch.stack([group.mean(0).square().sum() for group in groups])  # (K,)
-    along = [(group @ group.mean(0)).square().mean() / centre for group, centre in zip(groups, centres, strict=True)]
+    along = [
+        (group @ group.mean(0)).square().mean() / centre
+        for group, centre in zip(groups, centres, strict=True)
+    ]
     whole = torch.stack([group.square().sum(1).mean() for group in groups])  # (K,)
     return centres, whole - torch.stack(along)
 
 
-def origin_study(extractor: nn.Module, sides: Sides, origins: Sequence[float] = ORIGINS) -> dict[str, Tensor]:
+def origin_study(
+    extractor: nn.Module, sides: Sides, origins: Sequence[float] = ORIGINS
+) -> dict[str, Tensor]:
     """The scatter loss's gradient, and how centre and spread grow toward BN, over the cosine's origin: (origins, B, L) each.
 
     Where samples lie near their domain's centroid, 1 - cos is about spread / (2 centre), so that the gradient ("measured")
@@ -74,10 +89,15 @@ def origin_study(extractor: nn.Module, sides: Sides, origins: Sequence[float] = 
         with frozen_running_stats(extractor):
             features = extractor(batch.images)  # (N, D)
         rows.append([_growth(features, batch.domains, origin, rho) for origin in origins])
-    return {name: torch.stack([torch.stack([g[name] for g in row]) for row in rows], 1).cpu() for name in rows[0][0]}
+    return {
+        name: torch.stack([torch.stack([g[name] for g in row]) for row in rows], 1).cpu()
+        for name in rows[0][0]
+    }
 
 
-def _growth(features: Tensor, domains: Tensor, origin: float, rho: list[Tensor]) -> dict[str, Tensor]:
+def _growth(
+    features: Tensor, domains: Tensor, origin: float, rho: list[Tensor]
+) -> dict[str, Tensor]:
     """The three quantities of `origin_study` at one origin, (L,) each."""
     features = features - origin * features.detach().mean(0)
     centre, spread = centre_and_spread(features, domains)  # (K,) each
@@ -105,7 +125,16 @@ def triplet_terms(extractor: nn.Module, sides: Sides, margin: float = 0.3) -> di
         positive = distances.masked_fill(~same, 0.0).amax(1)  # (N,)
         negative = distances.masked_fill(same, torch.inf).amin(1)  # (N,)
         active = (positive - negative + margin > 0).to(distances.dtype)  # (N,)
-        found = [torch.autograd.grad((active * d).mean(), rho, retain_graph=True) for d in (positive, negative)]
+        found = [
+            torch.autograd.grad((active * d).mean(), rho, retain_graph=True)
+            for d in (positive, negative)
+        ]
         slopes = [torch.stack([g.mean() for g in layers]).cpu() for layers in found]  # (L,) each
         rows.append((*slopes, active.mean().cpu()))
-    return dict(zip(("positive", "negative", "active"), map(torch.stack, zip(*rows, strict=True)), strict=True))
+    return dict(
+        zip(
+            ("positive", "negative", "active"),
+            map(torch.stack, zip(*rows, strict=True)),
+            strict=True,
+        )
+    )

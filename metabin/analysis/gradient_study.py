@@ -17,15 +17,15 @@ from torch.nn import functional as F
 from metabin.analysis.gradient_signs import ORIGINS, Sides, origin_study
 from metabin.analysis.inner_step import inner_gradients
 from metabin.analysis.meta_study import draw_sides, outer_gradient
-from metabin.batches import Batches
-from metabin.checkpoint import load_model
 from metabin.config import METHODS, demo
-from metabin.images import ImageSet
-from metabin.intervals import paired_interval
+from metabin.data.batches import Batches
+from metabin.data.images import ImageSet
+from metabin.evaluate.intervals import paired_interval
 from metabin.losses import META_TRAIN, Criterion
 from metabin.meta import Batch
 from metabin.norm import balancing_parameters
-from metabin.provenance import ROOT
+from metabin.runs.checkpoints import load_model
+from metabin.runs.provenance import ROOT
 from metabin.streets import World, make_streets
 from metabin.train import Run
 
@@ -59,7 +59,9 @@ def directions(
     measures = {"mean": Tensor.mean, "positive": lambda g: (g > 0).float().mean()}
     return {
         part: {
-            name: torch.stack([torch.stack([measure(g) for g in found[part].values()]) for found in drawn]).cpu()
+            name: torch.stack(
+                [torch.stack([measure(g) for g in found[part].values()]) for found in drawn]
+            ).cpu()
             for name, measure in measures.items()
         }
         for part in drawn[0]
@@ -78,17 +80,24 @@ def agreement(extractor: nn.Module, sides: Sides) -> dict[str, Tensor]:
         arrows = {part: torch.cat(list(found.values())) for part, found in parts.items()}
         arrows["sum"] = sum(arrows.values())
         arrows["outer"] = outer_gradient(extractor, meta_train, meta_test, 0.0, order=1)
-        cosines = {f"{a}, {b}": F.cosine_similarity(arrows[a], arrows[b], dim=0) for a, b in combinations(arrows, 2)}
+        cosines = {
+            f"{a}, {b}": F.cosine_similarity(arrows[a], arrows[b], dim=0)
+            for a, b in combinations(arrows, 2)
+        }
         rows.append(cosines | {name: arrow.norm() for name, arrow in arrows.items()})
     return {name: torch.stack([row[name] for row in rows]).cpu() for name in rows[0]}
 
 
-def outer_changes(extractor: nn.Module, sides: Sides, step_sizes: Sequence[float] = STEPS) -> Tensor:
+def outer_changes(
+    extractor: nn.Module, sides: Sides, step_sizes: Sequence[float] = STEPS
+) -> Tensor:
     """Cosine between the outer gradient at rho and at rho', the inner step taken in these sizes: (B, sizes)."""
     extractor.train()
 
     def arrows(step: float) -> Tensor:
-        return torch.stack([outer_gradient(extractor, *pair, step, order=1) for pair in sides])  # (B, channels)
+        return torch.stack(
+            [outer_gradient(extractor, *pair, step, order=1) for pair in sides]
+        )  # (B, channels)
 
     before = arrows(0.0)
     return torch.stack([F.cosine_similarity(before, arrows(step)) for step in step_sizes], 1).cpu()
@@ -97,13 +106,17 @@ def outer_changes(extractor: nn.Module, sides: Sides, step_sizes: Sequence[float
 # ---- Figure 5 -------------------------------------------------------------------------------------------------------
 
 MOMENTS = {"start": None, "10 %": "metabin_at_10", "40 %": "metabin_at_40", "end": "metabin"}
-COMMITTED = {1: ROOT / "data" / "checkpoints"}  # a training's seed (its world's too) -> where its networks lie
+COMMITTED = {
+    1: ROOT / "data" / "checkpoints"
+}  # a training's seed (its world's too) -> where its networks lie
 BATCHES, SEED = 12, 1000  # how many batches, and the seed that they are drawn by: no training's
 
 
 def source_streets(seed: int) -> ImageSet:
     """The five streets that the training with this seed learns from."""
-    return make_streets(World(seed=seed), range(5), 120, images_per_camera=4, cache=ROOT / "build" / "cache")
+    return make_streets(
+        World(seed=seed), range(5), 120, images_per_camera=4, cache=ROOT / "build" / "cache"
+    )
 
 
 def network_at(moment: str, seed: int, images: ImageSet, folder: Path) -> nn.Module:
@@ -124,9 +137,13 @@ def measure(moment: str, seed: int, folder: Path) -> dict:
         "rho": torch.cat(list(balancing_parameters(extractor).values())).mean().item(),
         "layers": {part: interval(rows["mean"]) for part, rows in found.items()},
         "positive": {part: interval(rows["positive"]) for part, rows in found.items()},
-        "agreement": {name: interval(values) for name, values in agreement(extractor, some).items()},
+        "agreement": {
+            name: interval(values) for name, values in agreement(extractor, some).items()
+        },
         "outer_changes": interval(outer_changes(extractor, some)),
-        "origins": {name: interval(v.transpose(0, 1)) for name, v in origin_study(extractor, some).items()},
+        "origins": {
+            name: interval(v.transpose(0, 1)) for name, v in origin_study(extractor, some).items()
+        },
     }
 
 
@@ -183,8 +200,12 @@ def figure5_text(report: dict) -> str:
         for part, rows in found["layers"].items():
             told = signs(rows)
             share = 100 * sum(mean for mean, *_ in found["positive"][part]) / len(told)
-            verdict = "yes" if set(told) == {CLAIMS[part]} else "partly" if CLAIMS[part] in told else "no"
+            verdict = (
+                "yes" if set(told) == {CLAIMS[part]} else "partly" if CLAIMS[part] in told else "no"
+            )
             counts = " | ".join(str(told.count(sign)) for sign in (1, -1, 0))
             length = found["agreement"][part][0]
-            lines.append(f"| {moment} | {part} | {counts} | {share:.0f} % | {length:.2g} | {verdict} |")
+            lines.append(
+                f"| {moment} | {part} | {counts} | {share:.0f} % | {length:.2g} | {verdict} |"
+            )
     return "\n".join(lines)

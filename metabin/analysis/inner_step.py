@@ -7,14 +7,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metabin.analysis.readings import read_linearly
-from metabin.augment import normalize
-from metabin.batches import Batches, join
-from metabin.evaluate import eval_mode, retrieval
-from metabin.images import ImageSet
-from metabin.intervals import paired_interval
+from metabin.data.augment import normalize
+from metabin.data.batches import Batches, join
+from metabin.data.images import ImageSet
+from metabin.evaluate.intervals import paired_interval
+from metabin.evaluate.retrieval import eval_mode, retrieval
 from metabin.losses import META_TRAIN, Criterion
 from metabin.meta import Batch
-from metabin.model import ReIDModel
+from metabin.networks.model import ReIDModel
 from metabin.norm import balancing_parameters, frozen_running_stats
 from metabin.samplers import split_domains
 from metabin.train import Run
@@ -37,12 +37,20 @@ def inner_gradients(
     with frozen_running_stats(extractor):
         features = extractor(batch.images)  # (N, D)
     _, parts = criterion(features, None, batch)
-    gradients = {part: torch.autograd.grad(x, list(rho.values()), retain_graph=True) for part, x in parts.items()}
+    gradients = {
+        part: torch.autograd.grad(x, list(rho.values()), retain_graph=True)
+        for part, x in parts.items()
+    }
     return {part: dict(zip(rho, found, strict=True)) for part, found in gradients.items()}
 
 
 def inner_step_effect(
-    run: Run, people: ImageSet, step_sizes: Sequence[float], splits: int = 6, deployed: bool = False, seed: int = 0
+    run: Run,
+    people: ImageSet,
+    step_sizes: Sequence[float],
+    splits: int = 6,
+    deployed: bool = False,
+    seed: int = 0,
 ) -> dict[str, dict[str, torch.Tensor]]:
     """What the virtual move from rho to rho' (Eq. 9) does to the meta-test domains: loss -> quantity -> (splits, 1 + sizes).
 
@@ -53,7 +61,9 @@ def inner_step_effect(
     `people` is domain d of the run, which stays as it is. Raises ValueError when the streets differ.
     """
     if people.names != run.images.names:
-        raise ValueError(f"people must come from the run's streets {run.images.names}, not {people.names}")
+        raise ValueError(
+            f"people must come from the run's streets {run.images.names}, not {people.names}"
+        )
     model, rho = run.model, balancing_parameters(run.model.extractor)
     batches = Batches(run.config, run.images, seed)
     rows = {loss: [] for loss in INNER_LOSSES}
@@ -69,7 +79,8 @@ def inner_step_effect(
             for loss, parts in INNER_LOSSES.items():
                 pull = {name: sum(gradients[part][name] for part in parts) for name in rho}
                 moved = [
-                    {name: (r - b * pull[name]).detach().clamp(0, 1) for name, r in rho.items()} for b in step_sizes
+                    {name: (r - b * pull[name]).detach().clamp(0, 1) for name, r in rho.items()}
+                    for b in step_sizes
                 ]
                 rows[loss].append([start, *(_look(model, rho, to, streets) for to in moved)])
     quantities = next(iter(rows.values()))[0][0]
@@ -85,7 +96,10 @@ def inner_step_changes(effect: Mapping[str, Mapping[str, Tensor]]) -> dict[str, 
     The splits share one network: the interval says what another split and batch would give, not another training.
     """
     return {
-        loss: {q: torch.tensor([paired_interval(c) for c in (v[:, 1:] - v[:, :1]).T]) for q, v in values.items()}
+        loss: {
+            q: torch.tensor([paired_interval(c) for c in (v[:, 1:] - v[:, :1]).T])
+            for q, v in values.items()
+        }
         for loss, values in effect.items()
     }
 

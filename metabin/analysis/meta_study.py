@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metabin.batches import Batches, join, split_sides
+from metabin.data.batches import Batches, join, split_sides
 from metabin.losses import META_TEST, META_TRAIN, Criterion
-from metabin.measuring import most_kept, paired_seconds
 from metabin.meta import Batch, inner_step, meta_step
 from metabin.norm import balancing_parameters, frozen_running_stats
+from metabin.runs.measuring import most_kept, paired_seconds
 from metabin.train import Run
 
 
@@ -58,10 +58,15 @@ def order_gap(
             cosines.append(torch.cosine_similarity(first, second, dim=0))
             lengths.append(first.norm() / second.norm())
     shape = len(sides), len(step_sizes)
-    return {"cosine": torch.stack(cosines).view(shape).cpu(), "length": torch.stack(lengths).view(shape).cpu()}
+    return {
+        "cosine": torch.stack(cosines).view(shape).cpu(),
+        "length": torch.stack(lengths).view(shape).cpu(),
+    }
 
 
-def order_cost(extractor: nn.Module, sides: tuple[Batch, Batch], inner_lr: float, rounds: int = 5) -> dict[int, dict]:
+def order_cost(
+    extractor: nn.Module, sides: tuple[Batch, Batch], inner_lr: float, rounds: int = 5
+) -> dict[int, dict]:
     """What an outer gradient costs in each order: median `seconds`, and the most `bytes` kept for backward at a time."""
     device = next(extractor.parameters()).device
     works = {order: partial(outer_gradient, extractor, *sides, inner_lr, order) for order in (1, 2)}
@@ -101,7 +106,10 @@ def statistics_over(
     base, meta = (Batches(run.config, run.images, seed + i) for i in (1, 2))
     rho, history = balancing_parameters(nets["free"]), {"held": [], "free": []}
     for _ in range(iterations):
-        batch, (meta_train, meta_test) = join(base.draw()), draw_sides(meta, 1, run.num_meta_train)[0]
+        batch, (meta_train, meta_test) = (
+            join(base.draw()),
+            draw_sides(meta, 1, run.num_meta_train)[0],
+        )
         moved, _ = inner_step(nets["free"], rho, meta_train, inner_lr)
         with torch.no_grad():
             for net in nets.values():
@@ -124,7 +132,9 @@ def drift(history: dict[str, list]) -> dict[str, dict[str, Tensor]]:
         means, ratios = [], []
         for layers in history[kind]:
             pairs = list(zip(layers, reference, strict=True))
-            means.append(torch.stack([((m - m0).abs() / v0.sqrt()).mean() for (m, _), (m0, v0) in pairs]))
+            means.append(
+                torch.stack([((m - m0).abs() / v0.sqrt()).mean() for (m, _), (m0, v0) in pairs])
+            )
             ratios.append(torch.stack([(v / v0).log().mean().exp() for (_, v), (_, v0) in pairs]))
         found[kind] = {"mean": torch.stack(means).cpu(), "var": torch.stack(ratios).cpu()}
     return found
@@ -133,11 +143,15 @@ def drift(history: dict[str, list]) -> dict[str, dict[str, Tensor]]:
 # ---- rho at the end of its range ------------------------------------------------------------------------------------
 
 
-def silent_layers(extractor: nn.Module, batch: Batch, clamp: Callable, criterion: Criterion = META_TEST) -> Tensor:
+def silent_layers(
+    extractor: nn.Module, batch: Batch, clamp: Callable, criterion: Criterion = META_TEST
+) -> Tensor:
     """For each layer, whether rho's gradient is exactly zero in all channels when `clamp` stands before the layer: (layers,)."""
     rho = balancing_parameters(extractor)
     with frozen_running_stats(extractor):
-        features = functional_call(extractor, {name: clamp(r) for name, r in rho.items()}, batch.images)
+        features = functional_call(
+            extractor, {name: clamp(r) for name, r in rho.items()}, batch.images
+        )
     loss, _ = criterion(features, None, batch)
     gradients = torch.autograd.grad(loss, list(rho.values()), materialize_grads=True)
     return torch.stack([(gradient == 0).all() for gradient in gradients])

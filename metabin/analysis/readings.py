@@ -7,14 +7,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metabin.augment import normalize
-from metabin.evaluate import eval_mode
-from metabin.images import ImageSet
-from metabin.model import ReIDModel
-from metabin.normalizations import HalfNorm2d
+from metabin.data.augment import normalize
+from metabin.data.images import ImageSet
+from metabin.evaluate.retrieval import eval_mode
+from metabin.networks.model import ReIDModel
+from metabin.networks.normalizations import HalfNorm2d
 from metabin.streets import STYLE, through_camera
 
-NORM_LAYERS = (nn.BatchNorm2d, nn.InstanceNorm2d, HalfNorm2d)  # BatchInstanceNorm2d is a BatchNorm2d
+NORM_LAYERS = (
+    nn.BatchNorm2d,
+    nn.InstanceNorm2d,
+    HalfNorm2d,
+)  # BatchInstanceNorm2d is a BatchNorm2d
 BANDS = 4  # head, torso, legs, feet
 
 
@@ -22,7 +26,9 @@ def restyle(images: Tensor, seed: int = 0, **style: float) -> Tensor:
     """Pictures (N, 3, H, W) uint8 seen once more, by a camera of this style; what is not named (of STYLE) is neutral."""
     neutral = {name: value for name, (value, *_) in STYLE.items()}
     if unknown := style.keys() - neutral.keys():
-        raise ValueError(f"unknown style {', '.join(sorted(unknown))}: choose of {', '.join(neutral)}")
+        raise ValueError(
+            f"unknown style {', '.join(sorted(unknown))}: choose of {', '.join(neutral)}"
+        )
     pixels = np.float32(images.cpu().numpy().swapaxes(0, 1)) / 255  # (3, N, H, W)
     seen = through_camera(pixels, neutral | style, np.random.default_rng(seed))
     return torch.from_numpy(np.ascontiguousarray(seen.swapaxes(0, 1)))
@@ -44,7 +50,9 @@ def cross_styles(people: ImageSet, styles: Sequence[dict[str, float]]) -> ImageS
     """Every picture in every style, so that style and identity can be told apart: the domain is the style's number."""
     count = len(people)
     return ImageSet(
-        images=torch.cat([restyle(people.images, seed, **style) for seed, style in enumerate(styles)]),
+        images=torch.cat(
+            [restyle(people.images, seed, **style) for seed, style in enumerate(styles)]
+        ),
         pids=people.pids.repeat(len(styles)),
         camids=people.camids.repeat(len(styles)),
         domains=torch.arange(len(styles)).repeat_interleave(count),
@@ -73,7 +81,9 @@ def read_linearly(features: torch.Tensor, labels: torch.Tensor, train: torch.Ten
 
 def norm_layers(model: nn.Module) -> dict[str, nn.Module]:
     """The normalization layers by name, in their order; a layer of two halves is one layer."""
-    found = {name: module for name, module in model.named_modules() if isinstance(module, NORM_LAYERS)}
+    found = {
+        name: module for name, module in model.named_modules() if isinstance(module, NORM_LAYERS)
+    }
     return {name: layer for name, layer in found.items() if name.rpartition(".")[0] not in found}
 
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from metabin.evaluate import retrieval
-from metabin.images import ImageSet
+from metabin.data.images import ImageSet
+from metabin.evaluate.retrieval import retrieval
 from metabin.streets import STYLE, STYLE_NAMES, Streets
 
 # Size letters: N images, Q queries, G gallery images, K ranks, D feature channels, C cameras of all streets, S styles.
@@ -26,7 +26,9 @@ def similar_first(
     if camera_rule:
         others &= ~(same & (images.camids[queries, None] == images.camids))
     if others.sum(dim=1).min() < count:
-        raise ValueError(f"a query has only {others.sum(dim=1).min()} gallery pictures, not {count}: ask for fewer")
+        raise ValueError(
+            f"a query has only {others.sum(dim=1).min()} gallery pictures, not {count}: ask for fewer"
+        )
     scores = (features[queries] @ features.T).masked_fill(~others, -torch.inf)  # (Q, N)
     order = scores.topk(count).indices  # (Q, K)
     return order, same.gather(1, order)
@@ -55,8 +57,14 @@ def pair_similarities(features: Tensor, images: ImageSet) -> dict[str, Tensor]:
     for domain in images.domains.unique():
         rows = (images.domains == domain).nonzero().squeeze(1)  # (N of the street,)
         a, b = rows[torch.combinations(torch.arange(len(rows)))].unbind(1)  # (pairs,) each
-        cosines, person = (unit[rows] @ unit[rows].T)[torch.ones(len(rows), len(rows)).triu(1).bool()], images.pids
-        for who, same in (("same person", person[a] == person[b]), ("another person", person[a] != person[b])):
+        cosines, person = (
+            (unit[rows] @ unit[rows].T)[torch.ones(len(rows), len(rows)).triu(1).bool()],
+            images.pids,
+        )
+        for who, same in (
+            ("same person", person[a] == person[b]),
+            ("another person", person[a] != person[b]),
+        ):
             for where, camera in (("same camera", True), ("another camera", False)):
                 chosen = same & ((images.camids[a] == images.camids[b]) == camera)  # (pairs,)
                 pairs.setdefault(f"{who}, {where}", []).append(cosines[chosen])
@@ -66,7 +74,9 @@ def pair_similarities(features: Tensor, images: ImageSet) -> dict[str, Tensor]:
 def chance_of_order(right: Tensor, wrong: Tensor) -> float:
     """How often a right pair (P,) is more similar than a wrong one (W,), over all pairs of both; a tie counts half."""
     levels = wrong.sort().values  # (W,)
-    below = torch.searchsorted(levels, right) + torch.searchsorted(levels, right, right=True)  # (P,)
+    below = torch.searchsorted(levels, right) + torch.searchsorted(
+        levels, right, right=True
+    )  # (P,)
     return (below.double() / (2 * len(wrong))).mean().item()
 
 
@@ -80,7 +90,9 @@ def camera_styles(streets: Streets) -> tuple[list[tuple[int, int]], Tensor]:
     first = torch.stack([(group == number).nonzero()[0, 0] for number in range(len(keys))])  # (C,)
     neutral, spread = torch.tensor([(n, s) for n, s, *_ in STYLE.values()]).unbind(1)  # (S,) each
     columns = [STYLE_NAMES.index(name) for name in STYLE]
-    return [tuple(key) for key in keys.tolist()], (streets.styles[first][:, columns] - neutral) / spread
+    return [tuple(key) for key in keys.tolist()], (
+        streets.styles[first][:, columns] - neutral
+    ) / spread
 
 
 def centred_by_camera(features: Tensor, images: ImageSet) -> Tensor:
@@ -94,7 +106,9 @@ def centred_by_camera(features: Tensor, images: ImageSet) -> Tensor:
     return F.normalize(centred)
 
 
-def rates_of_some(values: Tensor, pids: Tensor, people: int, num: int, generator: torch.Generator) -> Tensor:
+def rates_of_some(
+    values: Tensor, pids: Tensor, people: int, num: int, generator: torch.Generator
+) -> Tensor:
     """The mean of `values` (Q,) over the queries of so many people, drawn `num` times with replacement, (num,).
 
     Everybody must have as many queries as everybody else: ValueError.
@@ -104,5 +118,7 @@ def rates_of_some(values: Tensor, pids: Tensor, people: int, num: int, generator
         raise ValueError(
             f"people have {counts.min()} to {counts.max()} queries: their rates can't be averaged as equals"
         )
-    by_person = values.double()[pids.argsort(stable=True)].view(len(counts), -1).mean(1)  # (people there are,)
+    by_person = (
+        values.double()[pids.argsort(stable=True)].view(len(counts), -1).mean(1)
+    )  # (people there are,)
     return by_person[torch.randint(len(counts), (num, people), generator=generator)].mean(1)

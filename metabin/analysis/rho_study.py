@@ -13,11 +13,11 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from metabin.augment import normalize
-from metabin.evaluate import Retrieval, eval_mode, evaluate
-from metabin.images import ImageSet
-from metabin.intervals import percentiles
-from metabin.model import ReIDModel
+from metabin.data.augment import normalize
+from metabin.data.images import ImageSet
+from metabin.evaluate.intervals import percentiles
+from metabin.evaluate.retrieval import Retrieval, eval_mode, evaluate
+from metabin.networks.model import ReIDModel
 from metabin.norm import balancing_parameters
 
 Rho = Mapping[str, Tensor]  # by name, (C,) each
@@ -69,14 +69,22 @@ def to_value(value: float) -> Callable[[Tensor], Tensor]:
     return lambda rho: torch.full_like(rho, value)
 
 
-def operated(rho: Rho, operation: Callable[[Tensor], Tensor], layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+def operated(
+    rho: Rho, operation: Callable[[Tensor], Tensor], layers: Sequence[str] | None = None
+) -> dict[str, Tensor]:
     """rho with an operation done on some layers, by name (None: on all), the others as they are; nothing is done in place."""
-    return {name: operation(r.detach()) if layers is None or name in layers else r.detach() for name, r in rho.items()}
+    return {
+        name: operation(r.detach()) if layers is None or name in layers else r.detach()
+        for name, r in rho.items()
+    }
 
 
 def reassigned(rho: Rho, scores: Rho) -> dict[str, Tensor]:
     """Each layer's own values of rho, dealt out anew: the higher a channel's score, the lower its rho (the more IN)."""
-    return {name: r.detach().sort(descending=True).values[scores[name].argsort().argsort()] for name, r in rho.items()}
+    return {
+        name: r.detach().sort(descending=True).values[scores[name].argsort().argsort()]
+        for name, r in rho.items()
+    }
 
 
 @contextmanager
@@ -84,7 +92,9 @@ def rho_set(model: ReIDModel, rho: Rho) -> Iterator[ReIDModel]:
     """Inside, the model has this rho; afterwards its own again. Raises ValueError for names that it hasn't."""
     own = balancing_parameters(model.extractor)
     if unknown := rho.keys() - own.keys():
-        raise ValueError(f"no balancing parameters {', '.join(sorted(unknown))}: choose of {', '.join(own)}")
+        raise ValueError(
+            f"no balancing parameters {', '.join(sorted(unknown))}: choose of {', '.join(own)}"
+        )
     before = {name: own[name].detach().clone() for name in rho}
     try:
         _copy_to(own, rho)
@@ -106,7 +116,9 @@ def on_each_street(model: ReIDModel, people: ImageSet) -> list[Retrieval]:
     return [evaluate(model, people[here & first], people[here & ~first]) for here in streets]
 
 
-def surgery(model: ReIDModel, people: ImageSet, changed: Mapping[str, Rho], metric: str = "mAP") -> dict[str, Tensor]:
+def surgery(
+    model: ReIDModel, people: ImageSet, changed: Mapping[str, Rho], metric: str = "mAP"
+) -> dict[str, Tensor]:
     """Retrieval on each street with each of the `changed` rho in the model's layers: name -> (streets,), fractions.
 
     Weights and running statistics stay those that were trained with the model's own rho. The model is unchanged.
@@ -120,7 +132,9 @@ def surgery(model: ReIDModel, people: ImageSet, changed: Mapping[str, Rho], metr
 
 
 @torch.no_grad()
-def resettled(model: ReIDModel, rho: Rho, sources: ImageSet, batch_size: int = 80, seed: int = 0) -> ReIDModel:
+def resettled(
+    model: ReIDModel, rho: Rho, sources: ImageSet, batch_size: int = 80, seed: int = 0
+) -> ReIDModel:
     """A copy with this rho whose running statistics, the neck's too, are collected anew on pictures of the sources.
 
     Means over one pass in train mode, in an order by chance; no weight moves and no target is looked at.
@@ -154,9 +168,13 @@ def input_statistics(model: ReIDModel, images: Tensor, batch_size: int = 256) ->
 
         def keep(layer, inputs, name=name):
             var, mean = torch.var_mean(inputs[0], (2, 3), correction=0)  # (N, C)
-            parts.setdefault(name, []).append(torch.stack((mean, 0.5 * (var + layer.eps).log()), 1).cpu())
+            parts.setdefault(name, []).append(
+                torch.stack((mean, 0.5 * (var + layer.eps).log()), 1).cpu()
+            )
 
-        hooks.append(model.extractor.get_submodule(name.removesuffix(".rho")).register_forward_pre_hook(keep))
+        hooks.append(
+            model.extractor.get_submodule(name.removesuffix(".rho")).register_forward_pre_hook(keep)
+        )
     try:
         with eval_mode(model), torch.inference_mode():
             for batch in images.split(batch_size):
@@ -176,10 +194,15 @@ def variance_shares(values: Tensor, pids: Tensor) -> dict[str, Tensor]:
     """
     total = values.var((0, 1), correction=0)
     _, who, count = pids.unique(return_inverse=True, return_counts=True)  # (P,), (I,)
-    sums = torch.zeros(len(count), *values.shape[2:], dtype=values.dtype).index_add_(0, who, values.mean(0))
+    sums = torch.zeros(len(count), *values.shape[2:], dtype=values.dtype).index_add_(
+        0, who, values.mean(0)
+    )
     means = (sums / count.view(-1, *[1] * (values.dim() - 2)))[who]  # (P, ...)
     parts = {"style": values.mean(1).var(0, correction=0), "identity": means.var(0, correction=0)}
-    return {name: torch.where(total > 0, part / total.clamp(min=1e-30), 0.0) for name, part in parts.items()}
+    return {
+        name: torch.where(total > 0, part / total.clamp(min=1e-30), 0.0)
+        for name, part in parts.items()
+    }
 
 
 def style_share_by_channel(model: ReIDModel, crossed: ImageSet) -> dict[str, dict[str, Tensor]]:
@@ -191,7 +214,9 @@ def style_share_by_channel(model: ReIDModel, crossed: ImageSet) -> dict[str, dic
     pids = crossed.pids.view(count, -1)[0]  # (P,)
     shares = {"style": {}, "identity": {}}
     for name, values in input_statistics(model, crossed.images).items():
-        for kind, share in variance_shares(values.double().view(count, -1, *values.shape[1:]), pids).items():
+        for kind, share in variance_shares(
+            values.double().view(count, -1, *values.shape[1:]), pids
+        ).items():
             shares[kind][name] = share.mean(0).float()
     return shares
 
@@ -204,7 +229,9 @@ def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
     return torch.from_numpy(np.asarray((left * right).sum(-1) / np.where(size > 0, size, 1)))
 
 
-def correlations(rho: Rho, shares: Rho, num: int = 1000, seed: int = 0) -> dict[str, tuple[float, float, float]]:
+def correlations(
+    rho: Rho, shares: Rho, num: int = 1000, seed: int = 0
+) -> dict[str, tuple[float, float, float]]:
     """Rank correlation of rho and of what channels carry, in each layer, and under "all" its mean over layers.
 
     With 95 % intervals, (value, low, high), over channels that are drawn again and again with replacement within their

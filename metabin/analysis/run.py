@@ -9,8 +9,8 @@ from sklearn.manifold import TSNE
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metabin.batches import join
-from metabin.evaluate import eval_mode
+from metabin.data.batches import join
+from metabin.evaluate.retrieval import eval_mode
 from metabin.meta import base_step, inner_step, meta_step
 from metabin.norm import balancing_parameters
 from metabin.train import Run
@@ -29,7 +29,9 @@ def rho_summary(rho: nn.Module | Sequence[Tensor]) -> torch.Tensor:
     """
     layers = rho_by_layer(rho)
     quartiles = torch.tensor([0.25, 0.5, 0.75], device=layers[0].device)
-    rows = [torch.cat([r.mean()[None], r.quantile(quartiles)]) for r in (*layers, torch.cat(layers))]
+    rows = [
+        torch.cat([r.mean()[None], r.quantile(quartiles)]) for r in (*layers, torch.cat(layers))
+    ]
     return torch.stack(rows).cpu()  # (layers + 1, 4)
 
 
@@ -48,9 +50,15 @@ def embed_in_plane(features: Tensor, perplexity: float = 30.0, seed: int = 0) ->
     nothing in it. Raises ValueError where the perplexity is not below N.
     """
     if perplexity >= len(features):
-        raise ValueError(f"perplexity={perplexity} must be below the number of points, {len(features)}")
-    unit = F.normalize(features.float(), dim=1).cpu().numpy()  # here Euclidean order is cosine order
-    return torch.from_numpy(TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(unit))
+        raise ValueError(
+            f"perplexity={perplexity} must be below the number of points, {len(features)}"
+        )
+    unit = (
+        F.normalize(features.float(), dim=1).cpu().numpy()
+    )  # here Euclidean order is cosine order
+    return torch.from_numpy(
+        TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(unit)
+    )
 
 
 def step_costs(run: Run, rounds: int = 10) -> dict[str, list[float]]:
@@ -59,7 +67,11 @@ def step_costs(run: Run, rounds: int = 10) -> dict[str, list[float]]:
     The run is put back to where it was. Meta-test is what `meta_step` takes beyond its `inner_step`.
     """
     before = copy.deepcopy(run.state_dict())
-    config, extractor, rho = run.config, run.model.extractor, balancing_parameters(run.model.extractor)
+    config, extractor, rho = (
+        run.config,
+        run.model.extractor,
+        balancing_parameters(run.model.extractor),
+    )
     costs = {part: [] for part in ("data", "base step", "meta-train", "meta-test")}
 
     def seconds(work: Callable) -> tuple[float, object]:
@@ -72,12 +84,25 @@ def step_costs(run: Run, rounds: int = 10) -> dict[str, list[float]]:
     with eval_mode(run.model):
         run.model.train()
         for _ in range(rounds):
-            data, (base, meta) = seconds(lambda: (join(run.base_batches.draw()), run.meta_batches.draw()))
-            train_part, test_part = join(meta[: run.num_meta_train]), join(meta[run.num_meta_train :])
-            base, _ = seconds(lambda batch=base: base_step(run.model, run.optimizer, batch, run.base))
-            inner, _ = seconds(lambda batch=train_part: inner_step(extractor, rho, batch, config.inner_lr_high))
+            data, (base, meta) = seconds(
+                lambda: (join(run.base_batches.draw()), run.meta_batches.draw())
+            )
+            train_part, test_part = (
+                join(meta[: run.num_meta_train]),
+                join(meta[run.num_meta_train :]),
+            )
+            base, _ = seconds(
+                lambda batch=base: base_step(run.model, run.optimizer, batch, run.base)
+            )
+            inner, _ = seconds(
+                lambda batch=train_part: inner_step(extractor, rho, batch, config.inner_lr_high)
+            )
             sides = train_part, test_part
-            both, _ = seconds(lambda sides=sides: meta_step(extractor, *sides, config.inner_lr_high, config.outer_lr))
+            both, _ = seconds(
+                lambda sides=sides: meta_step(
+                    extractor, *sides, config.inner_lr_high, config.outer_lr
+                )
+            )
             for part, cost in zip(costs, (data, base, inner, both - inner), strict=True):
                 costs[part].append(cost)
     run.load_state_dict(before)

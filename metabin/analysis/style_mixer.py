@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from metabin.analysis.readings import restyle
-from metabin.evaluate import extract_features, retrieval
-from metabin.images import ImageSet
-from metabin.model import ReIDModel
+from metabin.data.images import ImageSet
+from metabin.evaluate.retrieval import extract_features, retrieval
+from metabin.networks.model import ReIDModel
 
 # Size letters: Q queries, G gallery images, D feature channels.
 
@@ -40,13 +40,21 @@ class StyleMixer:
     Raises ValueError where a query's person isn't in the gallery.
     """
 
-    def __init__(self, models: Mapping[str, ReIDModel], queries: ImageSet, gallery: ImageSet, seed: int = 0):
+    def __init__(
+        self, models: Mapping[str, ReIDModel], queries: ImageSet, gallery: ImageSet, seed: int = 0
+    ):
         if not torch.isin(queries.pids, gallery.pids).all():
-            raise ValueError("every query needs a picture of its person in the gallery: here some have none")
+            raise ValueError(
+                "every query needs a picture of its person in the gallery: here some have none"
+            )
         self.models, self.queries, self.gallery, self.seed = models, queries, gallery, seed
-        self._gallery = {name: extract_features(model, gallery) for name, model in models.items()}  # (G, D) each
+        self._gallery = {
+            name: extract_features(model, gallery) for name, model in models.items()
+        }  # (G, D) each
         neutral = self._restyled(queries, {})
-        self._neutral = {name: extract_features(model, neutral) for name, model in models.items()}  # (Q, D) each
+        self._neutral = {
+            name: extract_features(model, neutral) for name, model in models.items()
+        }  # (Q, D) each
 
     def see(self, number: int, **style: float) -> tuple[Tensor, dict[str, Seen]]:
         """One query (3, H, W) as a camera of this style (of `streets.STYLE`) delivers it, and what each network makes of it."""

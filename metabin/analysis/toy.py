@@ -52,18 +52,28 @@ class ToyStep:
         return tuple([criterion(value)[0].item() for value in at] for criterion in self.criteria)
 
 
-def toy_step(rho: float, inner_lr: float, outer_lr: float, order: int = 1, criteria=(TOY_TRAIN, TOY_TEST)) -> ToyStep:
+def toy_step(
+    rho: float, inner_lr: float, outer_lr: float, order: int = 1, criteria=(TOY_TRAIN, TOY_TEST)
+) -> ToyStep:
     """One meta-step of the package on the toy, with all that happens on the way."""
     toy = Toy(rho)
     moved, _ = inner_step(toy, {"rho": toy.rho}, NO_IMAGES, inner_lr, criteria[0])
     virtual = moved["rho"].detach().requires_grad_()
-    slopes = [torch.autograd.grad(c(at)[0], at)[0].item() for c, at in zip(criteria, (toy.rho, virtual), strict=True)]
+    slopes = [
+        torch.autograd.grad(c(at)[0], at)[0].item()
+        for c, at in zip(criteria, (toy.rho, virtual), strict=True)
+    ]
     meta_step(toy, NO_IMAGES, NO_IMAGES, inner_lr, outer_lr, criteria, order)
     return ToyStep(rho, virtual.item(), toy.rho.item(), *slopes, criteria)
 
 
 def toy_walk(
-    rho: float, steps: int, inner_lr: float, outer_lr: float, order: int = 1, criteria=(TOY_TRAIN, TOY_TEST)
+    rho: float,
+    steps: int,
+    inner_lr: float,
+    outer_lr: float,
+    order: int = 1,
+    criteria=(TOY_TRAIN, TOY_TEST),
 ) -> list[float]:
     """rho before and after each of some meta-steps of the package on the toy."""
     toy, values = Toy(rho), [rho]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from metabin.batches import join, split_sides
-from metabin.guard import RUNNING, changes_only
+from metabin.analysis.guard import RUNNING, changes_only
+from metabin.data.batches import join, split_sides
 from metabin.meta import base_step, inner_step, meta_step
 from metabin.norm import balancing_parameters
 from metabin.train import Run
@@ -77,10 +77,30 @@ def trace_iteration(run: Run, inner_lr: float) -> list[Phase]:
         return result
 
     batch = phase("4", "sample X_B", (), lambda: join(run.base_batches.draw()))
-    phase("3, 5, 6", "base update", (*WEIGHTS, *RUNNING), lambda: base_step(model, run.optimizer, batch, run.base))
+    phase(
+        "3, 5, 6",
+        "base update",
+        (*WEIGHTS, *RUNNING),
+        lambda: base_step(model, run.optimizer, batch, run.base),
+    )
     streets = phase("10, 14", "sample X_S and X_T", (), run.meta_batches.draw)
-    sides = phase("7, 8", "split the domains", (), lambda: split_sides(streets, run.num_meta_train, run.agreed[0]))
-    phase("9, 11, 12", "inner update", (), lambda: inner_step(extractor, rho, sides[0], inner_lr, run.criteria[0]))
+    sides = phase(
+        "7, 8",
+        "split the domains",
+        (),
+        lambda: split_sides(streets, run.num_meta_train, run.agreed[0]),
+    )
+    phase(
+        "9, 11, 12",
+        "inner update",
+        (),
+        lambda: inner_step(extractor, rho, sides[0], inner_lr, run.criteria[0]),
+    )
     outer_lr, criteria = run.config.outer_lr, run.criteria
-    phase("13, 15", "meta update", ("*.rho",), lambda: meta_step(extractor, *sides, inner_lr, outer_lr, criteria))
+    phase(
+        "13, 15",
+        "meta update",
+        ("*.rho",),
+        lambda: meta_step(extractor, *sides, inner_lr, outer_lr, criteria),
+    )
     return phases

@@ -10,7 +10,9 @@ from metabin.course.lessons import tagged
 
 CODE_LINES, CODE_LETTERS = 24, 108  # of a source on one slide
 FENCE = re.compile(r"^(`{3,})python\n(.*?)\n\1$", re.DOTALL | re.MULTILINE)
-PREDICTION = re.compile(r"(?<=[.?!:)”]) (?=\*\*Predict\b)")  # within a paragraph: what stands alone on a slide
+PREDICTION = re.compile(
+    r"(?<=[.?!:)”]) (?=\*\*Predict\b)"
+)  # within a paragraph: what stands alone on a slide
 TABLE = re.compile(r"((?:^\|.*\|(?:\n|\Z))+)", re.MULTILINE)  # in Markdown, as results are printed
 SHORT = re.compile(r"(?:\b(?:Eqs?|Figs?|Sec|Tab|al|vs|cf|No|ca|e\.g|i\.e|[A-Z])|(?:^|\*\*)\d+)\.$")
 
@@ -48,7 +50,9 @@ def chunks(source: str) -> list[str]:
     found, within = [[]], None
     for line in source.splitlines():
         mark = next((m for m in ("```", "$$") if line.lstrip().startswith(m)), None)
-        if within is None and (not line.strip() or (found[-1] and begins_list(line) and not begins_list(found[-1][0]))):
+        if within is None and (
+            not line.strip() or (found[-1] and begins_list(line) and not begins_list(found[-1][0]))
+        ):
             found.append([])
         if line.strip() or within:
             found[-1].append(line)
@@ -66,7 +70,14 @@ def begins_list(line: str) -> bool:
 def kind_of(chunk: str) -> str:
     """What a chunk of Markdown is."""
     first = chunk.lstrip()
-    starts = {"#": "heading", "> **Choice": "aside", ">": "quote", "|": "table", "$$": "math", "\\begin": "math"}
+    starts = {
+        "#": "heading",
+        "> **Choice": "aside",
+        ">": "quote",
+        "|": "table",
+        "$$": "math",
+        "\\begin": "math",
+    }
     starts |= {"![": "picture", "```": "fence", "**Predict": "predict", "**Choice": "aside"}
     for start, kind in starts.items():
         if first.startswith(start):
@@ -80,19 +91,27 @@ def blocks_of(cell) -> list[Block]:
         carried = cell.get("attachments", {})
         cut = [piece for chunk in chunks(cell.source) for piece in PREDICTION.split(chunk)]
         return [Block(kind_of(piece), piece, attachments=carried) for piece in cut]
-    found = [Block("code", cell.source, "Slowly, with the paper's letters")] if tagged(cell, "spec") else []
+    found = (
+        [Block("code", cell.source, "Slowly, with the paper's letters")]
+        if tagged(cell, "spec")
+        else []
+    )
     printed = ""
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         if "text/markdown" in data and (source := FENCE.search(data["text/markdown"])):  # a show()
-            found.append(Block("code", source[2], data["text/markdown"].partition("\n")[0].strip("*")))
+            found.append(
+                Block("code", source[2], data["text/markdown"].partition("\n")[0].strip("*"))
+            )
         elif "<img" in data.get("text/html", ""):
             found.append(Block("figure", data["text/html"]))
         elif output.get("name") == "stdout":
             printed += output.text
     if re.search(r"\d", printed):  # a result, not a word that all went well
         pieces = [piece.strip("\n") for piece in TABLE.split(printed)]
-        found += [Block("table" if TABLE.match(piece) else "output", piece) for piece in pieces if piece]
+        found += [
+            Block("table" if TABLE.match(piece) else "output", piece) for piece in pieces if piece
+        ]
     return found
 
 
@@ -104,7 +123,11 @@ def without_docstrings(source: str) -> str:
         return source
     lines = source.splitlines()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) and len(node.body) > 1:
+        if (
+            isinstance(node, ast.FunctionDef | ast.ClassDef)
+            and ast.get_docstring(node)
+            and len(node.body) > 1
+        ):
             for number in range(node.body[0].lineno - 1, node.body[1].lineno - 1):
                 if number < node.body[0].end_lineno or not lines[number].strip():
                     lines[number] = None
@@ -127,7 +150,11 @@ def pages_of(source: str, most: int = CODE_LINES) -> list[str]:
 def docstring(source: str) -> str | None:
     """The docstring of the first function or class of a source."""
     try:
-        found = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        found = [
+            node
+            for node in ast.parse(source).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        ]
     except SyntaxError:
         return None
     return ast.get_docstring(found[0]) if found else None

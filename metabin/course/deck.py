@@ -22,7 +22,9 @@ AGENDA = 10  # rows on a slide
 
 def to_deck(title: str, slides: list[Slide]) -> str:
     """A deck as HTML; reveal.js and MathJax are expected in the folder vendor/ beside it."""
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
+    )
     columns = []
     for slide in slides:
         drawn = {
@@ -59,14 +61,20 @@ def drawn_html(block: Block) -> str:
 
 def coloured(source: str) -> str:
     """Python in colours, each line by itself: where one is wrapped, it goes on deeper than it began."""
-    lines = highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).splitlines(keepends=True)
+    lines = highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).splitlines(
+        keepends=True
+    )
     depths = [len(line) - len(line.lstrip()) + 6 for line in source.splitlines()]
-    return "".join(f'<span style="--deep:{d}ch">{line}</span>' for d, line in zip(depths, lines, strict=True))
+    return "".join(
+        f'<span style="--deep:{d}ch">{line}</span>' for d, line in zip(depths, lines, strict=True)
+    )
 
 
 def markdown(source: str, attachments: dict | None = None) -> str:
     """Markdown as HTML; formulas stay as they are, for MathJax."""
-    renderer = IPythonRenderer(escape=False, attachments=attachments or {}, exclude_anchor_links=True)
+    renderer = IPythonRenderer(
+        escape=False, attachments=attachments or {}, exclude_anchor_links=True
+    )
     page = BeautifulSoup(MarkdownWithMath(renderer=renderer).render(source), "html.parser")
     for link in page("a"):
         link.unwrap()
@@ -98,10 +106,17 @@ def plan_deck(plan: Plan, copies: dict) -> str:
     rows = [f"| {part.minutes} | {part.lesson} | {part.name} |" for part in plan.parts]
     agenda = [rows[i : i + AGENDA] for i in range(0, len(rows), AGENDA)]
     head = "| Minutes | Lesson | |\n| ---: | --- | --- |\n"
-    deck = [Slide("", plan.title, plan.title, [Block("table", head + "\n".join(some))]) for some in agenda]
+    deck = [
+        Slide("", plan.title, plan.title, [Block("table", head + "\n".join(some))])
+        for some in agenda
+    ]
     for part in plan.parts:
         spoken = Block("text", f"**{part.minutes} minutes.** {part.why}")
-        chosen = slides_for(part, lessons[part.lesson]) if part.lesson else [Slide("", plan.title, part.name)]
+        chosen = (
+            slides_for(part, lessons[part.lesson])
+            if part.lesson
+            else [Slide("", plan.title, part.name)]
+        )
         chosen[0].notes.insert(0, spoken)
         if not part.lesson:
             chosen[0].shown.append(Block("text", part.why))

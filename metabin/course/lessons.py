@@ -22,7 +22,9 @@ def find_lessons(folder: Path, wanted: str = "") -> list[Path]:
     starts = wanted.replace(",", " ").split()
     for start in starts:
         if not any(lesson.name.startswith(start) for lesson in lessons):
-            raise ValueError(f"no lesson begins with {start!r}; there are {', '.join(x.stem for x in lessons)}")
+            raise ValueError(
+                f"no lesson begins with {start!r}; there are {', '.join(x.stem for x in lessons)}"
+            )
     return [x for x in lessons if not starts or x.name.startswith(tuple(starts))]
 
 
@@ -78,7 +80,11 @@ def executed_copy(lesson: Path, build: Path):
     if not path.is_file():
         return None
     executed = read_notebook(path)
-    if any(output.output_type == "error" for cell in executed.cells for output in cell.get("outputs", [])):
+    if any(
+        output.output_type == "error"
+        for cell in executed.cells
+        for output in cell.get("outputs", [])
+    ):
         return None
     wanted, found = (
         [(cell.source, cell.get("attachments", {})) for cell in cells]

@@ -49,7 +49,9 @@ def to_page(notebook, name: str, folded: bool = True) -> str:
 
 def to_mathml(formula: str, display: str) -> str:
     """A TeX formula as MathML, which browsers draw and screen readers read without a script; `display` inline or block."""
-    known = re.sub(r"\\(begin|end)\{(aligned|gathered|split)\}", r"\\\1{align*}", formula)  # drawn alike, one is known
+    known = re.sub(
+        r"\\(begin|end)\{(aligned|gathered|split)\}", r"\\\1{align*}", formula
+    )  # drawn alike, one is known
     return convert(known, display=display)
 
 
@@ -72,4 +74,6 @@ class Exporter(HTMLExporter):
     @pass_context
     def markdown2html(self, context, source: str) -> str:
         attachments = context.get("cell", {}).get("attachments", {})
-        return MarkdownWithMath(renderer=Renderer(escape=False, attachments=attachments)).render(source)
+        return MarkdownWithMath(renderer=Renderer(escape=False, attachments=attachments)).render(
+            source
+        )

@@ -24,7 +24,10 @@ class Parameter:
 
     def read(self, value):
         """The value in the declared type; ValueError says what was expected."""
-        expected = " or ".join(map(repr, self.choices)) or f"{'an' if self.kind is int else 'a'} {self.kind.__name__}"
+        expected = (
+            " or ".join(map(repr, self.choices))
+            or f"{'an' if self.kind is int else 'a'} {self.kind.__name__}"
+        )
         if self.optional and value in (None, "None"):
             return None
         if isinstance(value, Text):
@@ -33,11 +36,15 @@ class Parameter:
             value = float(value)
         if type(value) is self.kind and (not self.choices or value in self.choices):
             return value
-        what = repr(value) if self.kind is str or not isinstance(value, str) else f"the text {value!r}"
+        what = (
+            repr(value) if self.kind is str or not isinstance(value, str) else f"the text {value!r}"
+        )
         advice = ""
         if self.kind is float and re.fullmatch(r"[-+]?[\d.]+e[-+]?\d+", str(value), re.IGNORECASE):
             advice = " (YAML reads a number without a point or without the exponent's sign as text: write 1.0e-4)"
-        raise ValueError(f"{self.name} takes {expected}, not {what}{advice}{did_you_mean(value, self.choices)}")
+        raise ValueError(
+            f"{self.name} takes {expected}, not {what}{advice}{did_you_mean(value, self.choices)}"
+        )
 
     def _parse(self, text: Text):
         """What was typed, as the declared type where it can be read so, else still the text."""
@@ -70,7 +77,9 @@ def declared_parameters(notebook) -> dict[str, Parameter]:
             kind, _, rest = ast.unparse(node.annotation).partition(" | ")
         except (AttributeError, ValueError):
             raise ValueError(f"not of the form `name: type = value`: {line}") from None
-        kind = {"int": int, "float": float, "bool": bool, "str": str, "list": list}.get(kind.split("[")[0])
+        kind = {"int": int, "float": float, "bool": bool, "str": str, "list": list}.get(
+            kind.split("[")[0]
+        )
         if kind is None or rest not in ("", "None"):
             raise ValueError(f"a type that the runner can't check: {line}")
         comment = lines[node.end_lineno - 1][node.end_col_offset :]
@@ -94,15 +103,21 @@ def values_for(lessons: list[Path], common: dict, given: dict) -> dict[Path, dic
             raise ValueError(f"{lesson.stem}: {error}") from None
     for name in given:
         if not any(name in parameters for parameters in declared.values()):
-            known = list(dict.fromkeys(name for parameters in declared.values() for name in parameters))
-            lesson = lessons[0].stem if len(lessons) == 1 else f"{lessons[0].stem} to {lessons[-1].stem}"
+            known = list(
+                dict.fromkeys(name for parameters in declared.values() for name in parameters)
+            )
+            lesson = (
+                lessons[0].stem if len(lessons) == 1 else f"{lessons[0].stem} to {lessons[-1].stem}"
+            )
             raise ValueError(
                 f"{lesson}: no parameter {name!r}{did_you_mean(name, known)} (there are {', '.join(known)})"
             )
     values = {}
     for lesson, parameters in declared.items():
         try:
-            values[lesson] = {n: parameters[n].read(v) for n, v in (common | given).items() if n in parameters}
+            values[lesson] = {
+                n: parameters[n].read(v) for n, v in (common | given).items() if n in parameters
+            }
         except ValueError as error:
             raise ValueError(f"{lesson.stem}: {error}") from None
     return values

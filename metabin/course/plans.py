@@ -52,8 +52,13 @@ def read_plans(path: Path) -> dict[str, Plan]:
     for name, (minutes, _, parts) in plans.items():
         found = sum(part.minutes for part in parts)
         if found != minutes:
-            raise ValueError(f"{path.name}: the parts of the plan {name} take {found} minutes, not {minutes}")
-    return {name: Plan(name, minutes, title, tuple(parts)) for name, (minutes, title, parts) in plans.items()}
+            raise ValueError(
+                f"{path.name}: the parts of the plan {name} take {found} minutes, not {minutes}"
+            )
+    return {
+        name: Plan(name, minutes, title, tuple(parts))
+        for name, (minutes, title, parts) in plans.items()
+    }
 
 
 def find_plan(path: Path, wanted: str) -> Plan:
@@ -67,7 +72,13 @@ def find_plan(path: Path, wanted: str) -> Plan:
 def slides_for(part: Part, slides: list[Slide]) -> list[Slide]:
     """The slides of a lesson that a part names by a heading, or by the number of an exercise; ValueError if there are none."""
     exercise = f"{part.name}:" if part.name.startswith("Exercise ") else None
-    found = [s for s in slides if (s.heading.startswith(exercise) if exercise else part.name in (s.part, s.heading))]
+    found = [
+        s
+        for s in slides
+        if (s.heading.startswith(exercise) if exercise else part.name in (s.part, s.heading))
+    ]
     if not found:
-        raise ValueError(f"the {part.minutes} minutes for {part.name!r}: lesson {part.lesson} has no such part")
+        raise ValueError(
+            f"the {part.minutes} minutes for {part.name!r}: lesson {part.lesson} has no such part"
+        )
     return found

@@ -7,14 +7,29 @@ from dataclasses import dataclass, field
 
 from metabin.course.blocks import CODE_LETTERS, Block
 
-LINES, MORE = 10, 2  # of text, on a slide without a figure; what a list may have beyond it, in smaller letters
-BESIDE, BESIDE_TALL = 4, 2  # of text, on a slide with one: what is as high as wide needs the slide for itself
+LINES, MORE = (
+    10,
+    2,
+)  # of text, on a slide without a figure; what a list may have beyond it, in smaller letters
+BESIDE, BESIDE_TALL = (
+    4,
+    2,
+)  # of text, on a slide with one: what is as high as wide needs the slide for itself
 LETTERS = 72  # in a line of text
 OUTPUT = 16, 89  # most lines and letters of a printed result on a slide
 
 PICTURED = ("figure", "picture")
-SIZE = {"code": 0.65, "output": 0.7, "table": 1.1, "predict": 1.5}  # height of a line of them, in lines of text
-CODE_LOOKS = {"large": 24, "short": 21, "middle": 19}  # pixels of a letter, in deck.html; the smallest look is "long"
+SIZE = {
+    "code": 0.65,
+    "output": 0.7,
+    "table": 1.1,
+    "predict": 1.5,
+}  # height of a line of them, in lines of text
+CODE_LOOKS = {
+    "large": 24,
+    "short": 21,
+    "middle": 19,
+}  # pixels of a letter, in deck.html; the smallest look is "long"
 
 
 @dataclass
@@ -62,7 +77,9 @@ def lines_beside(block: Block) -> int:
     """How many lines of text a slide with this block takes in all."""
     if block.kind not in PICTURED:
         return LINES
-    png = re.search(r"base64,(iVBORw0KGgo[\w+/]{33})", block.source)  # the head of the file, with its size
+    png = re.search(
+        r"base64,(iVBORw0KGgo[\w+/]{33})", block.source
+    )  # the head of the file, with its size
     width, high = struct.unpack(">II", base64.b64decode(png[1])[16:24]) if png else (2, 1)
     return BESIDE_TALL if width < 1.8 * high else BESIDE
 
@@ -72,5 +89,7 @@ def height(block: Block) -> float:
     if block.kind in PICTURED:
         return 0
     letters = {"code": CODE_LETTERS, "output": OUTPUT[1]}.get(block.kind, LETTERS)
-    lines = 2 + block.source.count(r"\\") if block.kind == "math" else wrapped(block.source, letters)
+    lines = (
+        2 + block.source.count(r"\\") if block.kind == "math" else wrapped(block.source, letters)
+    )
     return SIZE.get(block.kind, 1.0) * lines

@@ -8,12 +8,19 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from metabin.course.lesson import RECORD, brief, repo_root
+
 # Not imported at the top: papermill and nbconvert, so that a missing one can be named in one line. Never imported at all:
 # torch, since a kernel's peak memory as the system counts it is at least the peak of the process that started it.
-from metabin.course.lessons import executed_copy, promised_seconds, read_notebook, tagged, working_copy
+from metabin.course.lessons import (
+    executed_copy,
+    promised_seconds,
+    read_notebook,
+    tagged,
+    working_copy,
+)
 from metabin.course.parameters import values_for
-from metabin.lesson import RECORD, brief, repo_root
-from metabin.provenance import provenance, write_json
+from metabin.runs.provenance import provenance, write_json
 
 ROOT = repo_root()
 
@@ -26,7 +33,9 @@ class Outcome:
     sha256: str
     parameters: dict
     seconds: float = 0.0
-    peak_bytes: int | None = None  # the kernel's largest resident memory; None when the lesson didn't reach its end
+    peak_bytes: int | None = (
+        None  # the kernel's largest resident memory; None when the lesson didn't reach its end
+    )
     error: str | None = None
     recorded: dict = field(default_factory=dict)
 
@@ -40,7 +49,10 @@ def this_python():
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     spec = KernelSpec(**get_kernel_dict())
     spec.argv = [sys.executable, *spec.argv[1:], "--log-level=ERROR"]
-    spec.env = {"PYTHONPATH": path, "TQDM_DISABLE": "1"}  # a progress bar would fill the executed copy
+    spec.env = {
+        "PYTHONPATH": path,
+        "TQDM_DISABLE": "1",
+    }  # a progress bar would fill the executed copy
     return type("ThisPython", (AsyncKernelManager,), {"kernel_spec": spec})
 
 
@@ -60,7 +72,9 @@ def run_lesson(lesson: Path, values: dict, build: Path, line: str = "") -> Outco
     )
     for path in (executed, page, results):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # nothing of an earlier run may stand beside this one's failure
+        path.unlink(
+            missing_ok=True
+        )  # nothing of an earlier run may stand beside this one's failure
     start = time.perf_counter()
     outcome.error = execute(lesson, values, executed, line)
     outcome.seconds = time.perf_counter() - start
@@ -102,7 +116,9 @@ def execute(lesson: Path, values: dict, executed: Path, line: str) -> str | None
         )
     except papermill.PapermillExecutionError as error:
         start = next(i for i, cell in enumerate(notebook.cells) if tagged(cell, "parameters"))
-        injected = bool(values) and error.cell_index > start  # papermill puts the values into a cell behind that one
+        injected = (
+            bool(values) and error.cell_index > start
+        )  # papermill puts the values into a cell behind that one
         first = next((text.strip() for text in error.source.splitlines() if text.strip()), "")
         return f"cell {error.cell_index - injected} (“{first}”): {error.ename}: {error.evalue}"
     except Exception as error:  # a kernel that died or never came: the other lessons go on
@@ -140,14 +156,23 @@ def run(planned: dict[Path, dict], build: Path) -> int:
         outcome = run_lesson(lesson, values, build, line)
         print(told(outcome, promised_seconds(read_notebook(lesson))), flush=True)
         outcomes.append(outcome)
-        manifest["lessons"].append({key: value for key, value in vars(outcome).items() if key != "recorded"})
-        write_json(build / "manifest.json", manifest)  # after every lesson: a run that is stopped leaves what it did
+        manifest["lessons"].append(
+            {key: value for key, value in vars(outcome).items() if key != "recorded"}
+        )
+        write_json(
+            build / "manifest.json", manifest
+        )  # after every lesson: a run that is stopped leaves what it did
     for text in table(outcomes):
         print(text)
     failed = [outcome.lesson for outcome in outcomes if outcome.error]
     print(f"pages, executed notebooks, numbers and how they came about: {os.path.relpath(build)}")
     print(
-        "; ".join([f"{len(outcomes) - len(failed)} of {len(outcomes)} lessons ran", *(f"{x} failed" for x in failed)])
+        "; ".join(
+            [
+                f"{len(outcomes) - len(failed)} of {len(outcomes)} lessons ran",
+                *(f"{x} failed" for x in failed),
+            ]
+        )
     )
     return int(bool(failed))
 
@@ -158,8 +183,14 @@ def told(outcome: Outcome, promised: float | None) -> str:
     text = f"{outcome.seconds:.0f} s, {memory}"
     if outcome.error:
         return f"FAILED after {text}\n      {outcome.error}"
-    slow = promised and outcome.parameters.get("profile", "demo") == "demo" and outcome.seconds > 2 * promised
-    return text + (f"\n      slow: more than twice the {promised:.0f} s in its header" if slow else "")
+    slow = (
+        promised
+        and outcome.parameters.get("profile", "demo") == "demo"
+        and outcome.seconds > 2 * promised
+    )
+    return text + (
+        f"\n      slow: more than twice the {promised:.0f} s in its header" if slow else ""
+    )
 
 
 def table(outcomes: list[Outcome]) -> list[str]:

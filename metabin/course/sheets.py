@@ -35,10 +35,15 @@ def sheet_of(lesson: Path, solved: bool):
     notebook = read_notebook(lesson)
     before, exercises = parted(notebook)
     kept = [cell for cell in exercises if not tagged(cell, "exercise" if solved else "solution")]
-    wanted = [cell.source for cell in exercises if cell.cell_type == "code"]  # the same set-up on both sheets
+    wanted = [
+        cell.source for cell in exercises if cell.cell_type == "code"
+    ]  # the same set-up on both sheets
     new = nbformat.v4
     cells = [new.new_markdown_cell(head(notebook, exercises, solved))]
-    cells += [new.new_code_cell(source) for source in needed_code([cell.source for cell in before], wanted)]
+    cells += [
+        new.new_code_cell(source)
+        for source in needed_code([cell.source for cell in before], wanted)
+    ]
     for cell in kept:
         cell = copy.deepcopy(cell)
         if cell.cell_type == "markdown":

@@ -10,11 +10,15 @@ SHOWN = {"check", "display", "figure", "print", "record", "setup", "show", "widg
 
 def needed_code(before: list[str], wanted: list[str]) -> list[str]:
     """Cells with the statements of `before` that the cells `wanted` need, directly or not, in their order; comments stay."""
-    names_of_functions = set()  # what a function uses may be made after it: such names are asked for again from the end
+    names_of_functions = (
+        set()
+    )  # what a function uses may be made after it: such names are asked for again from the end
     while True:
         kept = _backwards(before, wanted, names_of_functions)
         source = "\n".join([*kept, *wanted])
-        missing = _globals(source) - _made(ast.parse(source)) - set(dir(builtins)) - names_of_functions
+        missing = (
+            _globals(source) - _made(ast.parse(source)) - set(dir(builtins)) - names_of_functions
+        )
         if not missing:
             return kept
         names_of_functions |= missing
@@ -34,7 +38,10 @@ def _backwards(before: list[str], wanted: list[str], also: set[str]) -> list[str
             if _made(node) & needed:
                 start = body[number - 1].end_lineno if number else 0
                 text = "\n".join(lines[start : node.end_lineno])
-                taken.insert(0, _fewer(node, needed) if isinstance(node, ast.Import | ast.ImportFrom) else text)
+                taken.insert(
+                    0,
+                    _fewer(node, needed) if isinstance(node, ast.Import | ast.ImportFrom) else text,
+                )
                 needed = (needed - _surely_made(node)) | _used(node)
         if taken:
             kept.insert(0, "\n".join(taken).strip("\n"))
@@ -47,7 +54,11 @@ def _globals(source: str) -> set[str]:
     top = tables[0]
     for table in tables:
         tables += table.get_children()
-        found |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and (table is top or s.is_global())}
+        found |= {
+            s.get_name()
+            for s in table.get_symbols()
+            if s.is_referenced() and (table is top or s.is_global())
+        }
     return found
 
 
@@ -78,7 +89,11 @@ def _in_order(node: ast.stmt):
 
 def _targets(target: ast.expr) -> set[str]:
     """The names that an assignment to `target` sets."""
-    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return {
+        node.id
+        for node in ast.walk(target)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
 
 
 def _surely_made(node: ast.stmt) -> set[str]:
@@ -99,12 +114,21 @@ def _made(tree: ast.AST) -> set[str]:
     found = _surely_made(tree) if isinstance(tree, ast.stmt) else set()
     if isinstance(tree, ast.FunctionDef | ast.ClassDef):
         return found
-    if isinstance(tree, ast.Name | ast.Attribute | ast.Subscript) and isinstance(tree.ctx, ast.Store):
+    if isinstance(tree, ast.Name | ast.Attribute | ast.Subscript) and isinstance(
+        tree.ctx, ast.Store
+    ):
         found |= {_root(tree)}
     elif isinstance(tree, ast.ExceptHandler) and tree.name:
         found |= {tree.name}
-    elif isinstance(tree, ast.Expr) and isinstance(tree.value, ast.Call) and _root(tree.value.func) not in SHOWN:
-        found |= {_root(tree.value.func), *map(_root, tree.value.args)}  # net.eval(), step(net, 0.1)
+    elif (
+        isinstance(tree, ast.Expr)
+        and isinstance(tree.value, ast.Call)
+        and _root(tree.value.func) not in SHOWN
+    ):
+        found |= {
+            _root(tree.value.func),
+            *map(_root, tree.value.args),
+        }  # net.eval(), step(net, 0.1)
     return found.union(*map(_made, ast.iter_child_nodes(tree))) - {""}
 
 
@@ -120,4 +144,6 @@ def _root(node: ast.AST) -> str:
 def _fewer(node: ast.Import | ast.ImportFrom, needed: set[str]) -> str:
     """An import of nothing but what is needed."""
     few = [alias for alias in node.names if (alias.asname or alias.name).split(".")[0] in needed]
-    return ast.unparse(ast.Import(few) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, few, 0))
+    return ast.unparse(
+        ast.Import(few) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, few, 0)
+    )

@@ -18,13 +18,29 @@ from metabin.course.blocks import (
     without_docstrings,
 )
 from metabin.course.lessons import tagged
-from metabin.course.room import LETTERS, LINES, MORE, OUTPUT, PICTURED, Slide, height, lines_beside, wrapped
+from metabin.course.room import (
+    LETTERS,
+    LINES,
+    MORE,
+    OUTPUT,
+    PICTURED,
+    Slide,
+    height,
+    lines_beside,
+    wrapped,
+)
 
 ALONE = 4  # least lines of a printed result by itself
 QUOTE_WORDS = 70  # longer quotes are notes
 COLUMNS = re.compile(r"\S {2,}\S")  # what would be torn apart where a line is wrapped
 EXERCISE = re.compile(r"\*\*(\d+)\. (.+?)\*\* \(([^)]*)\)\.?\s*(.*)", re.DOTALL)
-EXPLAINED = (*PICTURED, "quote", "math", "table", "output")  # what a paragraph right behind it explains
+EXPLAINED = (
+    *PICTURED,
+    "quote",
+    "math",
+    "table",
+    "output",
+)  # what a paragraph right behind it explains
 
 
 def said(block: Block) -> list[Block]:
@@ -38,7 +54,11 @@ class Layout:
     """Puts a lesson's blocks on slides, one after another."""
 
     def __init__(self, lesson: str):
-        self.lesson, self.slides, self.ahead = lesson, [], []  # ahead: paragraphs that lead to what comes next
+        self.lesson, self.slides, self.ahead = (
+            lesson,
+            [],
+            [],
+        )  # ahead: paragraphs that lead to what comes next
 
     @property
     def slide(self) -> Slide:
@@ -46,7 +66,9 @@ class Layout:
 
     def begin(self, heading: str | None = None, part: str | None = None) -> None:
         """A new slide, under the same heading where no other is given."""
-        self.slides.append(Slide(self.lesson, part or self.slide.part, heading or self.slide.heading))
+        self.slides.append(
+            Slide(self.lesson, part or self.slide.part, heading or self.slide.heading)
+        )
 
     def leading(self) -> float:
         """How many lines the sentences of the paragraphs ahead take."""
@@ -66,10 +88,17 @@ class Layout:
         """A paragraph: the one sentence below what it explains, else it leads to what comes next."""
         last = self.slide.shown[-1].kind if self.slide.shown else None
         first, *leading = said(block)
-        goes_on = last and block.source[0].islower()  # what goes on after a formula says little by itself
+        goes_on = (
+            last and block.source[0].islower()
+        )  # what goes on after a formula says little by itself
         if goes_on or last == "predict":
             self.slide.notes.append(block)
-        elif last in EXPLAINED and not self.ahead and first.source[-1] != ":" and height(first) <= self.slide.room():
+        elif (
+            last in EXPLAINED
+            and not self.ahead
+            and first.source[-1] != ":"
+            and height(first) <= self.slide.room()
+        ):
             self.slide.shown.append(first)
             self.slide.notes.append(block)
             self.ahead = leading
@@ -78,11 +107,20 @@ class Layout:
 
     def anchor(self, block: Block) -> None:
         """What is shown whole: on this slide where it has room, else on a new one."""
-        pictured, last = block.kind in PICTURED, self.slide.shown[-1].kind if self.slide.shown else None
+        pictured, last = (
+            block.kind in PICTURED,
+            self.slide.shown[-1].kind if self.slide.shown else None,
+        )
         needed = height(block) + self.leading()
-        apart = pictured or block.kind == "predict" or (self.ahead and self.slide.look == "pictured")
+        apart = (
+            pictured or block.kind == "predict" or (self.ahead and self.slide.look == "pictured")
+        )
         full = self.slide.anchored and (apart or needed > self.slide.room())
-        if full or last == "predict" or (last == "code" and (block.kind != "output" or self.ahead or self.slide.below)):
+        if (
+            full
+            or last == "predict"
+            or (last == "code" and (block.kind != "output" or self.ahead or self.slide.below))
+        ):
             if block.kind == "output" and not self.ahead and block.source.count("\n") + 1 < ALONE:
                 self.slide.notes.append(block)
                 return
@@ -91,7 +129,10 @@ class Layout:
         if pictured and len(self.ahead) > 2 and needed > whole:
             self.lead(LINES)
             self.begin()
-        self.lead((min(whole - 1, 2) if pictured else LINES - height(block)) - sum(map(height, self.slide.shown)))
+        self.lead(
+            (min(whole - 1, 2) if pictured else LINES - height(block))
+            - sum(map(height, self.slide.shown))
+        )
         self.slide.shown.append(block)
 
     def listed(self, block: Block) -> None:
@@ -100,7 +141,10 @@ class Layout:
         short = items
         if height(block) + self.leading() > LINES:
             short = [item if len(item) < 2 * LETTERS else first_sentence(item) for item in items]
-        if self.slide.anchored and height(Block("list", "\n".join(short))) + self.leading() > self.slide.room():
+        if (
+            self.slide.anchored
+            and height(Block("list", "\n".join(short))) + self.leading() > self.slide.room()
+        ):
             self.begin()
         self.anchor(Block("list", short[0], attachments=block.attachments))
         for item in short[1:]:
@@ -150,15 +194,23 @@ class Layout:
 
     def put(self, block: Block) -> None:
         """Any block but a heading or an exercise."""
-        torn = any(len(line) > OUTPUT[1] and COLUMNS.search(line) for line in block.source.splitlines())
+        torn = any(
+            len(line) > OUTPUT[1] and COLUMNS.search(line) for line in block.source.splitlines()
+        )
         if block.kind == "output" and (torn or wrapped(block.source, OUTPUT[1]) > OUTPUT[0]):
             self.slide.notes.append(block)
-        elif block.kind == "quote" and len(block.source.split()) > QUOTE_WORDS or block.kind in ("aside", "fence"):
+        elif (
+            block.kind == "quote"
+            and len(block.source.split()) > QUOTE_WORDS
+            or block.kind in ("aside", "fence")
+        ):
             self.slide.notes.append(block)
         elif block.kind == "table" and height(block) > LINES + MORE:
             self.slide.notes.append(block)
         else:
-            {"text": self.text, "list": self.listed, "code": self.code}.get(block.kind, self.anchor)(block)
+            {"text": self.text, "list": self.listed, "code": self.code}.get(
+                block.kind, self.anchor
+            )(block)
 
 
 def slides_of(notebook, lesson: str) -> list[Slide]:
@@ -185,7 +237,9 @@ def slides_of(notebook, lesson: str) -> list[Slide]:
                     layout.exercise(block)
                     solved = False
                 elif cell.cell_type == "markdown" and block.kind != "fence":
-                    seen = layout.slide.notes if solved else layout.slide.shown  # behind a solution: about the answer
+                    seen = (
+                        layout.slide.notes if solved else layout.slide.shown
+                    )  # behind a solution: about the answer
                     seen.append(block)
             elif part:
                 layout.put(block)

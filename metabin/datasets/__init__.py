@@ -6,4 +6,12 @@ from metabin.datasets.market1501 import read_market1501, write_market1501
 from metabin.datasets.own import list_own
 from metabin.datasets.sets import SETS
 
-__all__ = ["SETS", "DataSet", "Listing", "Picture", "list_own", "read_market1501", "write_market1501"]
+__all__ = [
+    "SETS",
+    "DataSet",
+    "Listing",
+    "Picture",
+    "list_own",
+    "read_market1501",
+    "write_market1501",
+]

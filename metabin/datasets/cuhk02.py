@@ -15,7 +15,9 @@ PERSONS = 1000  # more than any pair has: pids of pair p are p * 1000 …
 
 def list_cuhk02(folder: Path) -> Listing | None:
     """Everything is "train", from ten cameras. None when the folder isn't CUHK02's."""
-    cameras = list_places(folder, [f"P{pair}/cam{view}" for pair in range(1, PAIRS + 1) for view in (1, 2)], NAME)
+    cameras = list_places(
+        folder, [f"P{pair}/cam{view}" for pair in range(1, PAIRS + 1) for view in (1, 2)], NAME
+    )
     if cameras is None:
         return None
     pictures = [

@@ -51,9 +51,13 @@ def packed(file: Path) -> Iterator[Picture]:
             images = mat[cell][()]  # (columns, persons): MATLAB's arrays lie transposed
             for person in range(images.shape[1]):
                 for column in range(images.shape[0]):
-                    if mat[images[column, person]].ndim == 3:  # an empty cell is stored as its two sizes
+                    if (
+                        mat[images[column, person]].ndim == 3
+                    ):  # an empty cell is stored as its two sizes
                         pid, camid = PERSONS * pair + person, 2 * pair + column // COLUMNS_PER_VIEW
-                        yield Picture(file, pid, camid, "train", inside=f"detected/{pair}/{column}/{person}")
+                        yield Picture(
+                            file, pid, camid, "train", inside=f"detected/{pair}/{column}/{person}"
+                        )
 
 
 def read_inside(file: Path, inside: str) -> np.ndarray:
@@ -70,7 +74,9 @@ def open_hdf5(file: Path) -> Iterator:
     try:
         import h5py
     except ImportError:
-        raise ImportError(f"reading {file.name} needs h5py: pip install h5py, or extract its images first") from None
+        raise ImportError(
+            f"reading {file.name} needs h5py: pip install h5py, or extract its images first"
+        ) from None
     with whole(file), h5py.File(file) as mat:
         yield mat
 
@@ -84,7 +90,11 @@ def divide(listing: Listing) -> Listing:
     with whole(file):
         config = loadmat(file, squeeze_me=True)
         names = [Path(str(name)).stem for name in np.atleast_1d(config["filelist"])]
-        parts = {names[int(number) - 1]: part for part in PARTS for number in np.atleast_1d(config[f"{part}_idx"])}
+        parts = {
+            names[int(number) - 1]: part
+            for part in PARTS
+            for number in np.atleast_1d(config[f"{part}_idx"])
+        }
     divided = [(picture, parts.get(stem(picture))) for picture in listing.pictures]
     kept = tuple(picture._replace(part=part) for picture, part in divided if part)
     unnamed = len(divided) - len(kept)

@@ -13,7 +13,14 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from metabin.datasets.folders import has_pictures, list_pictures, picture_files, warn_left_out, whole, within
+from metabin.datasets.folders import (
+    has_pictures,
+    list_pictures,
+    picture_files,
+    warn_left_out,
+    whole,
+    within,
+)
 from metabin.datasets.listing import Listing, Picture
 
 NAME = r"p(\d+)_(?:s\d+_\d+|n\d+_s\d+_hard\d)"
@@ -28,7 +35,9 @@ def list_cuhksysu(folder: Path) -> Listing | None:
     annotation, scenes = within(folder, "annotation/Person.mat"), within(folder, "Image/SSM")
     if annotation.is_file() and scenes.is_dir():
         return Listing("cuhksysu", folder, tuple(boxes(annotation, scenes)))
-    place = next((place for name in CROPPED if has_pictures(place := within(folder, name), NAME)), None)
+    place = next(
+        (place for name in CROPPED if has_pictures(place := within(folder, name), NAME)), None
+    )
     if place is None:
         return None
     pictures, so_far = [], Counter()
@@ -46,13 +55,24 @@ def boxes(annotation: Path, scenes: Path) -> Iterator[Picture]:
     """
     with whole(annotation):
         people = [
-            (int(str(person["idname"]).removeprefix("p")), number, str(scene["imname"]), [*map(int, scene["idlocate"])])
+            (
+                int(str(person["idname"]).removeprefix("p")),
+                number,
+                str(scene["imname"]),
+                [*map(int, scene["idlocate"])],
+            )
             for person in np.atleast_1d(loadmat(annotation, squeeze_me=True)["Person"])
             for number, scene in enumerate(np.atleast_1d(person["scene"]))
         ]
     there = {file.name for file in picture_files(scenes)}
     for person, number, name, (x, y, width, height) in people:
         if name in there:
-            yield Picture(scenes / name, person - 1, number, "train", box=(x - 1, y - 1, x + width, y + height))
+            yield Picture(
+                scenes / name,
+                person - 1,
+                number,
+                "train",
+                box=(x - 1, y - 1, x + width, y + height),
+            )
     if missing := [name for _, _, name, _ in people if name not in there]:
         warn_left_out(scenes, "persons whose scene is missing", missing)

@@ -18,18 +18,30 @@ def damaged(listing: Listing) -> list[str]:
     files = defaultdict(list)
     for picture in listing.pictures:
         files[picture.file].append(picture)
-    bar = {"total": len(files), "desc": f"reading {listing.name}", "unit": "file", "disable": None, "leave": False}
+    bar = {
+        "total": len(files),
+        "desc": f"reading {listing.name}",
+        "unit": "file",
+        "disable": None,
+        "leave": False,
+    }
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         results = tqdm(pool.map(faults, files, files.values()), **bar)
         return [
-            f"{_name(file, listing.root)}{fault}" for file, found in zip(files, results, strict=True) for fault in found
+            f"{_name(file, listing.root)}{fault}"
+            for file, found in zip(files, results, strict=True)
+            for fault in found
         ]
 
 
 def faults(file: Path, pictures: Sequence[Picture]) -> list[str]:
     """What is wrong with a file, or with some of the pictures that it holds."""
     if pictures[0].inside is not None:
-        return [f"/{picture.inside}: {fault}" for picture in pictures if (fault := _fault_inside(picture))]
+        return [
+            f"/{picture.inside}: {fault}"
+            for picture in pictures
+            if (fault := _fault_inside(picture))
+        ]
     try:
         if file.stat().st_size == 0:
             return [": empty file"]
@@ -37,7 +49,9 @@ def faults(file: Path, pictures: Sequence[Picture]) -> list[str]:
             image.verify()
         with Image.open(file) as image:
             width, height = image.size
-            image.draft(None, (1, 1))  # a JPEG is decoded at an eighth: all its bytes are read all the same
+            image.draft(
+                None, (1, 1)
+            )  # a JPEG is decoded at an eighth: all its bytes are read all the same
             image.load()
     except Exception as error:
         return [f": {_reason(error)}"]

@@ -11,7 +11,9 @@ from metabin.datasets.folders import subfolders
 from metabin.datasets.listing import Listing
 
 DEPTH = 2  # how many folders a set may be wrapped in, as `prid2011/prid_2011/single_shot` is
-Counts = Mapping[str, tuple[int, int]]  # part -> (identities, pictures), distractors among the pictures
+Counts = Mapping[
+    str, tuple[int, int]
+]  # part -> (identities, pictures), distractors among the pictures
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,16 @@ class DataSet:
             return None
         if not whole:
             raise copies[0].found
-        best = max(whole, key=lambda copy: (len(copy.found), len({p.part for p in copy.found.pictures})))
+        best = max(
+            whole, key=lambda copy: (len(copy.found), len({p.part for p in copy.found.pictures}))
+        )
         for text in best.warnings:
             warnings.warn(text, stacklevel=2)
         if others := [str(copy.folder) for copy in copies if copy is not best]:
-            warnings.warn(f"also found in {', '.join(others)}, not used: this copy has the most pictures", stacklevel=2)
+            warnings.warn(
+                f"also found in {', '.join(others)}, not used: this copy has the most pictures",
+                stacklevel=2,
+            )
         return best.found
 
     def read(self, data_root: Path | str) -> Listing:
@@ -74,7 +81,9 @@ class DataSet:
         seen = set()
 
         def look(folder: Path, depth: int) -> Iterator[Copy]:
-            if (real := folder.resolve()) in seen:  # through a link, or because a name is said twice
+            if (
+                real := folder.resolve()
+            ) in seen:  # through a link, or because a name is said twice
                 return
             seen.add(real)
             copy = read_copy(self.reader, folder)

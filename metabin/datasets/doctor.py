@@ -38,7 +38,9 @@ class Finding:
         return "not there" if self.listing is None else "complete"
 
 
-def check(data_root: Path, names: Sequence[str] = (), opt_in: Sequence[str] = (), fast: bool = False) -> int:
+def check(
+    data_root: Path, names: Sequence[str] = (), opt_in: Sequence[str] = (), fast: bool = False
+) -> int:
     """Examine and print the sets called `names`, or all; 1 when one has a problem or one that was named isn't there."""
     if not data_root.is_dir():
         print(f"{data_root} is no folder: give the one that holds the data sets as --data-root")
@@ -48,7 +50,11 @@ def check(data_root: Path, names: Sequence[str] = (), opt_in: Sequence[str] = ()
     for dataset in (SETS[name] for name in names or SETS):
         if dataset.opt_in and dataset.name not in opt_in:
             print(f"{dataset.title} ({dataset.role}): not looked for")
-            print(*bullet("-", f"{dataset.notice} To look for it: --opt-in {dataset.name}"), "", sep="\n")
+            print(
+                *bullet("-", f"{dataset.notice} To look for it: --opt-in {dataset.name}"),
+                "",
+                sep="\n",
+            )
             continue
         finding = examine(dataset, data_root, fast)
         if finding.listing is None and names and not finding.problems:
@@ -77,19 +83,27 @@ def examine(dataset: DataSet, data_root: Path, fast: bool = False) -> Finding:
     if listing is None:
         finding.remarks += traces(dataset, data_root) if not finding.problems else []
         return finding
-    finding.remarks += [f"left out, as it should be: {n:,} {kind}" for kind, n in listing.left_out.items()]
+    finding.remarks += [
+        f"left out, as it should be: {n:,} {kind}" for kind, n in listing.left_out.items()
+    ]
     finding.remarks += same_camera_only(listing) + without_companion(dataset, listing)
-    finding.problems += [f"{line}. {AGAIN}" for line in miscounts(dataset, listing)] + mixtures(dataset, listing)
+    finding.problems += [f"{line}. {AGAIN}" for line in miscounts(dataset, listing)] + mixtures(
+        dataset, listing
+    )
     if not fast and (lines := damaged(listing)):
         rest = [f"… and {len(lines) - NAMED:,} more"] if len(lines) > NAMED else []
-        finding.problems.append("\n".join([f"cannot be read: {len(lines):,}. Copy them again:", *lines[:NAMED], *rest]))
+        finding.problems.append(
+            "\n".join([f"cannot be read: {len(lines):,}. Copy them again:", *lines[:NAMED], *rest])
+        )
     return finding
 
 
 def traces(dataset: DataSet, data_root: Path) -> list[str]:
     """What looks as if it was meant to be the set: a folder with its name, an archive that isn't unpacked."""
     tops = dataset.tops(data_root)
-    archives = [f for f in data_root.iterdir() if f.suffix.lower() in ARCHIVES and dataset.is_called(f.name)]
+    archives = [
+        f for f in data_root.iterdir() if f.suffix.lower() in ARCHIVES and dataset.is_called(f.name)
+    ]
     converted = [folder for folder in tops if within(folder, FOLDERS["train"]).is_dir()]
     if converted and not dataset.layout.startswith(FOLDERS["train"]):
         lines = [f"{converted[0]} is a converted copy, in Market-1501's layout: {INSTEAD}"]
@@ -119,7 +133,9 @@ def mixtures(dataset: DataSet, listing: Listing) -> list[str]:
 
 def persons(listing: Listing, pids: set[int]) -> str:
     """How many, and a picture of each of the first three."""
-    files = [next(p.file.name for p in listing.pictures if p.pid == pid) for pid in sorted(pids)[:3]]
+    files = [
+        next(p.file.name for p in listing.pictures if p.pid == pid) for pid in sorted(pids)[:3]
+    ]
     return f"{len(pids):,} persons, e.g. that of {', '.join(files)}"
 
 
@@ -130,7 +146,11 @@ def same_camera_only(listing: Listing) -> list[str]:
         cameras[picture.pid].add(picture.camid)
     queries = listing.part("query").pictures
     blind = [p.file.name for p in queries if cameras[p.pid] == {p.camid}]
-    return [f"{len(blind):,} queries have no match from another camera, e.g. {blind[0]}"] if blind else []
+    return (
+        [f"{len(blind):,} queries have no match from another camera, e.g. {blind[0]}"]
+        if blind
+        else []
+    )
 
 
 def without_companion(dataset: DataSet, listing: Listing) -> list[str]:
@@ -168,7 +188,11 @@ def bullet(mark: str, text: str) -> list[str]:
     """The text's first line wrapped beside the mark, the others, which are names, as they are."""
     first, *names = text.split("\n")
     beside = wrap(first, WIDTH - 4, break_long_words=False, break_on_hyphens=False)
-    return [f"  {mark} {beside[0]}", *(f"    {line}" for line in beside[1:]), *(f"      {line}" for line in names)]
+    return [
+        f"  {mark} {beside[0]}",
+        *(f"    {line}" for line in beside[1:]),
+        *(f"      {line}" for line in names),
+    ]
 
 
 def table(dataset: DataSet, listing: Listing) -> list[str]:
@@ -177,7 +201,12 @@ def table(dataset: DataSet, listing: Listing) -> list[str]:
     for part, expected in expected_of(dataset, listing).items():
         of_part = listing.part(part)
         counts = zip((len(of_part.ids), len(of_part)), expected, strict=True)
-        cells = [f"{found:,}" if found == right else f"{found:,} of {right:,}" for found, right in counts]
+        cells = [
+            f"{found:,}" if found == right else f"{found:,} of {right:,}" for found, right in counts
+        ]
         rows.append((part, *cells, "-" if dataset.cameras is None else f"{len(of_part.cameras)}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["    " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    return [
+        "    " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+        for row in rows
+    ]

@@ -17,14 +17,20 @@ def picture_files(folder: Path) -> Iterator[Path]:
     """
     with os.scandir(folder) as entries:
         for entry in entries:
-            if Path(entry.name).suffix.lower() in PICTURES and not entry.name.startswith(".") and not entry.is_dir():
+            if (
+                Path(entry.name).suffix.lower() in PICTURES
+                and not entry.name.startswith(".")
+                and not entry.is_dir()
+            ):
                 yield folder / entry.name
 
 
 def subfolders(folder: Path) -> list[Path]:
     """Sorted; without hidden folders and the one that a Mac puts into archives."""
     try:
-        return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "__MACOSX")))
+        return sorted(
+            f for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "__MACOSX"))
+        )
     except PermissionError:
         return []
 
@@ -34,14 +40,18 @@ def within(folder: Path, path: str) -> Path:
     for name in Path(path).parts:
         exact = folder / name
         if not exact.exists() and folder.is_dir():
-            exact = next((folder / f for f in sorted(os.listdir(folder)) if f.lower() == name.lower()), exact)
+            exact = next(
+                (folder / f for f in sorted(os.listdir(folder)) if f.lower() == name.lower()), exact
+            )
         folder = exact
     return folder
 
 
 def has_pictures(folder: Path, pattern: str) -> bool:
     """Whether the folder is there and holds a picture whose stem matches the whole pattern."""
-    return folder.is_dir() and any(re.fullmatch(pattern, file.stem) for file in picture_files(folder))
+    return folder.is_dir() and any(
+        re.fullmatch(pattern, file.stem) for file in picture_files(folder)
+    )
 
 
 def list_pictures(folder: Path, pattern: str) -> list[tuple[Path, re.Match]]:
@@ -66,7 +76,9 @@ def warn_left_out(folder: Path, what: str, names: Sequence[str]) -> None:
     warnings.warn(f"{folder}: left out {len(names)} {what}, e.g. {names[0]}", stacklevel=3)
 
 
-def list_places(folder: Path, places: Sequence[str], pattern: str) -> list[list[tuple[Path, re.Match]]] | None:
+def list_places(
+    folder: Path, places: Sequence[str], pattern: str
+) -> list[list[tuple[Path, re.Match]]] | None:
     """`list_pictures` of each place in the folder; None when none holds such a picture: it is another set then.
 
     Raises FileNotFoundError naming all places that are missing beside others, and what `list_pictures` does.
@@ -74,7 +86,9 @@ def list_places(folder: Path, places: Sequence[str], pattern: str) -> list[list[
     folders = [within(folder, place) for place in places]
     if not any(has_pictures(place, pattern) for place in folders):
         return None
-    if missing := [place for place, found in zip(places, folders, strict=True) if not found.is_dir()]:
+    if missing := [
+        place for place, found in zip(places, folders, strict=True) if not found.is_dir()
+    ]:
         raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}")
     return [list_pictures(place, pattern) for place in folders]
 
@@ -85,4 +99,6 @@ def whole(file: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ValueError(f"cannot read {file}: {error}. Copy it again from where the set came from") from None
+        raise ValueError(
+            f"cannot read {file}: {error}. Copy it again from where the set came from"
+        ) from None

@@ -15,8 +15,14 @@ PLACES = ("Persons", "images", "")
 
 def list_ilids(folder: Path) -> Listing | None:
     """Every picture is "gallery": the protocol draws query and gallery itself. None when the folder isn't i-LIDS'."""
-    place = next((place for name in PLACES if has_pictures(place := within(folder, name), NAME)), None)
+    place = next(
+        (place for name in PLACES if has_pictures(place := within(folder, name), NAME)), None
+    )
     if place is None:
         return None
     found = list_pictures(place, NAME)
-    return Listing("ilids", place, tuple(Picture(file, int(m[1]) - 1, int(m[2]) - 1, "gallery") for file, m in found))
+    return Listing(
+        "ilids",
+        place,
+        tuple(Picture(file, int(m[1]) - 1, int(m[2]) - 1, "gallery") for file, m in found),
+    )

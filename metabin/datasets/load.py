@@ -18,15 +18,19 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from metabin.data.images import ImageSet
 from metabin.datasets.listing import Listing, Picture
-from metabin.images import ImageSet
 
 try:
     import fcntl
-except ImportError:  # Windows has no such locks: there, let one process build a cache before others use it
+except (
+    ImportError
+):  # Windows has no such locks: there, let one process build a cache before others use it
     fcntl = None
 
-CHUNK = 1024  # pictures that are decoded and written together; an interruption costs two chunks at most
+CHUNK = (
+    1024  # pictures that are decoded and written together; an interruption costs two chunks at most
+)
 # Linux counts what could be written to a mapping of one's own as memory in use, and so refuses a cache larger than the
 # memory, unless it is told not to reserve any.
 MAPPING = {"access": mmap.ACCESS_COPY}
@@ -36,7 +40,9 @@ VERSION = 1  # of the pixels that `decode` makes; part of every cache's name
 Size = tuple[int, int]  # (H, W)
 
 
-def load_images(listings: Listing | Sequence[Listing], size: Size = (256, 128), cache: Path | None = None) -> ImageSet:
+def load_images(
+    listings: Listing | Sequence[Listing], size: Size = (256, 128), cache: Path | None = None
+) -> ImageSet:
     """Decode one listing, or several into one set, at `size` = (H, W): one domain for each listing, in that order.
 
     One listing keeps its numbers; of several, identities are shifted so that no two share one (distractors stay -1).
@@ -45,7 +51,7 @@ def load_images(listings: Listing | Sequence[Listing], size: Size = (256, 128), 
     """
     listings = [listings] if isinstance(listings, Listing) else list(listings)
     if empty := [f"{listing.name} ({listing.root})" for listing in listings if not len(listing)]:
-        raise ValueError(f"no pictures in {', '.join(empty)}: see python -m metabin.datasets check")
+        raise ValueError(f"no pictures in {', '.join(empty)}: see python -m metabin data check")
     pictures = [picture for listing in listings for picture in listing.pictures]
     if not pictures:
         raise ValueError("load_images needs at least one listing")
@@ -57,7 +63,11 @@ def load_images(listings: Listing | Sequence[Listing], size: Size = (256, 128), 
     ]
     labels = torch.tensor(rows, dtype=torch.int64).T.contiguous()  # (3, N)
     names = tuple(listing.name for listing in listings)
-    pixels = _in_memory(pictures, size) if cache is None else _mapped(cache_file(listings, size, cache), pictures, size)
+    pixels = (
+        _in_memory(pictures, size)
+        if cache is None
+        else _mapped(cache_file(listings, size, cache), pictures, size)
+    )
     return ImageSet(pixels, *labels, names)  # (N, 3, H, W)
 
 
@@ -72,13 +82,15 @@ def decode(picture: Picture, size: Size) -> np.ndarray:
             image = ImageOps.exif_transpose(image).convert("RGB")
         if picture.box is not None:
             left, top, right, bottom = picture.box
-            image = image.crop((max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)))
+            image = image.crop(
+                (max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height))
+            )
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     except Exception as error:  # damaged files make decoders raise nearly anything
         where = f"{picture.file}" + (f" ({picture.inside})" if picture.inside else "")
         raise ValueError(
             f"cannot read the picture {where}: {error or type(error).__name__}. Copy it again from where the set came "
-            "from, or remove it. All such files are listed by: python -m metabin.datasets check --data-root …"
+            "from, or remove it. All such files are listed by: python -m metabin data check --data-root …"
         ) from None
     return np.asarray(image).transpose(2, 0, 1)  # (3, H, W)
 
@@ -131,8 +143,12 @@ def cache_file(listings: Sequence[Listing], size: Size, cache: Path) -> Path:
             try:
                 stat = status(picture.file)
             except OSError as error:
-                raise ValueError(f"cannot read the picture {picture.file}: {error.strerror}") from None
-            name = str(picture.file).removeprefix(root)  # a folder that only moved is still the same
+                raise ValueError(
+                    f"cannot read the picture {picture.file}: {error.strerror}"
+                ) from None
+            name = str(picture.file).removeprefix(
+                root
+            )  # a folder that only moved is still the same
             row = (listing.name, name, picture.inside, picture.box, stat.st_size, stat.st_mtime_ns)
             digest.update(repr(row).encode())
     names = re.sub(r"[^\w+]", "_", "+".join(listing.name for listing in listings))[:80]
@@ -146,11 +162,13 @@ def _mapped(path: Path, pictures: Sequence[Picture], size: Size) -> Tensor:
     if not path.exists():
         _build(path, pictures, size)
     if path.stat().st_size != num_bytes:
-        raise ValueError(f"{path} has {path.stat().st_size} bytes, not {num_bytes}; delete it and it is made again")
+        raise ValueError(
+            f"{path} has {path.stat().st_size} bytes, not {num_bytes}; delete it and it is made again"
+        )
     with path.open("rb") as file:
-        return torch.frombuffer(mmap.mmap(file.fileno(), num_bytes, **MAPPING), dtype=torch.uint8).view(
-            shape
-        )  # (N, 3, H, W)
+        return torch.frombuffer(
+            mmap.mmap(file.fileno(), num_bytes, **MAPPING), dtype=torch.uint8
+        ).view(shape)  # (N, 3, H, W)
 
 
 def _build(path: Path, pictures: Sequence[Picture], size: Size) -> None:
@@ -160,16 +178,24 @@ def _build(path: Path, pictures: Sequence[Picture], size: Size) -> None:
     part = path.with_name(f"{path.name}.part")
     with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
         if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)  # another process that builds the same file is waited for
+            fcntl.flock(
+                file, fcntl.LOCK_EX
+            )  # another process that builds the same file is waited for
         if path.exists():
             if os.fstat(file.fileno()).st_size == 0:
-                part.unlink(missing_ok=True)  # opened, and so made, after the other one had renamed its own
+                part.unlink(
+                    missing_ok=True
+                )  # opened, and so made, after the other one had renamed its own
             return  # it has finished, and this is no longer the partial file
         # The length says how far the build got. The last whole chunk is made again: only those before it were synced.
         chunks = max(0, os.fstat(file.fileno()).st_size // (CHUNK * num_bytes) - 1)
         start = chunks * CHUNK
         missing = (len(pictures) - start) * num_bytes
-        free = shutil.disk_usage(path.parent).free + os.fstat(file.fileno()).st_size - start * num_bytes
+        free = (
+            shutil.disk_usage(path.parent).free
+            + os.fstat(file.fileno()).st_size
+            - start * num_bytes
+        )
         if free < missing:
             raise OSError(
                 f"{path.parent} needs {missing / 1e9:.1f} GB more for {path.name}, {free / 1e9:.1f} GB are free"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from metabin.data.images import ImageSet
 from metabin.datasets.folders import has_pictures, list_pictures, within
 from metabin.datasets.listing import PARTS, Listing, Picture
 from metabin.datasets.load import load_images
-from metabin.images import ImageSet
 
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 NAME = r"(-1|\d+)_c(\d+)s\d+_\d+_\d+"
@@ -32,7 +32,9 @@ def list_dukemtmc(folder: Path) -> Listing | None:
     return list_layout(folder, DUKE_NAME, "dukemtmc")
 
 
-def list_layout(folder: Path, pattern: str, name: str, parts: Sequence[str] = PARTS) -> Listing | None:
+def list_layout(
+    folder: Path, pattern: str, name: str, parts: Sequence[str] = PARTS
+) -> Listing | None:
     """The parts in the layout's three folders, as far as they are there; None when none of them is.
 
     Persons and cameras count from 1 in file names and from 0 here. Junk is left out and counted.
@@ -49,15 +51,24 @@ def list_layout(folder: Path, pattern: str, name: str, parts: Sequence[str] = PA
             continue
         rows = numbers(place, pattern)
         if part != "gallery" and any(pid == 0 for _, pid, _ in rows):
-            raise ValueError(f"{place}: person 0000 means a distractor here; number people from 0001")
-        pictures += [Picture(file, pid - 1, camera - 1, part) for file, pid, camera in rows if pid >= 0]
+            raise ValueError(
+                f"{place}: person 0000 means a distractor here; number people from 0001"
+            )
+        pictures += [
+            Picture(file, pid - 1, camera - 1, part) for file, pid, camera in rows if pid >= 0
+        ]
         junk += sum(pid < 0 for _, pid, _ in rows)
-    return Listing(name, folder, tuple(pictures), {"junk pictures (person -1)": junk} if junk else {})
+    return Listing(
+        name, folder, tuple(pictures), {"junk pictures (person -1)": junk} if junk else {}
+    )
 
 
 def numbers(folder: Path, pattern: str) -> list[tuple[Path, int, int]]:
     """File, person and camera as the names of a folder's pictures say."""
-    found = [(file, [group for group in match.groups() if group]) for file, match in list_pictures(folder, pattern)]
+    found = [
+        (file, [group for group in match.groups() if group])
+        for file, match in list_pictures(folder, pattern)
+    ]
     return [(file, int(pid), int(camera)) for file, (pid, camera) in found]
 
 
@@ -79,7 +90,9 @@ def read_market1501(
         folder = within(root, FOLDERS[part])
         if not folder.is_dir():
             layout = ", ".join(f"{place}/" for place in FOLDERS.values())
-            raise FileNotFoundError(f"{folder} is missing: expected the folders {layout} in {root}, as Market-1501 has")
+            raise FileNotFoundError(
+                f"{folder} is missing: expected the folders {layout} in {root}, as Market-1501 has"
+            )
         listing = list_layout(root, NAME, name, (part,))
         if listing is None:
             raise ValueError(f"{folder} holds no picture named like 0002_c1s1_000451_03.jpg")
@@ -97,6 +110,8 @@ def write_market1501(images: ImageSet, root: Path | str, part: str = "train") ->
     if any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty: give another root, or empty it first")
     pictures = images.images.permute(0, 2, 3, 1).cpu().numpy()  # (N, H, W, 3)
-    for number, (pid, camid) in enumerate(zip(images.pids.tolist(), images.camids.tolist(), strict=True)):
+    for number, (pid, camid) in enumerate(
+        zip(images.pids.tolist(), images.camids.tolist(), strict=True)
+    ):
         file = folder / f"{pid + 1:04d}_c{camid + 1}s1_{number:06d}_00.jpg"
         Image.fromarray(pictures[number]).save(file, quality=95, subsampling=0)

@@ -42,7 +42,9 @@ def list_table(file: Path) -> tuple[Listing, ...]:
     header = lines[0] if lines else ""
     table = csv.DictReader(lines, delimiter=max(",;\t", key=header.count))
     if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
-        raise ValueError(f"{file}: no column {missing[0]!r} in {header!r}; expected {', '.join(COLUMNS)}")
+        raise ValueError(
+            f"{file}: no column {missing[0]!r} in {header!r}; expected {', '.join(COLUMNS)}"
+        )
     rows = list(table)
     if not rows:
         raise ValueError(f"{file} holds no row below its header")
@@ -50,9 +52,14 @@ def list_table(file: Path) -> tuple[Listing, ...]:
         if wrong := fault(row):
             raise ValueError(f"{file}, row {place}: {wrong}")
     if lost := [row["path"] for row in rows if not (file.parent / row["path"]).is_file()]:
-        raise ValueError(f"{file}: {len(lost)} pictures are not there, e.g. {file.parent / lost[0]}")
+        raise ValueError(
+            f"{file}: {len(lost)} pictures are not there, e.g. {file.parent / lost[0]}"
+        )
     domains = dict.fromkeys(row["domain"] for row in rows)
-    return tuple(domain_of(file, domain, [row for row in rows if row["domain"] == domain]) for domain in domains)
+    return tuple(
+        domain_of(file, domain, [row for row in rows if row["domain"] == domain])
+        for domain in domains
+    )
 
 
 def fault(row: dict[str, str]) -> str:

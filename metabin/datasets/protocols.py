@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import torch
 
+from metabin.data.images import ImageSet, relabel
 from metabin.datasets.counts import miscounts, undivided
 from metabin.datasets.listing import PARTS, Listing
 from metabin.datasets.load import Size, load_images
 from metabin.datasets.sets import SETS
 from metabin.datasets.splits import DESIGNS, Split, splits_of
-from metabin.images import ImageSet, relabel
 
 
 class Run(NamedTuple):
@@ -35,19 +35,30 @@ class Run(NamedTuple):
 
 
 SMALL = tuple(DESIGNS)  # VIPeR, PRID, GRID, i-LIDS
-LARGE = ("market1501", "cuhk03", "msmt17")  # have a query and a gallery of their own; CUHK-SYSU tells no cameras
+LARGE = (
+    "market1501",
+    "cuhk03",
+    "msmt17",
+)  # have a query and a gallery of their own; CUHK-SYSU tells no cameras
 TRAIN = ("train",)
 PROTOCOLS = {
-    "original": (Run(("market1501", "dukemtmc", "cuhk02", "cuhk03", "cuhksysu"), SMALL),),  # Table 1
-    "no_duke": (Run(("market1501", "cuhk02", "cuhk03", "cuhksysu"), SMALL),),  # Protocol-1 of later papers
+    "original": (
+        Run(("market1501", "dukemtmc", "cuhk02", "cuhk03", "cuhksysu"), SMALL),
+    ),  # Table 1
+    "no_duke": (
+        Run(("market1501", "cuhk02", "cuhk03", "cuhksysu"), SMALL),
+    ),  # Protocol-1 of later papers
     "leave_one_out": tuple(
-        Run(tuple(s for s in (*LARGE, "cuhksysu") if s != target), (target,), TRAIN) for target in LARGE
+        Run(tuple(s for s in (*LARGE, "cuhksysu") if s != target), (target,), TRAIN)
+        for target in LARGE
     ),
     "market_duke": (  # Table 2
         Run(("market1501",), ("dukemtmc",), TRAIN, cameras=True),
         Run(("dukemtmc",), ("market1501",), TRAIN, cameras=True),
     ),
-    "supervised": tuple(Run((s,), (s,), TRAIN, cameras=True) for s in (*LARGE, "dukemtmc")),  # Table 5: Market-1501
+    "supervised": tuple(
+        Run((s,), (s,), TRAIN, cameras=True) for s in (*LARGE, "dukemtmc")
+    ),  # Table 5: Market-1501
 }
 
 
@@ -118,9 +129,14 @@ def open_protocol(
     """
     data_root = Path(data_root).expanduser()
     if not data_root.is_dir():
-        raise FileNotFoundError(f"{data_root} is not there: give the folder that holds the data sets")
+        raise FileNotFoundError(
+            f"{data_root} is not there: give the folder that holds the data sets"
+        )
     run, missing, remarks = choose(name, target), {}, []
-    found = {s: _find(s, data_root, opt_in, missing, remarks) for s in dict.fromkeys(run.sources + run.targets)}
+    found = {
+        s: _find(s, data_root, opt_in, missing, remarks)
+        for s in dict.fromkeys(run.sources + run.targets)
+    }
     cache = None if cache is None else Path(cache).expanduser()
     tests, validation, sources = {}, {}, []
     for s in (s for s in run.targets if found[s]):
@@ -132,7 +148,9 @@ def open_protocol(
             listing, kept, split = hold_out(listing, held_out)
             validation[s] = Target(kept, (split,), f"{held_out} identities held out", size, cache)
         sources += [listing] if listing else []
-    return Experiment(name, tuple(sources), tests, validation, missing, tuple(remarks), run.cameras, size, cache)
+    return Experiment(
+        name, tuple(sources), tests, validation, missing, tuple(remarks), run.cameras, size, cache
+    )
 
 
 def choose(name: str, target: str | None = None) -> Run:
@@ -142,7 +160,9 @@ def choose(name: str, target: str | None = None) -> Run:
     runs = [run for run in PROTOCOLS[name] if target is None or target in run.targets]
     if not runs:
         targets = dict.fromkeys(t for run in PROTOCOLS[name] for t in run.targets)
-        raise ValueError(f"protocol {name!r} has no target {target!r}: choose from {', '.join(targets)}")
+        raise ValueError(
+            f"protocol {name!r} has no target {target!r}: choose from {', '.join(targets)}"
+        )
     return runs[0]
 
 
@@ -164,21 +184,30 @@ def _find(
     if listing is None:
         missing[name] = f"not found in {data_root}: expected {known.layout}"
         return None
-    remarks += [f"{name}: {line}" for line in (*(str(w.message) for w in caught), *miscounts(known, listing))]
+    remarks += [
+        f"{name}: {line}"
+        for line in (*(str(w.message) for w in caught), *miscounts(known, listing))
+    ]
     return listing
 
 
-def _to_train(listing: Listing, parts: Sequence[str], missing: dict[str, str], remarks: list[str]) -> Listing | None:
+def _to_train(
+    listing: Listing, parts: Sequence[str], missing: dict[str, str], remarks: list[str]
+) -> Listing | None:
     """What of a source is learnt from; None, with the reason, where that is nothing."""
     if parts == TRAIN and undivided(SETS[listing.name], listing):
-        remarks.append(f"{listing.name}: not divided, all its {len(listing.ids):,} identities are learnt from")
+        remarks.append(
+            f"{listing.name}: not divided, all its {len(listing.ids):,} identities are learnt from"
+        )
     listing = listing.part(*parts).people()
     if not len(listing):
         missing[listing.name] = f"{listing.root} has no pictures to learn from ({', '.join(parts)})"
     return listing if len(listing) else None
 
 
-def _splits(listing: Listing, missing: dict[str, str]) -> tuple[Listing, tuple[Split, ...], str] | None:
+def _splits(
+    listing: Listing, missing: dict[str, str]
+) -> tuple[Listing, tuple[Split, ...], str] | None:
     """What a target is tested on: drawn splits, or its own query and gallery; None, with the reason, where it has none."""
     if listing.name in DESIGNS:
         try:
@@ -191,7 +220,10 @@ def _splits(listing: Listing, missing: dict[str, str]) -> tuple[Listing, tuple[S
     if len(set(parts)) < 2:
         missing[listing.name] = f"{listing.root} has no query and gallery to test on"
         return None
-    rows = (torch.tensor([row for row, part in enumerate(parts) if part == wanted]) for wanted in ("query", "gallery"))
+    rows = (
+        torch.tensor([row for row, part in enumerate(parts) if part == wanted])
+        for wanted in ("query", "gallery")
+    )
     return listing, (Split(*rows),), "the set's own query and gallery"
 
 
@@ -207,7 +239,9 @@ def hold_out(listing: Listing, num_ids: int) -> tuple[Listing, Listing, Split]:
         cameras[picture.pid].add(picture.camid)
 
     def digest(*words: object) -> int:
-        return int(sha256("/".join(map(str, ("held out", listing.name, *words))).encode()).hexdigest(), 16)
+        return int(
+            sha256("/".join(map(str, ("held out", listing.name, *words))).encode()).hexdigest(), 16
+        )
 
     seen_twice = sorted((pid for pid in rows if len(cameras[pid]) > 1), key=digest)
     if not 0 < num_ids < len(seen_twice):
@@ -229,5 +263,7 @@ def by_camera(images: ImageSet) -> ImageSet:
     """The same images with a domain for each camera of each of its domains (Section 4.1, cross-domain)."""
     pairs = torch.stack([images.domains, images.camids], dim=1)  # (N, 2)
     found, domains = pairs.unique(dim=0, return_inverse=True)  # (D, 2), (N,)
-    names = tuple(f"{images.names[domain]} camera {camera + 1}" for domain, camera in found.tolist())
+    names = tuple(
+        f"{images.names[domain]} camera {camera + 1}" for domain, camera in found.tolist()
+    )
     return replace(images, domains=domains, names=names)

@@ -42,7 +42,10 @@ SETS = {
             cameras=None,
             folders=("cuhk03",),
             reader=list_cuhk03,
-            companion=("cuhk03_new_protocol_config_detected.mat", "not divided: good as a source, not as a target"),
+            companion=(
+                "cuhk03_new_protocol_config_detected.mat",
+                "not divided: good as a source, not as a target",
+            ),
         ),
         DataSet(
             name="market1501",
@@ -118,7 +121,10 @@ SETS = {
             cameras=None,
             folders=("grid", "qmulgrid", "undergroundreid"),
             reader=list_grid,
-            companion=("features_and_partitions.mat", "the seeded splits are used, not the published ones"),
+            companion=(
+                "features_and_partitions.mat",
+                "the seeded splits are used, not the published ones",
+            ),
         ),
         DataSet(
             name="ilids",

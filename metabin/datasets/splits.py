@@ -4,7 +4,7 @@ A person is named by its place, from 0, among all persons that can be tested, in
 numbers have gaps. Which persons are drawn is decided by SHA-256 of seed, set, split and person, which no version of a
 library changes. GRID comes with ten partitions of its own; where its file is there, they are used.
 
-    python -m metabin.datasets splits        # writes the files again, with the same bytes
+    python -m metabin data splits        # writes the files again, with the same bytes
 """
 
 import argparse
@@ -43,7 +43,9 @@ class Design(NamedTuple):
 
 DESIGNS = {
     "viper": Design(632, 316, 316),
-    "prid": Design(200, 100, 649),  # seen by both cameras; who only camera b saw is in every gallery
+    "prid": Design(
+        200, 100, 649
+    ),  # seen by both cameras; who only camera b saw is in every gallery
     "grid": Design(250, 125, 900),  # distractors are in every gallery
     "ilids": Design(119, 60, 60, pairs=True),
 }
@@ -67,7 +69,9 @@ def draw_splits(name: str) -> list[dict[str, list[int]]]:
         people = sorted(range(design.people), key=lambda person, split=split: digest(split, person))
         splits.append({"people": sorted(people[: design.tested])})
         for role in ("query", "gallery") if design.pairs else ():
-            splits[-1][role] = [digest(split, person, role) % DRAW for person in splits[-1]["people"]]
+            splits[-1][role] = [
+                digest(split, person, role) % DRAW for person in splits[-1]["people"]
+            ]
     return splits
 
 
@@ -91,11 +95,11 @@ def read_splits(name: str, folder: Path = FOLDER) -> tuple[list[dict[str, list[i
     """A set's splits and their checksum. Raises FileNotFoundError or ValueError when the file is missing or was changed."""
     file = folder / f"{name}.json"
     if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing; write it with: python -m metabin.datasets splits")
+        raise FileNotFoundError(f"{file} is missing; write it with: python -m metabin data splits")
     content = json.loads(file.read_text(encoding="utf-8"))
     if checksum(content["splits"]) != content["sha256"]:
         raise ValueError(
-            f"{file} was changed: its checksum does not fit; write it with: python -m metabin.datasets splits"
+            f"{file} was changed: its checksum does not fit; write it with: python -m metabin data splits"
         )
     return content["splits"], content["sha256"]
 
@@ -105,15 +109,23 @@ def read_partitions(file: Path) -> list[dict[str, list[int]]]:
     people, tested, *_ = DESIGNS["grid"]
     try:
         cells = loadmat(file, variable_names=["trainIdxAll"])["trainIdxAll"].ravel()
-        halves = [{int(person) - 1 for person in cell.ravel()[0][2].ravel()} for cell in cells]  # 3rd field: identities
+        halves = [
+            {int(person) - 1 for person in cell.ravel()[0][2].ravel()} for cell in cells
+        ]  # 3rd field: identities
     except Exception as error:  # a damaged file makes scipy raise nearly anything
-        raise ValueError(f"cannot read {file}: {error or type(error).__name__}. {OTHERWISE}") from None
-    if len(halves) != NUM_SPLITS or any(len(half) != tested or not half <= set(range(people)) for half in halves):
-        raise ValueError(f"{file} does not hold ten times {tested} of {people} persons in trainIdxAll. {OTHERWISE}")
+        raise ValueError(
+            f"cannot read {file}: {error or type(error).__name__}. {OTHERWISE}"
+        ) from None
+    if len(halves) != NUM_SPLITS or any(
+        len(half) != tested or not half <= set(range(people)) for half in halves
+    ):
+        raise ValueError(
+            f"{file} does not hold ten times {tested} of {people} persons in trainIdxAll. {OTHERWISE}"
+        )
     return [{"people": sorted(set(range(people)) - half)} for half in halves]
 
 
-SEE = "Unpack the set again into an empty folder; see: python -m metabin.datasets check --data-root …"
+SEE = "Unpack the set again into an empty folder; see: python -m metabin data check --data-root …"
 OTHERWISE = "Copy it again from where GRID came from; without it the seeded splits are used"
 
 
@@ -153,18 +165,29 @@ def splits_of(listing: Listing, folder: Path = FOLDER) -> tuple[tuple[Split, ...
     return splits, origin
 
 
-def _place(split: dict[str, list[int]], people: list[int], rows: dict[str, dict[int, list[int]]]) -> Split:
+def _place(
+    split: dict[str, list[int]], people: list[int], rows: dict[str, dict[int, list[int]]]
+) -> Split:
     """All images of the tested persons; the gallery keeps whoever is in no query of any split."""
     untested = set(people) - {people[place] for place in split["people"]}
     query = [row for place in split["people"] for row in rows["query"][people[place]]]
-    gallery = [row for pid, of_person in rows["gallery"].items() if pid not in untested for row in of_person]
+    gallery = [
+        row
+        for pid, of_person in rows["gallery"].items()
+        if pid not in untested
+        for row in of_person
+    ]
     return Split(torch.tensor(query), torch.tensor(gallery))
 
 
-def _place_pairs(split: dict[str, list[int]], people: list[int], rows: dict[str, dict[int, list[int]]]) -> Split:
+def _place_pairs(
+    split: dict[str, list[int]], people: list[int], rows: dict[str, dict[int, list[int]]]
+) -> Split:
     """One image of each tested person as the query, another one as the gallery."""
     pairs = []
-    for place, query, gallery in zip(split["people"], split["query"], split["gallery"], strict=True):
+    for place, query, gallery in zip(
+        split["people"], split["query"], split["gallery"], strict=True
+    ):
         of_person = list(rows["gallery"][people[place]])
         pairs.append((of_person.pop(query % len(of_person)), of_person[gallery % len(of_person)]))
     return Split(*torch.tensor(pairs).T)
@@ -172,8 +195,12 @@ def _place_pairs(split: dict[str, list[int]], people: list[int], rows: dict[str,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `splits`: write the files."""
-    parser = argparse.ArgumentParser(prog="python -m metabin.datasets splits", description=write_splits.__doc__)
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where to (default: data/splits)")
+    parser = argparse.ArgumentParser(
+        prog="python -m metabin data splits", description=write_splits.__doc__
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=FOLDER, help="where to (default: data/splits)"
+    )
     for file in write_splits(parser.parse_args(arguments).folder):
         print(file)
     return 0

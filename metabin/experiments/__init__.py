@@ -1,4 +1,4 @@
-"""Every table and figure of the paper as declarations, and what turns them into results: `python -m metabin.experiments`.
+"""Every table and figure of the paper as declarations, and what turns them into results: `python -m metabin tables`.
 
 Settings are chosen on *development worlds* by leaving one source street out; the reported worlds have other seeds.
 """

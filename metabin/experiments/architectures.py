@@ -2,8 +2,8 @@
 
 import torch
 
-from metabin.bench import backbone_cost
 from metabin.experiments import runner
+from metabin.experiments.bench import backbone_cost
 from metabin.experiments.rows import Experiment, Row
 
 PRINTED = {  # norm layers, balancing parameters, all others in millions; MiB of training, ms an image; Rank-1, mAP
@@ -17,8 +17,15 @@ PRINTED = {  # norm layers, balancing parameters, all others in millions; MiB of
 }
 TABLE_6 = Experiment(
     "Table 6: architectures",
-    tuple(Row(name, "metabin", {"backbone": name}, paper=printed[-2:]) for name, printed in PRINTED.items()),
-    claims=(("resnet50", "resnet18"), ("resnet152", "resnet50"), ("mobilenetv2_x1_4", "mobilenetv2_x1_0")),
+    tuple(
+        Row(name, "metabin", {"backbone": name}, paper=printed[-2:])
+        for name, printed in PRINTED.items()
+    ),
+    claims=(
+        ("resnet50", "resnet18"),
+        ("resnet152", "resnet50"),
+        ("mobilenetv2_x1_4", "mobilenetv2_x1_0"),
+    ),
     seeds=3,
 )
 
@@ -27,13 +34,27 @@ def table6(seeds: int, jobs: int, profile: str = "demo") -> dict:
     """Specification, memory and time of every architecture; in the profile "gpu" also its accuracy on full-size streets."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rounds = 10 if device.type == "cuda" else 2
-    costs = [backbone_cost(name, device, rounds) | {"printed": list(printed)} for name, printed in PRINTED.items()]
-    exact = sum((c["norms"], c["rho"], round(c["parameters"] / 1e6, 2)) == tuple(c["printed"][:3]) for c in costs)
+    costs = [
+        backbone_cost(name, device, rounds) | {"printed": list(printed)}
+        for name, printed in PRINTED.items()
+    ]
+    exact = sum(
+        (c["norms"], c["rho"], round(c["parameters"] / 1e6, 2)) == tuple(c["printed"][:3])
+        for c in costs
+    )
     told = f"specification equal in {exact} of {len(costs)} architectures, time and memory of a step measured"
     if profile == "demo":
-        return {"verdict": f"partly: {told}; accuracy not run", "device": device.type, "costs": costs}
+        return {
+            "verdict": f"partly: {told}; accuracy not run",
+            "device": device.type,
+            "costs": costs,
+        }
     report = runner.report(TABLE_6, seeds, jobs, profile)
-    return report | {"verdict": f"{report['verdict']}; {told}", "device": device.type, "costs": costs}
+    return report | {
+        "verdict": f"{report['verdict']}; {told}",
+        "device": device.type,
+        "costs": costs,
+    }
 
 
 def table6_text(report: dict) -> str:
@@ -48,5 +69,10 @@ def table6_text(report: dict) -> str:
         step = f"{c['bn_step_ms']:.0f} | {c['bin_over_bn']:.2f} | {c['bn_kept_mib'] * c['kept_over_bn']:.0f}"
         lines.append(f"| {c['backbone']} | {ours} | {step} | {c['bin_ms_per_image']:.2f} | {ms} |")
     images = report["costs"][0]["images"]
-    lines += ["", f"On {report['device']}, steps of {images} images of 256 x 128.", "", report["verdict"]]
+    lines += [
+        "",
+        f"On {report['device']}, steps of {images} images of 256 x 128.",
+        "",
+        report["verdict"],
+    ]
     return "\n".join(([runner.text(report), ""] if "rows" in report else []) + lines)

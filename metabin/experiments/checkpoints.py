@@ -1,16 +1,18 @@
 """The lessons' networks: the spine's first world with its chosen settings, at the end of training and on the way."""
 
+import argparse
+import os
 from pathlib import Path
 
 import joblib
 import torch
 
-from metabin.checkpoint import load_model, save_model
 from metabin.experiments.tasks import FIRST, SPINE, chosen, trial, unseen_streets
-from metabin.model import ReIDModel
-from metabin.provenance import ROOT
+from metabin.experiments.trials import CACHE, Trial, test
+from metabin.networks.model import ReIDModel
+from metabin.runs.checkpoints import load_model, save_model
+from metabin.runs.provenance import ROOT
 from metabin.train import Run, train
-from metabin.trials import CACHE, Trial, test
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
 MOMENTS = (10, 40)  # percent of the schedule: also kept of every method but "half"
@@ -45,7 +47,31 @@ def make_checkpoints(jobs: int, compare: bool) -> int:
 def _train_and_save(t: Trial, folder: Path):
     torch.set_num_threads(1)
     run = Run(t.config, t.task.train_set())
-    moments = {} if t.method == "half" else {t.config.iterations * m // 100: f"{t.method}_at_{m}" for m in MOMENTS}
+    moments = (
+        {}
+        if t.method == "half"
+        else {t.config.iterations * m // 100: f"{t.method}_at_{m}" for m in MOMENTS}
+    )
     for step in train(run):
         if name := (moments | {t.config.iterations: t.method}).get(step.iteration):
-            save_model(folder / f"{name}.safetensors", run.model, t.config.norm, t.config.backbone, method=t.method)
+            save_model(
+                folder / f"{name}.safetensors",
+                run.model,
+                t.config.norm,
+                t.config.backbone,
+                method=t.method,
+            )
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m metabin checkpoints`: make or compare the lessons' networks."""
+    parser = argparse.ArgumentParser(
+        prog="python -m metabin checkpoints",
+        description="Train the networks that the lessons read.",
+    )
+    parser.add_argument(
+        "--compare", action="store_true", help="compare with the committed, change nothing"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
+    options = parser.parse_args(arguments)
+    return make_checkpoints(options.jobs, options.compare)

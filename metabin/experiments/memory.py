@@ -1,7 +1,7 @@
 """Fig. 2's other half: what the meta-step's samples cost in memory, beside the accuracy that they give."""
 
-from metabin.bench_training import memory, phases
 from metabin.experiments import runner
+from metabin.experiments.bench_training import memory, phases
 from metabin.experiments.curves import FIGURE_2
 from metabin.experiments.tasks import FIRST
 from metabin.train import Run
@@ -21,6 +21,7 @@ def figure2(seeds: int, jobs: int, profile: str = "demo") -> dict:
 def figure2_text(report: dict) -> str:
     """The table of the curves, then the memory of each point."""
     lines = [
-        f"- {row['name']}: {row['meta_mib']:.0f} MiB, the base step {row['base_mib']:.0f}" for row in report["rows"]
+        f"- {row['name']}: {row['meta_mib']:.0f} MiB, the base step {row['base_mib']:.0f}"
+        for row in report["rows"]
     ]
     return "\n".join([runner.text(report), "", *lines])

@@ -4,8 +4,8 @@ from itertools import product
 from statistics import mean, stdev
 
 from metabin.experiments.tasks import FIRST, trial
+from metabin.experiments.trials import METRICS, Task, run_trials
 from metabin.streets import World
-from metabin.trials import METRICS, Task, run_trials
 
 PHASE = {
     "methods": ("bn", "in", "half"),
@@ -17,7 +17,9 @@ PHASE = {
 
 def phase_task(style: float, colour: float, seed: int) -> Task:
     """Three streets to train on and three others, where people differ by `colour` in colour and by the rest in shape."""
-    world = World(seed=seed, style=style, colour_identity=colour, shape_identity=round(1 - colour, 6))
+    world = World(
+        seed=seed, style=style, colour_identity=colour, shape_identity=round(1 - colour, 6)
+    )
     return Task(world, sources=(0, 1, 2), targets=(5, 6, 7), train_ids=60, test_ids=60)
 
 
@@ -25,14 +27,22 @@ def phase(seeds: int, jobs: int) -> dict:
     """Which of BN, IN and their mixture wins, as styles differ more and as identity moves from shape into colour?"""
     plan = [
         (style, colour, m, s)
-        for style, colour, s in product(PHASE["styles"], PHASE["colours"], range(FIRST, FIRST + seeds))
+        for style, colour, s in product(
+            PHASE["styles"], PHASE["colours"], range(FIRST, FIRST + seeds)
+        )
         for m in PHASE["methods"]
     ]
-    trials = [trial(m, phase_task(style, colour, s), s, iterations=PHASE["iterations"]) for style, colour, m, s in plan]
+    trials = [
+        trial(m, phase_task(style, colour, s), s, iterations=PHASE["iterations"])
+        for style, colour, m, s in plan
+    ]
     found = dict(zip(plan, run_trials(trials, jobs), strict=True))
     cells = []
     for style, colour in product(PHASE["styles"], PHASE["colours"]):
-        runs = {m: [found[style, colour, m, s] for s in range(FIRST, FIRST + seeds)] for m in PHASE["methods"]}
+        runs = {
+            m: [found[style, colour, m, s] for s in range(FIRST, FIRST + seeds)]
+            for m in PHASE["methods"]
+        }
         rows = {m: {k: [r[k] for r in rs] for k in METRICS} for m, rs in runs.items()}
         cells.append({"style": style, "colour": colour, "methods": rows} | phase_winner(rows))
     return PHASE | {"cells": cells}
@@ -51,7 +61,10 @@ def phase_winner(rows: dict) -> dict:
 def phase_text(report: dict) -> str:
     """The phase diagram as a Markdown table: Rank-1 of each method in percent, and who wins."""
     methods = report["methods"]
-    lines = [f"| style | colour | {' | '.join(methods)} | winner | lead |", "| --- " * (len(methods) + 4) + "|"]
+    lines = [
+        f"| style | colour | {' | '.join(methods)} | winner | lead |",
+        "| --- " * (len(methods) + 4) + "|",
+    ]
     for cell in report["cells"]:
         rates = " | ".join(f"{100 * mean(cell['methods'][m]['rank1']):.1f}" for m in methods)
         winner = cell["winner"] if cell["decided"] else "undecided"

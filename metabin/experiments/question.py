@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from metabin.experiments.rows import Experiment, Row
 from metabin.experiments.tasks import far_streets, unseen_streets
-from metabin.trials import Task
+from metabin.experiments.trials import Task
 
 
 # The plan of the question below, written down before its runs.
@@ -39,7 +39,12 @@ QUESTION = Experiment(
     claims=tuple(
         (f"{name}: {series}", f"joint BIN: {series}")
         for series in ("unseen streets", "far streets", "twice the schedule")
-        for name in ("MetaBIN", "no inner step", "source statistics", "source statistics, no inner step")
+        for name in (
+            "MetaBIN",
+            "no inner step",
+            "source statistics",
+            "source statistics, no inner step",
+        )
     ),
 )
 
@@ -53,7 +58,11 @@ QUESTION = Experiment(
 # the same step with the meta-test batch's own statistics, are told beside it and decide nothing.
 def _second_look() -> tuple[Row, ...]:
     wanted = ("joint BIN", "MetaBIN", "no inner step", "source statistics, no inner step")
-    return tuple(row for row in _question("unseen streets", unseen_streets) if row.name.partition(":")[0] in wanted)
+    return tuple(
+        row
+        for row in _question("unseen streets", unseen_streets)
+        if row.name.partition(":")[0] in wanted
+    )
 
 
 SECOND_LOOK = Experiment(
@@ -74,7 +83,9 @@ WORTH = 0.03  # of Rank-1: what stays below is not worth having
 def plan(experiment: str = "question") -> str:
     """A plan as it stands above the rows of "question" or "second_look", where it was written down before their runs."""
     rows = {"question": _question, "second_look": _second_look}[experiment]
-    text = "\n".join(line.removeprefix("#").strip() for line in (inspect.getcomments(rows) or "").splitlines())
+    text = "\n".join(
+        line.removeprefix("#").strip() for line in (inspect.getcomments(rows) or "").splitlines()
+    )
     paragraphs = re.split(r"\n(?=\w+: )", text)  # each begins with its subject, as in "Measure: "
     return "\n".join(textwrap.fill(paragraph, 88) for paragraph in paragraphs)
 

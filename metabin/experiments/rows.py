@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from metabin.experiments.tasks import FIRST, same_streets, unseen_streets
-from metabin.trials import Task
+from metabin.experiments.trials import Task
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,12 @@ class Row:
     @property
     def plain(self) -> bool:
         """Whether it is its method as it is: then the oracle is fitted, too."""
-        return not self.changes and self.inner is None and self.outer == 1 and self.task is not same_streets
+        return (
+            not self.changes
+            and self.inner is None
+            and self.outer == 1
+            and self.task is not same_streets
+        )
 
 
 @dataclass(frozen=True)

@@ -57,10 +57,20 @@ TABLE_3 = Experiment(
     (
         BN,
         Row("CE, fixed", "metabin", _meta("id", "id"), inner=1, paper=(60.6, 69.4)),
-        Row("CE + tri, fixed", "metabin", _meta("id + triplet", "id + triplet"), inner=1, paper=(62.0, 69.9)),
+        Row(
+            "CE + tri, fixed",
+            "metabin",
+            _meta("id + triplet", "id + triplet"),
+            inner=1,
+            paper=(62.0, 69.9),
+        ),
         Row("tri, fixed", "metabin", _meta("triplet"), inner=1, paper=(62.8, 70.8)),
-        Row("tri + scat, fixed", "metabin", _meta("triplet + scatter"), inner=1, paper=(63.0, 71.0)),
-        Row("tri + shuf, fixed", "metabin", _meta("triplet + shuffle"), inner=1, paper=(63.1, 71.0)),
+        Row(
+            "tri + scat, fixed", "metabin", _meta("triplet + scatter"), inner=1, paper=(63.0, 71.0)
+        ),
+        Row(
+            "tri + shuf, fixed", "metabin", _meta("triplet + shuffle"), inner=1, paper=(63.1, 71.0)
+        ),
         Row(ALL_THREE, "metabin", inner=1, paper=(63.5, 71.3)),
         METABIN,
         Row("fixed at half of the range", "metabin", inner=0.5),

@@ -4,20 +4,31 @@ from dataclasses import replace
 
 from metabin.config import METHODS, PROFILES, Config
 from metabin.experiments.results import read_results
+from metabin.experiments.trials import Task, Trial
 from metabin.streets import World
-from metabin.trials import Task, Trial
 
 SPINE = ("bn", "in", "half", "bin", "metabin")
 DEVELOPMENT = (1000, 1001)  # seeds of the worlds where settings are chosen
-FIRST = 1  # reported worlds have seeds 1, 2, 3, …: the streets were designed while looking at world 0
+FIRST = (
+    1  # reported worlds have seeds 1, 2, 3, …: the streets were designed while looking at world 0
+)
 SETTINGS = {  # what is tried for a method: six each, the same budget
     "bn": [dict(lr=lr, weight_decay=decay) for lr in (0.02, 0.05, 0.1) for decay in (5e-4, 5e-3)],
-    "bin": [dict(lr=lr, joint_rho_scale=scale) for lr in (0.05, 0.1) for scale in (10.0, 100.0, 1000.0)],
-    "metabin": [dict(lr=lr, outer_lr=outer, inner_lr_high=1.0) for lr in (0.05, 0.1) for outer in (5.0, 20.0, 50.0)],
+    "bin": [
+        dict(lr=lr, joint_rho_scale=scale) for lr in (0.05, 0.1) for scale in (10.0, 100.0, 1000.0)
+    ],
+    "metabin": [
+        dict(lr=lr, outer_lr=outer, inner_lr_high=1.0)
+        for lr in (0.05, 0.1)
+        for outer in (5.0, 20.0, 50.0)
+    ],
 }
 NO_INNER = {"inner_lr_low": 0.0, "inner_lr_high": 0.0}
 SETTINGS |= {"in": SETTINGS["bn"], "half": SETTINGS["bn"], "metabin_source": SETTINGS["metabin"]}
-SETTINGS |= {f"{m}, no inner step": [s | NO_INNER for s in SETTINGS[m]] for m in ("metabin", "metabin_source")}
+SETTINGS |= {
+    f"{m}, no inner step": [s | NO_INNER for s in SETTINGS[m]]
+    for m in ("metabin", "metabin_source")
+}
 LIKE = {  # a method that was not tuned by itself takes the settings of the one that is most like it
     "ibn": "half", "dualnorm": "half", "switchable": "half", "bin_shared": "bin", "bn_mldg": "bn",
     "bin_mldg": "bin", "bin_shared_mldg": "bin", "one_episode": "bin", "metabin_shared": "metabin",
@@ -66,7 +77,9 @@ def chosen(method: str) -> dict:
 
 def trial(method: str, task: Task, seed: int, profile: str = "demo", **changes) -> Trial:
     """One of METHODS with changed settings. On a GPU the streets have the configuration's full size."""
-    plain = method.partition(",")[0]  # "metabin, no inner step" is a method of the settings' table alone
+    plain = method.partition(",")[
+        0
+    ]  # "metabin, no inner step" is a method of the settings' table alone
     config = replace(Config(seed=seed), **PROFILES[profile] | METHODS[plain] | changes)
     world = replace(task.world, height=config.size[0], width=config.size[1])
     return Trial(method, config, replace(task, world=world), oracle=plain in ("bin", "metabin"))

@@ -30,18 +30,39 @@ def draw_claims(report: Mapping, metric: str = "rank1") -> Figure:
             axis.plot(side * edge, y, ">" if side > 0 else "<", ms=11, color=INK)
             words = f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
             align = "right" if side > 0 else "left"
-            axis.annotate(words, (side * edge, y), (-10 * side, 0), textcoords="offset points", ha=align, va="center")
+            axis.annotate(
+                words,
+                (side * edge, y),
+                (-10 * side, 0),
+                textcoords="offset points",
+                ha=align,
+                va="center",
+            )
             continue
         axis.plot([low, high], [y, y], color=INK, lw=3, solid_capstyle="butt")
-        axis.plot(middle, y, "o", ms=11, mfc=INK if low > 0 or high < 0 else "white", mec=INK, mew=2)
+        axis.plot(
+            middle, y, "o", ms=11, mfc=INK if low > 0 or high < 0 else "white", mec=INK, mew=2
+        )
     for y, gap in printed.items():
         axis.plot(gap, y + 0.28, PAPER.marker, ms=9, color=GREY, mec="none", zorder=3)
     axis.set_yticks(range(len(claims)), [_label(claim) for claim in claims], fontsize=12)
     name = {"rank1": "Rank-1"}.get(metric, metric)
-    axis.set(xlabel=f"difference of {name} on streets, points, with 95 % interval", ylim=(len(claims) - 0.4, -0.6))
+    axis.set(
+        xlabel=f"difference of {name} on streets, points, with 95 % interval",
+        ylim=(len(claims) - 0.4, -0.6),
+    )
     axis.grid(axis="y", visible=False)
     if printed:
-        axis.plot([], [], PAPER.marker, color=GREY, mec="none", ms=9, ls="", label="the paper's, on real data")
+        axis.plot(
+            [],
+            [],
+            PAPER.marker,
+            color=GREY,
+            mec="none",
+            ms=9,
+            ls="",
+            label="the paper's, on real data",
+        )
         figure.legend(loc="outside lower left")
     figure.suptitle(textwrap.fill(report["title"], 70))
     return figure
@@ -49,19 +70,26 @@ def draw_claims(report: Mapping, metric: str = "rank1") -> Figure:
 
 def _printed(report: Mapping, metric: str) -> dict[int, float]:
     """The paper's difference in points by a claim's place, where it printed both rows."""
-    rates, column = {row["name"]: row["paper"] for row in report["rows"]}, ("rank1", "mAP").index(metric)
+    rates, column = (
+        {row["name"]: row["paper"] for row in report["rows"]},
+        ("rank1", "mAP").index(metric),
+    )
     both = [(rates[claim["better"]], rates[claim["worse"]]) for claim in report["claims"]]
     return {y: a[column] - b[column] for y, (a, b) in enumerate(both) if a and b}
 
 
 def _label(claim: Mapping) -> str:
     """Both rows' names, one below the other; a setting that they share, after a colon, is said once."""
-    (better, _, shared), (worse, _, setting) = (claim[side].partition(": ") for side in ("better", "worse"))
+    (better, _, shared), (worse, _, setting) = (
+        claim[side].partition(": ") for side in ("better", "worse")
+    )
     return f"{better if shared == setting else claim['better']}\n− {claim['worse']}"
 
 
 def draw_pairing(
-    rates: Mapping[str, Sequence[float]], intervals: Sequence[Sequence[float]], methods: Sequence[str]
+    rates: Mapping[str, Sequence[float]],
+    intervals: Sequence[Sequence[float]],
+    methods: Sequence[str],
 ) -> Figure:
     """Two rows over the same worlds. Left: each with its own interval, a line for each world; right: the paired difference.
 
@@ -80,7 +108,14 @@ def draw_pairing(
         both.plot(outer, middle, look.marker, ms=13, color=look.colour, mec="white")
     middle, low, high = (100 * value for value in intervals[2])
     gap.axhline(0, color=FAINT, lw=1.5)
-    gap.plot([0] * len(first), [b - a for a, b in zip(first, second, strict=True)], "o", ms=7, color=FAINT, mec="white")
+    gap.plot(
+        [0] * len(first),
+        [b - a for a, b in zip(first, second, strict=True)],
+        "o",
+        ms=7,
+        color=FAINT,
+        mec="white",
+    )
     gap.plot([0.2, 0.2], [low, high], color=INK, lw=4, solid_capstyle="butt")
     gap.plot(0.2, middle, "o", ms=11, color=INK)
     both.set_xticks((0, 1), list(rates))
@@ -90,15 +125,24 @@ def draw_pairing(
     return figure
 
 
-def draw_needed(spreads: Mapping[str, float], wanted: Sequence[float], needed: Mapping[str, Sequence[int]]) -> Figure:
+def draw_needed(
+    spreads: Mapping[str, float], wanted: Sequence[float], needed: Mapping[str, Sequence[int]]
+) -> Figure:
     """Worlds needed over the difference that is to be seen: a line for each spread of paired differences (both in points)."""
     figure, axis = plt.subplots(figsize=(9, 4.6))
     lines = ("-", "--", "-.", ":")
     for i, (name, spread) in enumerate(spreads.items()):
         axis.plot(
-            wanted, needed[name], lines[i % 4], marker="osD^"[i % 4], color=INK, label=f"{name}: spread {spread:.1f}"
+            wanted,
+            needed[name],
+            lines[i % 4],
+            marker="osD^"[i % 4],
+            color=INK,
+            label=f"{name}: spread {spread:.1f}",
         )
-    axis.set(xscale="log", yscale="log", xlabel="difference to be seen (points)", ylabel="worlds needed")
+    axis.set(
+        xscale="log", yscale="log", xlabel="difference to be seen (points)", ylabel="worlds needed"
+    )
     axis.set_xticks(wanted, [f"{x:g}" for x in wanted])
     axis.minorticks_off()
     axis.axhline(5, color=FAINT, lw=1.5)
@@ -111,8 +155,22 @@ def draw_luck(p_values: Sequence[float]) -> Figure:
     """Sorted p-values of a collection of claims, where pure luck would put them, and Holm's line, which each must stay below."""
     ranks, total = range(1, len(p_values) + 1), len(p_values)
     figure, axis = plt.subplots(figsize=(9, 4.6))
-    axis.plot(ranks, [rank / (total + 1) for rank in ranks], ":", color=FAINT, lw=2, label="pure luck, on average")
-    axis.plot(ranks, [0.05 / (total - rank + 1) for rank in ranks], "--", color=INK, lw=1.5, label="Holm's line")
+    axis.plot(
+        ranks,
+        [rank / (total + 1) for rank in ranks],
+        ":",
+        color=FAINT,
+        lw=2,
+        label="pure luck, on average",
+    )
+    axis.plot(
+        ranks,
+        [0.05 / (total - rank + 1) for rank in ranks],
+        "--",
+        color=INK,
+        lw=1.5,
+        label="Holm's line",
+    )
     axis.plot(ranks, p_values, "o", ms=8, color=INK, mec="white", label="the claims")
     axis.axhline(0.05, color=FAINT, lw=1)
     axis.set(yscale="log", xlabel="claims, from the smallest p on", ylabel="p")

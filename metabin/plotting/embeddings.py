@@ -26,9 +26,13 @@ def _draw_plane(
     palette, size = (PEOPLE, 8) if linked else (GROUPS, 5.5 if len(points) > 150 else 8)
     for i, group in enumerate(np.unique(groups)):
         here, colour = groups == group, palette[i % len(palette)]
-        pairs = [(a, b) for a in points[here & query] for b in points[here & ~query]] if linked else []
+        pairs = (
+            [(a, b) for a in points[here & query] for b in points[here & ~query]] if linked else []
+        )
         if pairs:
-            lifted = [(*pair, (np.nan, np.nan)) for pair in pairs]  # one line for all, the pen lifted in between
+            lifted = [
+                (*pair, (np.nan, np.nan)) for pair in pairs
+            ]  # one line for all, the pen lifted in between
             path = np.array(lifted).reshape(-1, 2)
             axis.plot(*path.T, color=colour, lw=1.8, zorder=1)
         for chosen, marker in zip((query, ~query), SHAPES.values(), strict=True):
@@ -42,7 +46,9 @@ def _draw_plane(
 
 
 def _shapes() -> list[Line2D]:
-    return [Line2D([], [], marker=m, color=FAINT, ms=9, ls="", label=role) for role, m in SHAPES.items()]
+    return [
+        Line2D([], [], marker=m, color=FAINT, ms=9, ls="", label=role) for role, m in SHAPES.items()
+    ]
 
 
 def draw_planes(
@@ -71,7 +77,9 @@ def draw_planes(
         axis.set_title(title)
     for axis, note in zip(axes.flat, notes, strict=False):
         axis.set_xlabel(note, fontsize=12)
-    dots = [Patch(facecolor=colour, label=name) for name, colour in zip(names, GROUPS, strict=False)]
+    dots = [
+        Patch(facecolor=colour, label=name) for name, colour in zip(names, GROUPS, strict=False)
+    ]
     shapes = _shapes() if len(set(np.asarray(query).tolist())) > 1 else []
     if dots or shapes:
         handles = dots + shapes
@@ -95,15 +103,25 @@ def draw_figure3(report: Mapping) -> Figure:
     figure, axes = plt.subplots(2, len(methods), figsize=(3.35 * len(methods), 8.7), squeeze=False)
     for row, part, group in zip(axes, parts, ("streets", "pids"), strict=True):
         for axis, method in zip(row, methods, strict=True):
-            _draw_plane(axis, part["planes"][method], part[group], part["query"], linked=group == "pids")
+            _draw_plane(
+                axis, part["planes"][method], part[group], part["query"], linked=group == "pids"
+            )
             axis.set_xlabel(note(part["scores"][method]), fontsize=12)
     for axis, method in zip(axes[0], methods, strict=True):
         axis.set_title(METHODS[method].name)
     axes[0, 0].set_ylabel("colour: unseen street")
     axes[1, 0].set_ylabel(f"{report['streets'][0]}, colour: person")
-    streets = [Patch(facecolor=c, label=name) for name, c in zip(report["streets"], GROUPS, strict=False)]
+    streets = [
+        Patch(facecolor=c, label=name) for name, c in zip(report["streets"], GROUPS, strict=False)
+    ]
     handles = streets + _shapes()
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), columnspacing=1.0, handlelength=1.2)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=len(handles),
+        columnspacing=1.0,
+        handlelength=1.2,
+    )
     return figure
 
 
@@ -112,18 +130,29 @@ def draw_distances(distances: Mapping[str, Mapping[str, Sequence[float]]]) -> Fi
 
     Dashed lines are the means.
     """
-    figure, axes = plt.subplots(1, len(distances), figsize=(3.4 * len(distances), 3.9), sharey=True, squeeze=False)
-    bins = np.linspace(0, max(max(values) for pair in distances.values() for values in pair.values()) * 1.02, 32)
+    figure, axes = plt.subplots(
+        1, len(distances), figsize=(3.4 * len(distances), 3.9), sharey=True, squeeze=False
+    )
+    bins = np.linspace(
+        0, max(max(values) for pair in distances.values() for values in pair.values()) * 1.02, 32
+    )
     for axis, (method, pair) in zip(axes[0], distances.items(), strict=True):
         look = METHODS[method]
-        looks = dict(color=look.colour, alpha=0.9), dict(color="#D9D9D9", hatch="//", ec="#777777", alpha=0.8)
+        looks = (
+            dict(color=look.colour, alpha=0.9),
+            dict(color="#D9D9D9", hatch="//", ec="#777777", alpha=0.8),
+        )
         for values, style in zip((pair["own"], pair["others"]), looks, strict=True):
             axis.hist(np.asarray(values), bins, **style)
             axis.axvline(np.mean(np.asarray(values)), color=INK, ls="--", lw=1.5)
         axis.set(title=look.name, xlabel="1 − cosine", xlim=(0, bins[-1]))
     axes[0, 0].set_ylabel("queries")
-    handles = [Patch(facecolor="#666666", label="to the own gallery pictures (in the method's colour)")]
-    handles.append(Patch(facecolor="#D9D9D9", hatch="//", edgecolor="#777777", label="to other people's"))
+    handles = [
+        Patch(facecolor="#666666", label="to the own gallery pictures (in the method's colour)")
+    ]
+    handles.append(
+        Patch(facecolor="#D9D9D9", hatch="//", edgecolor="#777777", label="to other people's")
+    )
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
@@ -153,7 +182,9 @@ def draw_sensitivity(table: Mapping[str, Mapping], space: Mapping[str, float]) -
         axis.set_xlabel("perplexity")
         axis.grid(axis="x", visible=False)
     looks = [METHODS[method] for method in table]
-    handles = [Line2D([], [], marker=k.marker, color=k.colour, ms=12, ls="", label=k.name) for k in looks]
+    handles = [
+        Line2D([], [], marker=k.marker, color=k.colour, ms=12, ls="", label=k.name) for k in looks
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
@@ -171,11 +202,21 @@ def draw_moments(
             look, x = METHODS[method], np.arange(len(moments)) + 0.07 * (i - (len(lines) - 1) / 2)
             middle, low, high = np.array(values).T  # (moments,) each
             axis.vlines(x, low, high, color=look.colour, lw=2)
-            axis.plot(x, middle, color=look.colour, marker=look.marker, ls=look.line, ms=11, label=look.name)
+            axis.plot(
+                x,
+                middle,
+                color=look.colour,
+                marker=look.marker,
+                ls=look.line,
+                ms=11,
+                label=look.name,
+            )
         if title in guess:
             axis.axhline(guess[title], color=FAINT, ls=":")
         axis.set_title(title)
         axis.set_xticks(range(len(moments)), [f"{moment} %" for moment in moments])
         axis.set_xlabel("of the training")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(lines))
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(lines)
+    )
     return figure

@@ -24,7 +24,15 @@ def _mark_directions(axis: Axes, size: float = 12, side: str = "right") -> None:
     axis.axhline(0, color=INK, lw=1.2, zorder=1)
     for y, va, text in ((0.98, "top", "to IN ↑"), (0.02, "bottom", "to BN ↓")):
         place = 0.99 if side == "right" else 0.02
-        axis.annotate(text, (place, y), xycoords="axes fraction", ha=side, va=va, fontsize=size, color="#666666")
+        axis.annotate(
+            text,
+            (place, y),
+            xycoords="axes fraction",
+            ha=side,
+            va=va,
+            fontsize=size,
+            color="#666666",
+        )
 
 
 def _draw_layers(axis: Axes, rows: Sequence[Sequence[float]], loss: str) -> None:
@@ -35,7 +43,17 @@ def _draw_layers(axis: Axes, rows: Sequence[Sequence[float]], loss: str) -> None
     for sure in (True, False):
         some = ((low > 0) | (high < 0)) == sure
         face = colour if sure else "white"
-        axis.plot(x[some], middle[some], MARKERS[loss], color=colour, mfc=face, mec=colour, mew=1.8, ms=8, ls="")
+        axis.plot(
+            x[some],
+            middle[some],
+            MARKERS[loss],
+            color=colour,
+            mfc=face,
+            mec=colour,
+            mew=1.8,
+            ms=8,
+            ls="",
+        )
     reach = 1.35 * max(np.abs(low).max(), np.abs(high).max())
     axis.set(ylim=(-reach, reach), xlim=(0.3, len(middle) + 0.7))
     axis.set_xticks([layer for layer in x if layer % 2])
@@ -49,14 +67,22 @@ def draw_figure5(report: Mapping) -> Figure:
     first line says how many of all channels have a positive gradient.
     """
     moments, losses = report["moments"], list(next(iter(report["moments"].values()))["layers"])
-    figure, axes = plt.subplots(len(losses), len(moments), figsize=(13.5, 8.6), sharex=True, squeeze=False)
+    figure, axes = plt.subplots(
+        len(losses), len(moments), figsize=(13.5, 8.6), sharex=True, squeeze=False
+    )
     for column, (moment, found) in enumerate(moments.items()):
         for row, loss in enumerate(losses):
             axis = axes[row, column]
             _draw_layers(axis, found["layers"][loss], loss)
             _mark_directions(axis, 11)
             share = np.mean([mean for mean, *_ in found["positive"][loss]])
-            axis.annotate(f"{share:.0%} of channels > 0", (0.03, 0.98), xycoords="axes fraction", va="top", fontsize=11)
+            axis.annotate(
+                f"{share:.0%} of channels > 0",
+                (0.03, 0.98),
+                xycoords="axes fraction",
+                va="top",
+                fontsize=11,
+            )
             axis.tick_params(labelsize=11)
             axis.yaxis.get_offset_text().set_fontsize(10)
             if not column:
@@ -66,23 +92,42 @@ def draw_figure5(report: Mapping) -> Figure:
     return figure
 
 
-def draw_velocities(features: Tensor, velocities: Mapping[str, Tensor], pids: Tensor, domains: Tensor) -> Figure:
+def draw_velocities(
+    features: Tensor, velocities: Mapping[str, Tensor], pids: Tensor, domains: Tensor
+) -> Figure:
     """Where features (N, 2) go, a panel for each of `velocities` (N, 2): style to the right, identity upward."""
-    figure, axes = plt.subplots(1, len(velocities), figsize=(6.2 * len(velocities), 4), sharex=True, sharey=True)
+    figure, axes = plt.subplots(
+        1, len(velocities), figsize=(6.2 * len(velocities), 4), sharex=True, sharey=True
+    )
     for axis, (title, arrows) in zip(np.atleast_1d(axes), velocities.items(), strict=True):
-        for (x, y), pid, domain in zip(features.tolist(), pids.tolist(), domains.tolist(), strict=True):
+        for (x, y), pid, domain in zip(
+            features.tolist(), pids.tolist(), domains.tolist(), strict=True
+        ):
             colour, marker, size = DOMAINS[domain]
             axis.plot(
-                x, y, marker, color=colour, ms=size + 2, mfc="white" if pid % 2 else colour, mec=colour, mew=2, zorder=3
+                x,
+                y,
+                marker,
+                color=colour,
+                ms=size + 2,
+                mfc="white" if pid % 2 else colour,
+                mec=colour,
+                mew=2,
+                zorder=3,
             )
         (x, y), (u, v) = features.T.tolist(), arrows.T.tolist()
-        axis.quiver(x, y, u, v, angles="xy", scale_units="xy", scale=1, color=INK, width=0.006, zorder=4)
+        axis.quiver(
+            x, y, u, v, angles="xy", scale_units="xy", scale=1, color=INK, width=0.006, zorder=4
+        )
         axis.plot(0, 0, "+", mec=INK, ms=14, mew=2)
         axis.set(title=title, xlabel="channel 1: style", ylabel="channel 2: identity")
         axis.margins(0.2)
     names = [f"street {number + 1}, either person" for number in domains.unique().tolist()]
     shown = [(look, name) for look, name in zip(DOMAINS, names, strict=False)]
-    handles = [Line2D([], [], marker=m, ms=size, color=c, ls="", label=name) for (c, m, size), name in shown]
+    handles = [
+        Line2D([], [], marker=m, ms=size, color=c, ls="", label=name)
+        for (c, m, size), name in shown
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
@@ -99,14 +144,20 @@ def draw_directions(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figu
             colour, line = LOSSES["all"] if loss == "sum" else LOSSES[loss]
             x = range(1, len(values) + 1)
             axis.plot(x, values, color=colour, ls=line, marker=MARKERS[loss], ms=8, label=loss)
-        reach = 1.25 * max(np.abs(values).max() for values in (*map(np.asarray, found.values()), *whole.values()))
+        reach = 1.25 * max(
+            np.abs(values).max() for values in (*map(np.asarray, found.values()), *whole.values())
+        )
         axis.set(title=title, ylim=(-reach or -1, reach or 1))
         axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
         _mark_directions(axis)
     for axis in axes[-1]:
         axis.set_xlabel("layer")
     axes[0, 0].set_ylabel("∂L/∂ρ")
-    shown = {name: line for axis in axes.flat for line, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    shown = {
+        name: line
+        for axis in axes.flat
+        for line, name in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(shown.values(), shown, loc="outside lower center", ncols=4)
     return figure
 
@@ -121,7 +172,15 @@ def draw_signs(rows: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
             sure = low > 0 or high < 0
             face = colour if sure else "white"
             axis.plot(x, y, "os"[middle > 0], ms=19, mec=colour, mfc=face, mew=1.5)
-            axis.text(x, y, text, ha="center", va="center_baseline", color="white" if sure else colour, fontsize=15)
+            axis.text(
+                x,
+                y,
+                text,
+                ha="center",
+                va="center_baseline",
+                color="white" if sure else colour,
+                fontsize=15,
+            )
     axis.set_yticks(range(len(rows)), list(rows))
     axis.set_xticks(range(1, len(cells) + 1))
     axis.set(xlabel="layer", ylim=(len(rows) - 0.4, -0.6), xlim=(0.4, len(cells) + 0.6))
@@ -137,7 +196,9 @@ def draw_origins(studies: Mapping[str, Mapping], origins: Sequence[float]) -> Fi
     figure, axes = plt.subplots(1, len(studies) + 1, figsize=(4.9 * (len(studies) + 1), 4.8))
     colours = plt.get_cmap("cividis")
     for i, (axis, (name, study)) in enumerate(zip(axes, studies.items(), strict=False)):
-        found = {quantity: np.array(values)[..., 0] for quantity, values in study.items()}  # (origins, L)
+        found = {
+            quantity: np.array(values)[..., 0] for quantity, values in study.items()
+        }  # (origins, L)
         layers = found["measured"].shape[1]
         for layer in range(layers):
             colour = colours(0.9 * layer / (layers - 1))
@@ -150,7 +211,9 @@ def draw_origins(studies: Mapping[str, Mapping], origins: Sequence[float]) -> Fi
         look = dict(mec=colour, mfc=("white", colour)[i % 2], ls="", marker="os"[i % 2])
         axes[-1].plot(predicted.ravel(), found["measured"].ravel(), label=name, ms=7, **look)
     axes[0].set_ylabel("scatter's ∂L/∂ρ\n(dark: layer 1, light: last)")
-    axes[-1].set(title="The rule", xlabel="(centre's − spread's growth) / 2", ylabel="scatter's ∂L/∂ρ")
+    axes[-1].set(
+        title="The rule", xlabel="(centre's − spread's growth) / 2", ylabel="scatter's ∂L/∂ρ"
+    )
     axes[-1].set_xscale("symlog", linthresh=1e-4)
     axes[-1].set_yscale("symlog", linthresh=1e-4)
     axes[-1].axhline(0, color=FAINT, lw=1.2)
@@ -162,7 +225,9 @@ def draw_origins(studies: Mapping[str, Mapping], origins: Sequence[float]) -> Fi
     return figure
 
 
-def draw_agreement(moments: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str]) -> Figure:
+def draw_agreement(
+    moments: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str]
+) -> Figure:
     """Cosines between gradients, a matrix for each moment; in brackets where the interval holds zero."""
     figure, axes = plt.subplots(1, len(moments), figsize=(3.6 * len(moments), 4.8), squeeze=False)
     for axis, (moment, found) in zip(axes[0], moments.items(), strict=True):
@@ -172,10 +237,26 @@ def draw_agreement(moments: Mapping[str, Mapping[str, Sequence[float]]], names: 
                 middle, low, high = found[f"{other}, {below}"]
                 grid[y, x] = middle
                 text = f"{middle:+.2f}" if low > 0 or high < 0 else f"({middle:+.2f})"
-                axis.text(x, y, text, ha="center", va="center", fontsize=12, color="white" if middle > 0.55 else INK)
-        axis.imshow(grid[1:, :-1], cmap="PuOr", vmin=-1, vmax=1, extent=(-0.5, len(names) - 1.5, len(names) - 0.5, 0.5))
+                axis.text(
+                    x,
+                    y,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=12,
+                    color="white" if middle > 0.55 else INK,
+                )
+        axis.imshow(
+            grid[1:, :-1],
+            cmap="PuOr",
+            vmin=-1,
+            vmax=1,
+            extent=(-0.5, len(names) - 1.5, len(names) - 0.5, 0.5),
+        )
         axis.set_xticks(range(len(names) - 1), names[:-1], rotation=45)
-        axis.set_yticks(range(1, len(names)), names[1:] if axis is axes[0, 0] else [""] * (len(names) - 1))
+        axis.set_yticks(
+            range(1, len(names)), names[1:] if axis is axes[0, 0] else [""] * (len(names) - 1)
+        )
         axis.set_title(moment)
         axis.grid(visible=False)
         axis.spines[:].set_visible(False)

@@ -55,8 +55,12 @@ def draw_rho_history(iterations: Sequence[int], summaries: Tensor) -> Figure:
     count = summaries.shape[1]
     rows, columns = grid(count)
     figure = plt.figure(figsize=(3.1 * columns, 2.3 * rows))
-    for axis, (mean, low, _, high) in zip(_rho_panels(figure, count), summaries.permute(1, 2, 0).numpy(), strict=True):
-        axis.fill_between(iterations, low, high, color=METHODS["metabin"].colour, alpha=0.25, lw=0)  # (T,) each
+    for axis, (mean, low, _, high) in zip(
+        _rho_panels(figure, count), summaries.permute(1, 2, 0).numpy(), strict=True
+    ):
+        axis.fill_between(
+            iterations, low, high, color=METHODS["metabin"].colour, alpha=0.25, lw=0
+        )  # (T,) each
         axis.plot(iterations, mean, color=METHODS["metabin"].colour)
     return figure
 
@@ -70,10 +74,14 @@ def draw_history(report: Mapping) -> Figure:
     figure = plt.figure(figsize=(13, 12.5))
     above, below = figure.subfigures(2, 1, height_ratios=(1, 2.1))
     phases, last = _by_phase(report["losses"]), report["iterations"][-1]
-    for axis, (title, losses) in zip(above.subplots(1, len(phases), squeeze=False)[0], phases.items(), strict=True):
+    for axis, (title, losses) in zip(
+        above.subplots(1, len(phases), squeeze=False)[0], phases.items(), strict=True
+    ):
         for loss, seeds in losses.items():
             _draw_loss(axis, loss, np.asarray(seeds), last)
-        axis.set(title=title, xlabel="iteration", ylabel="loss", ylim=(0, 1.3 * axis.dataLim.y1))  # room on top
+        axis.set(
+            title=title, xlabel="iteration", ylabel="loss", ylim=(0, 1.3 * axis.dataLim.y1)
+        )  # room on top
         axis.legend(loc="upper right", ncols=3, columnspacing=1, handlelength=1.6)
     _draw_paths(below, report["iterations"], np.asarray(report["rho"]))
     return figure

@@ -22,7 +22,11 @@ IMAGES = (
     ("#4D4D4D", "^"),
 )  # colour and marker of an image, none of them a method's
 LABEL = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}  # behind a number
-THREE_IMAGES = ((-4.0, -2.0), (-2.0, 2.0), (1.0, 5.0))  # two pixels each: means -3, 0, 3, variances 1, 4, 4
+THREE_IMAGES = (
+    (-4.0, -2.0),
+    (-2.0, 2.0),
+    (1.0, 5.0),
+)  # two pixels each: means -3, 0, 3, variances 1, 4, 4
 
 
 def three_images() -> Tensor:
@@ -36,9 +40,18 @@ def draw_lines(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
         1, len(panels), figsize=(4.1 * len(panels), 4.6), sharex=True, sharey=True, squeeze=False
     )
     for axis, (label, (before, after)) in zip(axes[0], panels.items(), strict=True):
-        for (colour, marker), x, y in zip(IMAGES, before.detach().cpu(), after.detach().cpu(), strict=False):
+        for (colour, marker), x, y in zip(
+            IMAGES, before.detach().cpu(), after.detach().cpu(), strict=False
+        ):
             slope = (y[-1] - y[0]) / (x[-1] - x[0])
-            axis.axline((float(x[0]), float(y[0])), slope=float(slope), color=colour, lw=1.2, ls=(0, (2, 2)), alpha=0.7)
+            axis.axline(
+                (float(x[0]), float(y[0])),
+                slope=float(slope),
+                color=colour,
+                lw=1.2,
+                ls=(0, (2, 2)),
+                alpha=0.7,
+            )
             axis.plot(x, y, color=colour, marker=marker, ms=11)
         axis.axhline(0, color=FAINT, lw=1, zorder=0)
         axis.set(title=label, xlabel="x, before the layer")
@@ -54,7 +67,9 @@ def draw_reach(paths: Mapping[str, Sequence[Tensor]]) -> Figure:
     Each path (T, 2) shows (p, q) while rho falls from 1 (filled dot) to 0 (open dot). The quadrants that one shared affine
     pair reaches are tinted in the first panel, the whole plane in the others.
     """
-    figure, axes = plt.subplots(1, len(paths), figsize=(5.4 * len(paths), 5.2), sharex=True, sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(paths), figsize=(5.4 * len(paths), 5.2), sharex=True, sharey=True, squeeze=False
+    )
     tint = METHODS["bin"].colour
     for number, (axis, (label, lines)) in enumerate(zip(axes[0], paths.items(), strict=True)):
         corners = [(0, 0), (-2, -2)] if number == 0 else [(0, 0), (-2, -2), (-2, 0), (0, -2)]
@@ -67,24 +82,50 @@ def draw_reach(paths: Mapping[str, Sequence[Tensor]]) -> Figure:
             axis.plot(p[-1], q[-1], "o", ms=11, mfc="white", mec=INK, mew=2)
         axis.axhline(0, color=FAINT, lw=1.5, zorder=1)
         axis.axvline(0, color=FAINT, lw=1.5, zorder=1)
-        axis.set(title=label, xlabel="p, how much of BN's response", xlim=(-2, 2), ylim=(-2, 2), aspect="equal")
+        axis.set(
+            title=label,
+            xlabel="p, how much of BN's response",
+            xlim=(-2, 2),
+            ylim=(-2, 2),
+            aspect="equal",
+        )
         axis.grid(visible=False)
     axes[0, 0].set_ylabel("q, how much of IN's response")
-    ends = [Line2D([], [], marker="o", ms=11, mfc=face, mec=INK, mew=2, ls="") for face in (INK, "white")]
+    ends = [
+        Line2D([], [], marker="o", ms=11, mfc=face, mec=INK, mew=2, ls="")
+        for face in (INK, "white")
+    ]
     handles = [Patch(facecolor=tint, alpha=0.16), *ends]
-    figure.legend(handles, ["can be reached", "ρ = 1", "ρ = 0"], loc="outside lower center", ncols=3)
+    figure.legend(
+        handles, ["can be reached", "ρ = 1", "ρ = 0"], loc="outside lower center", ncols=3
+    )
     return figure
 
 
 def draw_variance(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     """The two parts of each channel's batch variance, within images (C,) and between them (C,), as shares of it."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 4), sharey=True, squeeze=False)
-    parts = (("within images: kept by IN", "#BDBDBD", ""), ("between their means: removed by IN", "#5E3C99", "//"))
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(6 * len(panels), 4), sharey=True, squeeze=False
+    )
+    parts = (
+        ("within images: kept by IN", "#BDBDBD", ""),
+        ("between their means: removed by IN", "#5E3C99", "//"),
+    )
     for axis, (label, values) in zip(axes[0], panels.items(), strict=True):
-        shares = [100 * (value / sum(values)).detach().cpu().numpy() for value in values]  # (C,) each
+        shares = [
+            100 * (value / sum(values)).detach().cpu().numpy() for value in values
+        ]  # (C,) each
         bottom = np.zeros(len(shares[0]))
         for share, (name, colour, hatch) in zip(shares, parts, strict=True):
-            axis.bar(np.arange(1, len(share) + 1), share, 0.8, bottom=bottom, color=colour, hatch=hatch, label=name)
+            axis.bar(
+                np.arange(1, len(share) + 1),
+                share,
+                0.8,
+                bottom=bottom,
+                color=colour,
+                hatch=hatch,
+                label=name,
+            )
             bottom = bottom + share
         axis.set(title=label, xlabel="channel", ylim=(0, 100))
         axis.grid(axis="x", visible=False)
@@ -97,7 +138,10 @@ def draw_layer_cost(cost: Mapping[str, float]) -> Figure:
     """Time and kept memory of BIN and of two separate calls, as multiples of BN's and of the input's (`bench.layer_cost`)."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 3))
     looks = {"bin": (METHODS["bin"].colour, METHODS["bin"].hatch), "naive": ("#DDDDDD", "")}
-    panels = ("forward + backward, BN = 1", "_over_bn"), ("kept for the backward pass, input = 1", "_kept")
+    panels = (
+        ("forward + backward, BN = 1", "_over_bn"),
+        ("kept for the backward pass, input = 1", "_kept"),
+    )
     for axis, (title, key) in zip(axes, panels, strict=True):
         for y, (layer, (colour, hatch)) in enumerate(looks.items()):
             value = cost[f"{layer}{key}"]
@@ -116,7 +160,12 @@ def draw_layer_cost(cost: Mapping[str, float]) -> Figure:
 def draw_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: int) -> Figure:
     """rho over the steps of some walks toward a goal; the first `misled` steps pull the other way (grey)."""
     figure, axis = plt.subplots(figsize=(9, 4.4))
-    styles = ((INK, "-", 3.2), ("#AA4499", "--", 2.4), ("#999933", "-.", 2.4), ("#332288", ":", 2.8))
+    styles = (
+        (INK, "-", 3.2),
+        ("#AA4499", "--", 2.4),
+        ("#999933", "-.", 2.4),
+        ("#332288", ":", 2.8),
+    )
     axis.axvspan(0, misled, color="#E8E8E8", lw=0)
     axis.axhline(goal, color=FAINT, lw=1.5)
     axis.annotate("best ρ", (0, goal), xytext=(6, -16), textcoords="offset points", color="#666666")
@@ -128,7 +177,9 @@ def draw_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: int) -
     return figure
 
 
-def draw_decay(epochs: Sequence[float], lines: Mapping[str, Sequence[float]], marks: Sequence[int]) -> Figure:
+def draw_decay(
+    epochs: Sequence[float], lines: Mapping[str, Sequence[float]], marks: Sequence[int]
+) -> Figure:
     """A weight over the epochs, a line for each way to treat it, its values at the marked epochs written beside it."""
     figure, axis = plt.subplots(figsize=(9, 4))
     looks = ((INK, "-"), ("#AA4499", "--"))
@@ -138,7 +189,13 @@ def draw_decay(epochs: Sequence[float], lines: Mapping[str, Sequence[float]], ma
             value = float(np.interp(mark, epochs, values))
             if value < 0.99 * values[0]:
                 axis.plot(mark, value, "o", color=colour, ms=9)
-                axis.annotate(f"{value:.2f}", (mark, value), xytext=(6, 8), textcoords="offset points", color=colour)
+                axis.annotate(
+                    f"{value:.2f}",
+                    (mark, value),
+                    xytext=(6, 8),
+                    textcoords="offset points",
+                    color=colour,
+                )
     axis.set(xlabel="epoch", ylabel="IN weight $γ_I$", ylim=(0, 1.1), xlim=(0, epochs[-1]))
     figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -159,13 +216,19 @@ def draw_family(panels: Mapping[str, Mapping[str, Sequence[str]]]) -> Figure:
     """Which layer stands where: a panel for each backbone, a row for each method, a tile for each norm layer (a key of KINDS)."""
     heights = [len(rows) for rows in panels.values()]
     figure, axes = plt.subplots(
-        len(panels), 1, figsize=(12, 0.42 * sum(heights) + 1.3 * len(panels)), height_ratios=heights, squeeze=False
+        len(panels),
+        1,
+        figsize=(12, 0.42 * sum(heights) + 1.3 * len(panels)),
+        height_ratios=heights,
+        squeeze=False,
     )
     for axis, (title, rows) in zip(axes[:, 0], panels.items(), strict=True):
         for y, kinds in enumerate(rows.values()):
             for x, kind in enumerate(kinds):
                 _, colour, hatch = KINDS[kind]
-                axis.add_patch(Rectangle((x + 0.54, y - 0.42), 0.92, 0.84, facecolor=colour, hatch=hatch, lw=0))
+                axis.add_patch(
+                    Rectangle((x + 0.54, y - 0.42), 0.92, 0.84, facecolor=colour, hatch=hatch, lw=0)
+                )
         longest = max(map(len, rows.values()))
         axis.set(title=title, xlim=(0.4, longest + 0.6), ylim=(len(rows) - 0.5, -0.5))
         axis.set_yticks(range(len(rows)), list(rows))
@@ -175,7 +238,9 @@ def draw_family(panels: Mapping[str, Mapping[str, Sequence[str]]]) -> Figure:
     drawn = {kind for rows in panels.values() for kinds in rows.values() for kind in kinds}
     shown = [look for kind, look in KINDS.items() if kind in drawn]
     handles = [Patch(facecolor=colour, hatch=hatch, label=name) for name, colour, hatch in shown]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), columnspacing=1.0)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(handles), columnspacing=1.0
+    )
     return figure
 
 
@@ -201,9 +266,15 @@ def draw_channel(pictures: Tensor, maps: Mapping[str, Tensor], labels: Sequence[
     for row, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         x, bottom = tile(row, 0, to_picture(picture))
         axis.text(
-            x - high * picture.shape[2] / picture.shape[1] / 2 - 0.1, bottom - high / 2, label, ha="right", va="center"
+            x - high * picture.shape[2] / picture.shape[1] / 2 - 0.1,
+            bottom - high / 2,
+            label,
+            ha="right",
+            va="center",
         )
-        for column, values in enumerate((found[row].detach().cpu() for found in maps.values()), 1):  # (h, w) each
+        for column, values in enumerate(
+            (found[row].detach().cpu() for found in maps.values()), 1
+        ):  # (h, w) each
             x, bottom = tile(row, column, values.numpy(), cmap="gray", vmin=lowest, vmax=highest)
             axis.text(x, bottom + 0.05, f"{values.mean():+.2f}", ha="center", va="top", fontsize=12)
     for column, label in enumerate(maps, 1):
@@ -217,8 +288,14 @@ def main() -> None:
     use_style()
     x, channel = three_images(), torch.ones(1).double()
     panels = {}
-    for rho, label in ((1.0, "ρ = 1: BN, one line for all"), (0.5, "ρ = ½: BIN"), (0.0, "ρ = 0: IN, one line each")):
-        y = mix_of_two(x, channel * rho, channel, 0 * channel, channel, 0 * channel, None, None, 1e-12)
+    for rho, label in (
+        (1.0, "ρ = 1: BN, one line for all"),
+        (0.5, "ρ = ½: BIN"),
+        (0.0, "ρ = 0: IN, one line each"),
+    ):
+        y = mix_of_two(
+            x, channel * rho, channel, 0 * channel, channel, 0 * channel, None, None, 1e-12
+        )
         panels[label] = x.flatten(1), y.flatten(1)
     print(save(draw_lines(panels), STYLE.parent / "layer.svg"))
 

@@ -14,19 +14,27 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from metabin.analysis.plane import eighteen_points, push
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
-from metabin.plane import eighteen_points, push
 from metabin.plotting.style import FAINT, INK, LOSSES, STYLE, save, to_picture, use_style
 
-DOMAINS = (("#8C510A", "o", 10), ("#6B7785", "s", 9), ("#E377A2", "^", 11))  # colour, marker and its size, by domain
+DOMAINS = (
+    ("#8C510A", "o", 10),
+    ("#6B7785", "s", 9),
+    ("#E377A2", "^", 11),
+)  # colour, marker and its size, by domain
 
 
-def _draw_points(axis: Axes, features: Tensor, pids: Tensor, domains: Tensor, alpha: float = 1.0) -> None:
+def _draw_points(
+    axis: Axes, features: Tensor, pids: Tensor, domains: Tensor, alpha: float = 1.0
+) -> None:
     """Features (N, 2): colour and marker say the domain; filled or open, which of its two people."""
     for (x, y), pid, domain in zip(features.tolist(), pids.tolist(), domains.tolist(), strict=True):
         colour, marker, size = DOMAINS[domain % len(DOMAINS)]
         face = "white" if pid % 2 else colour
-        axis.plot(x, y, marker, color=colour, ms=size, mfc=face, mec=colour, mew=2, alpha=alpha, zorder=3)
+        axis.plot(
+            x, y, marker, color=colour, ms=size, mfc=face, mec=colour, mew=2, alpha=alpha, zorder=3
+        )
 
 
 def _frame(axes: Sequence[Axes], features: Tensor, margin: float = 0.5) -> None:
@@ -34,7 +42,11 @@ def _frame(axes: Sequence[Axes], features: Tensor, margin: float = 0.5) -> None:
     corners = features.reshape(-1, 2)
     low, high = corners.amin(0).clamp(max=0), corners.amax(0).clamp(min=0)
     for axis in axes:
-        axis.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin), aspect="equal")
+        axis.set(
+            xlim=(low[0] - margin, high[0] + margin),
+            ylim=(low[1] - margin, high[1] + margin),
+            aspect="equal",
+        )
         axis.tick_params(labelbottom=False, labelleft=False, length=0)
         axis.plot(0, 0, "+", mec=INK, ms=14, mew=2, zorder=2)
 
@@ -47,7 +59,10 @@ def _explain_points(figure: Figure, domains: Tensor) -> None:
         for number, (colour, marker, size) in shown
     ]
     fills = (("one person", FAINT), ("another person", "white"))
-    dots += [Line2D([], [], marker="D", ms=9, mfc=face, mec=FAINT, mew=2, ls="", label=name) for name, face in fills]
+    dots += [
+        Line2D([], [], marker="D", ms=9, mfc=face, mec=FAINT, mew=2, ls="", label=name)
+        for name, face in fills
+    ]
     dots.append(Line2D([], [], marker="+", ms=12, mec=INK, mew=2, ls="", label="origin"))
     wide = len(figure.axes) > 2
     place, columns = ("outside lower center", len(dots)) if wide else ("outside right center", 1)
@@ -62,7 +77,11 @@ def _panels(count: int, side: float, extra: float) -> tuple[Figure, np.ndarray]:
 
 
 def draw_pushes(
-    features: Tensor, pids: Tensor, domains: Tensor, pushes: Mapping[str, Tensor], longest: float = 0.8
+    features: Tensor,
+    pids: Tensor,
+    domains: Tensor,
+    pushes: Mapping[str, Tensor],
+    longest: float = 0.8,
 ) -> Figure:
     """Where each loss pushes each point: a panel for each of `pushes` (N, 2), scaled so that the longest is `longest`.
 
@@ -74,7 +93,9 @@ def draw_pushes(
         x, y = features.T.tolist()
         u, v = (arrows * (longest / most if most else 1.0)).T.tolist()
         colour = LOSSES[name.partition(",")[0]][0]
-        axis.quiver(x, y, u, v, angles="xy", scale_units="xy", scale=1, color=colour, width=0.012, zorder=4)
+        axis.quiver(
+            x, y, u, v, angles="xy", scale_units="xy", scale=1, color=colour, width=0.012, zorder=4
+        )
         _draw_points(axis, features, pids, domains)
         axis.set_title(name)
         axis.set_xlabel(f"longest arrow: {most:.2g}")
@@ -98,7 +119,10 @@ def draw_walks(paths: Mapping[str, Tensor], pids: Tensor, domains: Tensor) -> Fi
 
 
 def draw_chosen(
-    features: Tensor, pids: Tensor, domains: Tensor, panels: Mapping[str, tuple[int, Mapping[str, int]]]
+    features: Tensor,
+    pids: Tensor,
+    domains: Tensor,
+    panels: Mapping[str, tuple[int, Mapping[str, int]]],
 ) -> Figure:
     """Which samples a loss picks for an anchor: a panel for each title with the anchor's number and the picks by name.
 
@@ -113,8 +137,12 @@ def draw_chosen(
             end = features[pick]
             axis.plot(*torch.stack([start, end]).T.tolist(), color=INK, ls=line, lw=2, zorder=2)
             axis.plot(*end.tolist(), "o", ms=24, mfc="none", mec=INK, mew=2)
-            axis.annotate(name, end.tolist(), (-20, -20), textcoords="offset points", ha="center", va="center")
-        lengths = [f"d(a, {name}) = {(start - features[pick]).norm():.2f}" for name, pick in picks.items()]
+            axis.annotate(
+                name, end.tolist(), (-20, -20), textcoords="offset points", ha="center", va="center"
+            )
+        lengths = [
+            f"d(a, {name}) = {(start - features[pick]).norm():.2f}" for name, pick in picks.items()
+        ]
         axis.set_xlabel("     ".join(lengths))
         axis.set_title(title)
     _frame(axes, features)
@@ -132,18 +160,26 @@ def draw_smoothing(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
         lowest = int(np.argmin(losses))
         if lowest < len(losses) - 1:
             axis.plot(leads[lowest], losses[lowest], "o", ms=10, color=colour)
-    axis.set(xlabel="lead of the right identity's logit over all others", ylabel="loss", ylim=(0, None))
+    axis.set(
+        xlabel="lead of the right identity's logit over all others", ylabel="loss", ylim=(0, None)
+    )
     axis.legend()
     return figure
 
 
-def draw_batch(rows: Mapping[str, Tensor], images_per_id: int, meta_train: Sequence[str], gap: int = 3) -> Figure:
+def draw_batch(
+    rows: Mapping[str, Tensor], images_per_id: int, meta_train: Sequence[str], gap: int = 3
+) -> Figure:
     """A PK batch: a row of pictures (P*K, 3, H, W) uint8 for each domain, people apart from each other.
 
     A bar on the right says which rows are meta-train (solid, those in `meta_train`) and which meta-test (hatched).
     """
     count, _, height, width = next(iter(rows.values())).shape
-    step, between, bar = width + gap, 4 * gap, width // 2  # pixels from picture to picture, and from person to person
+    step, between, bar = (
+        width + gap,
+        4 * gap,
+        width // 2,
+    )  # pixels from picture to picture, and from person to person
     total = count * step + (count // images_per_id) * between
     ground = np.full((len(rows) * (height + gap), total + bar + gap, 3), 255, np.uint8)
     scale = 11.3 / ground.shape[1]  # inches per pixel
@@ -154,7 +190,9 @@ def draw_batch(rows: Mapping[str, Tensor], images_per_id: int, meta_train: Seque
         for j, image in enumerate(images):
             left = j * step + j // images_per_id * between
             ground[top : top + height, left : left + width] = to_picture(image)
-        axis.add_patch(Rectangle((total, top), bar, height, edgecolor=INK, **sides[name in meta_train]))
+        axis.add_patch(
+            Rectangle((total, top), bar, height, edgecolor=INK, **sides[name in meta_train])
+        )
     axis.imshow(ground)
     axis.set_yticks([i * (height + gap) + height / 2 for i in range(len(rows))], list(rows))
     axis.set_xticks([])
@@ -162,7 +200,10 @@ def draw_batch(rows: Mapping[str, Tensor], images_per_id: int, meta_train: Seque
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
     names = ((True, "meta-train"), (False, "meta-test"))
-    handles = [Rectangle((0, 0), 1, 1, edgecolor=INK, label=name, **sides[learns]) for learns, name in names]
+    handles = [
+        Rectangle((0, 0), 1, 1, edgecolor=INK, label=name, **sides[learns])
+        for learns, name in names
+    ]
     figure.legend(handles=handles, loc="outside lower right", ncols=2)
     return figure
 
@@ -174,14 +215,28 @@ def draw_counts(kinds: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
     """
     figure, axis = plt.subplots(figsize=(10.5, 4.4))
     looks = (("D", INK, "white"), ("o", "#777777", "#777777"))  # marker, line, face
-    for i, ((kind, counts), (marker, line, face)) in enumerate(zip(kinds.items(), looks, strict=True)):
+    for i, ((kind, counts), (marker, line, face)) in enumerate(
+        zip(kinds.items(), looks, strict=True)
+    ):
         y = np.arange(len(names)) + (0.16 if i else -0.16)
         low, high = np.quantile(counts.numpy(), (0.05, 0.95), axis=0)
         axis.hlines(y, low, high, color=line, lw=3)
-        axis.plot(counts.float().mean(0).tolist(), y, marker, color=line, mfc=face, mec=line, ms=10, ls="", label=kind)
+        axis.plot(
+            counts.float().mean(0).tolist(),
+            y,
+            marker,
+            color=line,
+            mfc=face,
+            mec=line,
+            ms=10,
+            ls="",
+            label=kind,
+        )
         for height, end, share in zip(y, high, (counts == 0).float().mean(0).tolist(), strict=True):
             if share:
-                axis.annotate(f"none in {share:.0%} of batches", (end + 0.4, height), va="center", fontsize=13)
+                axis.annotate(
+                    f"none in {share:.0%} of batches", (end + 0.4, height), va="center", fontsize=13
+                )
     axis.set_yticks(range(len(names)), names)
     axis.set(xlabel="people in a batch", xlim=(-0.5, None), ylim=(len(names) - 0.4, -0.6))
     axis.grid(axis="y", visible=False)
@@ -212,7 +267,9 @@ def draw_teaser() -> Figure:
         "shuffle": lambda f: shuffle_loss(f, pids, domains),
         "triplet": lambda f: triplet_loss(f, pids),
     }
-    return draw_pushes(features, pids, domains, {name: push(loss, features) for name, loss in losses.items()})
+    return draw_pushes(
+        features, pids, domains, {name: push(loss, features) for name, loss in losses.items()}
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,12 @@ from metabin.plotting.style import FAINT, INK, LOSSES, METHODS, STYLE, save, use
 
 _OTHER = {"left": "right", "right": "left"}
 TRAIN, TEST = LOSSES["scatter + shuffle"][0], LOSSES["triplet"][0]  # meta-train and meta-test
-LINES = (INK, "-", 3.2), (TEST, "--", 2.6), ("#999933", "-.", 2.6), ("#332288", ":", 3.0)  # colour, line, width
+LINES = (
+    (INK, "-", 3.2),
+    (TEST, "--", 2.6),
+    ("#999933", "-.", 2.6),
+    ("#332288", ":", 3.0),
+)  # colour, line, width
 
 
 def _draw_step(axis: Axes, step: ToyStep, low: float = 0.0, high: float = 1.0) -> None:
@@ -34,7 +39,10 @@ def _draw_step(axis: Axes, step: ToyStep, low: float = 0.0, high: float = 1.0) -
     ends = torch.tensor([step.rho, step.virtual], dtype=torch.float64)
     (train, _), (_, test) = step.losses(ends)
     top = max(max(values) for values in step.losses(at))
-    places = (step.rho, train, step.slope_train, TRAIN, "o"), (step.virtual, test, step.slope_test, TEST, "D")
+    places = (
+        (step.rho, train, step.slope_train, TRAIN, "o"),
+        (step.virtual, test, step.slope_test, TEST, "D"),
+    )
     for x, y, slope, colour, marker in places:
         reach = min(0.13, 0.22 * top / max(abs(slope), 1e-9))
         axis.plot([x - reach, x + reach], [y - reach * slope, y + reach * slope], color=INK, lw=2)
@@ -45,25 +53,54 @@ def _draw_step(axis: Axes, step: ToyStep, low: float = 0.0, high: float = 1.0) -
     ):
         if abs(end - step.rho) < 1e-9:
             continue
-        arrow = {"arrowstyle": "-|>", "color": colour, "lw": 3, "mutation_scale": 20, "shrinkA": 0, "shrinkB": 0}
+        arrow = {
+            "arrowstyle": "-|>",
+            "color": colour,
+            "lw": 3,
+            "mutation_scale": 20,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        }
         axis.annotate("", (end, y), (step.rho, y), arrowprops=arrow)
         sides = (step.rho, number, "left", 6), (end, name, "right", -6)
-        for x, text, side, shift in sides if end < step.rho else ((x, t, _OTHER[side], -d) for x, t, side, d in sides):
+        for x, text, side, shift in (
+            sides if end < step.rho else ((x, t, _OTHER[side], -d) for x, t, side, d in sides)
+        ):
             weight = "bold" if text == number else "normal"
-            axis.annotate(text, (x, y), (shift, 0), va="center", ha=side, textcoords="offset points", fontweight=weight)
-    above = (0, 12) if abs(step.virtual - step.rho) > 0.05 else (0, -22)  # not under the other curve's dot
-    axis.annotate("2", (step.virtual, test), above, textcoords="offset points", ha="center", fontweight="bold")
+            axis.annotate(
+                text,
+                (x, y),
+                (shift, 0),
+                va="center",
+                ha=side,
+                textcoords="offset points",
+                fontweight=weight,
+            )
+    above = (
+        (0, 12) if abs(step.virtual - step.rho) > 0.05 else (0, -22)
+    )  # not under the other curve's dot
+    axis.annotate(
+        "2", (step.virtual, test), above, textcoords="offset points", ha="center", fontweight="bold"
+    )
     for x in (step.rho, step.virtual, step.after):
         axis.axvline(x, color=FAINT, lw=1, ls=":", zorder=0)
     start = "ρ" if abs(step.virtual - step.rho) > 1e-9 else "ρ = ρ′"
     axis.annotate(start, (step.rho, -0.29 * top), ha="center", va="top", annotation_clip=False)
-    axis.set(xlim=(low, high), ylim=(-0.42 * top, 1.05 * top), yticks=[], ylabel="loss", xlabel="ρ   (0: IN, 1: BN)")
+    axis.set(
+        xlim=(low, high),
+        ylim=(-0.42 * top, 1.05 * top),
+        yticks=[],
+        ylabel="loss",
+        xlabel="ρ   (0: IN, 1: BN)",
+    )
     axis.grid(visible=False)
 
 
 def draw_steps(panels: Mapping[str, ToyStep]) -> Figure:
     """A meta-step of the toy in each panel: both curves, and three numbered moves."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(max(7.5, 5.2 * len(panels)), 4.6), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(max(7.5, 5.2 * len(panels)), 4.6), squeeze=False
+    )
     for axis, (title, step) in zip(axes[0], panels.items(), strict=True):
         _draw_step(axis, step)
         axis.set_title(title)
@@ -71,13 +108,17 @@ def draw_steps(panels: Mapping[str, ToyStep]) -> Figure:
     return figure
 
 
-def _draw_walks(axis: Axes, walks: Mapping[str, Sequence[float]], marks: Mapping[str, float]) -> None:
+def _draw_walks(
+    axis: Axes, walks: Mapping[str, Sequence[float]], marks: Mapping[str, float]
+) -> None:
     for (name, values), (colour, line, width) in zip(walks.items(), LINES, strict=False):
         axis.plot(values, color=colour, ls=line, lw=width, label=name)
     last = max(map(len, walks.values())) - 1
     for name, value in marks.items():
         axis.axhline(value, color=FAINT, lw=1.2, ls=":", zorder=0)
-        axis.annotate(name, (last, value), (0, 4), textcoords="offset points", ha="right", color="#666666")
+        axis.annotate(
+            name, (last, value), (0, 4), textcoords="offset points", ha="right", color="#666666"
+        )
     axis.set(xlabel="meta-steps", ylabel="ρ", xlim=(0, last), ylim=(0, 1.02))
 
 
@@ -89,14 +130,20 @@ def draw_walks(walks: Mapping[str, Sequence[float]], marks: Mapping[str, float])
     return figure
 
 
-def draw_orders(step_sizes: Sequence[float], ends: Mapping[str, Sequence[float]], start: float) -> Figure:
+def draw_orders(
+    step_sizes: Sequence[float], ends: Mapping[str, Sequence[float]], start: float
+) -> Figure:
     """Where one outer step leads from `start`, over the inner step size; a line for each order."""
     figure, axis = plt.subplots(figsize=(9, 4.2))
     for (name, values), (colour, line, width) in zip(ends.items(), LINES, strict=False):
         axis.plot(step_sizes, values, color=colour, ls=line, lw=width, label=name)
     axis.axhline(start, color=FAINT, lw=1.5, ls=":")
-    axis.annotate("ρ before the step", (step_sizes[-1], start), (0, 5), textcoords="offset points", ha="right")
-    axis.set(xlabel="inner step size β", ylabel="ρ after the step", xlim=(step_sizes[0], step_sizes[-1]))
+    axis.annotate(
+        "ρ before the step", (step_sizes[-1], start), (0, 5), textcoords="offset points", ha="right"
+    )
+    axis.set(
+        xlabel="inner step size β", ylabel="ρ after the step", xlim=(step_sizes[0], step_sizes[-1])
+    )
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -114,15 +161,30 @@ def draw_phases(phases: Sequence[Phase], until: int | None = None) -> Figure:
             moved = phase.moved.get(group)
             colour = METHODS["metabin"].colour if group == "ρ" else "#5B6C7D"
             filled = y < len(rows) and (moved or (x == len(GROUPS) and phase.virtual))
-            look = dict(facecolor=colour) if filled and moved else dict(facecolor="white", edgecolor="#DDDDDD")
+            look = (
+                dict(facecolor=colour)
+                if filled and moved
+                else dict(facecolor="white", edgecolor="#DDDDDD")
+            )
             if filled and not moved:
-                look = dict(facecolor="white", edgecolor=METHODS["metabin"].colour, hatch="//", lw=1.5)
+                look = dict(
+                    facecolor="white", edgecolor=METHODS["metabin"].colour, hatch="//", lw=1.5
+                )
             axis.add_patch(Rectangle((x - 0.46, y - 0.4), 0.92, 0.8, **look))
             if filled:
                 count, length = moved or ("", phase.virtual)
                 text = f"{length:.2g}" + (f"  in {count:,}" if count else "")
                 box = None if moved else {"facecolor": "white", "edgecolor": "none", "pad": 2}
-                axis.text(x, y, text, ha="center", va="center", fontsize=13, color="white" if moved else INK, bbox=box)
+                axis.text(
+                    x,
+                    y,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=13,
+                    color="white" if moved else INK,
+                    bbox=box,
+                )
     axis.set_yticks(range(len(phases)), [f"{p.does}  ({p.lines})" for p in phases])
     axis.set_xticks(range(len(columns)), columns)
     axis.tick_params(length=0, labeltop=True, labelbottom=False)
@@ -137,12 +199,22 @@ def draw_order_gap(step_sizes: Sequence[float], gaps: Mapping[str, Mapping[str, 
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.2))
     panels = ("cosine", "Cosine of the two gradients"), ("length", "Length, first order / second")
     for axis, (quantity, title) in zip(axes, panels, strict=True):
-        for i, ((name, gap), (colour, line, width)) in enumerate(zip(gaps.items(), LINES, strict=False)):
+        for i, ((name, gap), (colour, line, width)) in enumerate(
+            zip(gaps.items(), LINES, strict=False)
+        ):
             x = np.arange(len(step_sizes)) + 0.12 * (i - (len(gaps) - 1) / 2)
             values = gap[quantity].cpu().numpy()  # (splits, sizes)
             for row in values:
                 axis.plot(x, row, "os^D"[i], color=colour, ms=7, alpha=0.5)
-            axis.plot(x, np.median(values, axis=0), color=colour, ls=line, lw=width, marker="os^D"[i], label=name)
+            axis.plot(
+                x,
+                np.median(values, axis=0),
+                color=colour,
+                ls=line,
+                lw=width,
+                marker="os^D"[i],
+                label=name,
+            )
         axis.axhline(1, color=FAINT, lw=1.5, ls=":", zorder=0)
         axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
         axis.set(title=title, xlabel="inner step size β", ylim=(0, None))
@@ -160,12 +232,16 @@ def draw_drift(drifts: Mapping[str, Mapping[str, Tensor]]) -> Figure:
     for axis, (quantity, title) in zip(axes, panels, strict=True):
         for (name, found), (colour, line, width) in zip(drifts.items(), LINES, strict=False):
             values = found[quantity][:, 0].tolist()
-            axis.plot(range(1, len(values) + 1), values, color=colour, ls=line, lw=width, label=name)
+            axis.plot(
+                range(1, len(values) + 1), values, color=colour, ls=line, lw=width, label=name
+            )
         axis.set(title=title, xlabel="iteration")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set_ylim(0, None)
     axes[1].axhline(1, color=FAINT, lw=1.5, ls=":", zorder=0)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(drifts))
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(drifts)
+    )
     return figure
 
 

@@ -12,7 +12,9 @@ from metabin.analysis import Seen
 from metabin.plotting.style import FAINT, INK, METHODS, RIGHT, WRONG, to_picture
 
 
-def draw_style_mixer(picture: Tensor, seen: Mapping[str, Seen], gallery: Tensor, first: int = 6) -> Figure:
+def draw_style_mixer(
+    picture: Tensor, seen: Mapping[str, Seen], gallery: Tensor, first: int = 6
+) -> Figure:
     """A query (3, H, W) in its style and, a row for each network: its feature, and the `first` of the gallery (G, 3, H, W).
 
     The feature's numbers are sorted by their neutral values, which are the grey line: a dot on it didn't move. A right
@@ -37,21 +39,36 @@ def _draw_feature(axis, name: str, found: Seen) -> None:
     look, order = METHODS[name], found.neutral.argsort()  # (D,)
     size = 8 if look.marker == "*" else 5  # a star fills less of its square
     axis.plot(found.neutral[order].numpy(), color=FAINT, lw=2)
-    axis.plot(found.feature[order].numpy(), ls="", marker=look.marker, ms=size, mfc=look.colour, mec="none")
+    axis.plot(
+        found.feature[order].numpy(),
+        ls="",
+        marker=look.marker,
+        ms=size,
+        mfc=look.colour,
+        mec="none",
+    )
     axis.set(xticks=[], yticks=[], ylim=(-0.5, 0.5))
-    axis.text(-0.04, 0.62, look.name, transform=axis.transAxes, ha="right", fontsize=15, weight="bold")
-    axis.text(-0.04, 0.3, f"cos {found.kept:.2f}", transform=axis.transAxes, ha="right", fontsize=13)
+    axis.text(
+        -0.04, 0.62, look.name, transform=axis.transAxes, ha="right", fontsize=15, weight="bold"
+    )
+    axis.text(
+        -0.04, 0.3, f"cos {found.kept:.2f}", transform=axis.transAxes, ha="right", fontsize=13
+    )
 
 
 def _draw_list(axis, found: Seen, gallery: Tensor, first: int) -> None:
     height, width = gallery.shape[-2:]
     gap = width // 4
     strip = np.full((height, first * (width + gap), 3), 255, np.uint8)
-    for place, (image, hit) in enumerate(zip(found.order[:first].tolist(), found.right[:first].tolist(), strict=True)):
+    for place, (image, hit) in enumerate(
+        zip(found.order[:first].tolist(), found.right[:first].tolist(), strict=True)
+    ):
         left = place * (width + gap)
         strip[:, left : left + width] = to_picture(gallery[image])
         line = {"ec": RIGHT, "ls": "-"} if hit else {"ec": WRONG, "ls": (0, (2, 1))}
-        axis.add_patch(Rectangle((left - 0.5, -0.5), width, height, fill=False, lw=3, clip_on=False, **line))
+        axis.add_patch(
+            Rectangle((left - 0.5, -0.5), width, height, fill=False, lw=3, clip_on=False, **line)
+        )
     axis.imshow(strip)
     axis.set_axis_off()
     axis.set(xlim=(-2, strip.shape[1] + 1), ylim=(height + 1, -13))

@@ -27,7 +27,9 @@ def phase_parts(row: Mapping, limits: Mapping[str, float]) -> dict[str, list[flo
     parts = {}
     for phase in ("base", "meta-train", "meta-test"):
         gflop, gigabytes = (
-            row[kind]["meta"] - row[kind]["meta-train"] if phase == "meta-test" else row[kind][phase]
+            row[kind]["meta"] - row[kind]["meta-train"]
+            if phase == "meta-test"
+            else row[kind][phase]
             for kind in ("gflop", "norms_gb")
         )
         least = [1e12 * gflop / limits["flops"], 1e12 * gigabytes / limits["bytes"]]
@@ -40,13 +42,29 @@ def draw_speed(row: Mapping, limits: Mapping[str, float]) -> Figure:
     parts = phase_parts(row, limits)
     figure, axis = plt.subplots(figsize=(10, 3.6))
     left = [0.0] * len(parts)
-    for (name, (colour, hatch)), widths in zip(LOOKS.items(), zip(*parts.values(), strict=True), strict=True):
+    for (name, (colour, hatch)), widths in zip(
+        LOOKS.items(), zip(*parts.values(), strict=True), strict=True
+    ):
         shown = [max(width, 0.0) for width in widths]
-        axis.barh(range(len(parts)), shown, 0.6, left, color=colour, hatch=hatch, edgecolor=INK, label=name)
+        axis.barh(
+            range(len(parts)),
+            shown,
+            0.6,
+            left,
+            color=colour,
+            hatch=hatch,
+            edgecolor=INK,
+            label=name,
+        )
         left = [start + width for start, width in zip(left, shown, strict=True)]
     for y, (end, (arithmetic, copies, rest)) in enumerate(zip(left, parts.values(), strict=True)):
         least = arithmetic + copies
-        axis.text(end, y, f"  {least + rest:.0f} ms, {(least + rest) / least:.1f} × the least", va="center")
+        axis.text(
+            end,
+            y,
+            f"  {least + rest:.0f} ms, {(least + rest) / least:.1f} × the least",
+            va="center",
+        )
     axis.set_yticks(range(len(parts)), parts)
     axis.invert_yaxis()
     axis.set(xlabel="milliseconds of one iteration", xlim=(0, 1.4 * max(left)))
@@ -57,5 +75,7 @@ def draw_speed(row: Mapping, limits: Mapping[str, float]) -> Figure:
 
 if __name__ == "__main__":
     use_style()
-    training = json.loads((STYLE.parent / "results" / "bench.json").read_text(encoding="utf-8"))["training"]
+    training = json.loads((STYLE.parent / "results" / "bench.json").read_text(encoding="utf-8"))[
+        "training"
+    ]
     print(save(draw_speed(training["rows"][0], training["limits"]), STYLE.parent / "speed.svg"))

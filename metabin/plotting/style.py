@@ -9,7 +9,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 STYLE = Path(__file__).resolve().parents[2] / "figures" / "metabin.mplstyle"
-INK, FAINT = "#222222", "#999999"  # what is no method's and no loss's: lines and dots, and what stands behind them
+INK, FAINT = (
+    "#222222",
+    "#999999",
+)  # what is no method's and no loss's: lines and dots, and what stands behind them
 RIGHT, WRONG = "#009E73", "#C84B00"  # pictures of a rank list
 
 
@@ -55,7 +58,10 @@ def save(figure: Figure, path: Path | str) -> Path:
     """Write a figure so that drawing the same numbers again gives the same bytes; returns the path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # what would change from one run to the next
+    dated = {
+        ".svg": {"Date": None},
+        ".pdf": {"CreationDate": None},
+    }  # what would change from one run to the next
     with matplotlib.style.context(STYLE):
         figure.savefig(path, metadata=dated.get(path.suffix))
     return path

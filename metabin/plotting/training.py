@@ -33,7 +33,14 @@ def draw_costs(costs: Mapping[str, Sequence[float]]) -> Figure:
     left, total = 0.0, sum(medians.values())
     for part, width in medians.items():
         colour, hatch = looks[part]
-        axis.barh(0, width, left=left, color=colour, hatch=hatch, label=f"{part}, {width:.0f} ms ({width / total:.0%})")
+        axis.barh(
+            0,
+            width,
+            left=left,
+            color=colour,
+            hatch=hatch,
+            label=f"{part}, {width:.0f} ms ({width / total:.0%})",
+        )
         left += width
     axis.set(xlabel="milliseconds of one iteration", yticks=[], xlim=(0, 1.02 * total))
     axis.grid(axis="y", visible=False)
@@ -41,11 +48,20 @@ def draw_costs(costs: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def draw_progress(iterations: Sequence[int], rates: Sequence[float], committed: Mapping[str, float]) -> Figure:
+def draw_progress(
+    iterations: Sequence[int], rates: Sequence[float], committed: Mapping[str, float]
+) -> Figure:
     """Rank-1 of a training MetaBIN over its iterations, and of finished networks as level lines."""
     figure, axis = plt.subplots(figsize=(8.5, 4.2))
     look = METHODS["metabin"]
-    axis.plot(iterations, [100 * r for r in rates], color=look.colour, marker=look.marker, ms=14, label="this run")
+    axis.plot(
+        iterations,
+        [100 * r for r in rates],
+        color=look.colour,
+        marker=look.marker,
+        ms=14,
+        label="this run",
+    )
     for method, rate in committed.items():
         other = METHODS[method]
         axis.axhline(
@@ -60,7 +76,9 @@ def draw_progress(iterations: Sequence[int], rates: Sequence[float], committed: 
 
 
 def draw_inner_step(
-    changes: Mapping[str, Mapping[str, Tensor]], step_sizes: Sequence[float], titles: Mapping[str, str]
+    changes: Mapping[str, Mapping[str, Tensor]],
+    step_sizes: Sequence[float],
+    titles: Mapping[str, str],
 ) -> Figure:
     """What an inner step changes, by its size: a panel for each quantity of `titles`, a line for each loss.
 
@@ -71,13 +89,19 @@ def draw_inner_step(
     for axis, (quantity, title) in zip(axes[0], titles.items(), strict=True):
         for i, (loss, values) in enumerate(changes.items()):
             colour, line = LOSSES[loss]
-            middle, low, high = values[quantity].T.numpy() * (1 if quantity == "move" else 100)  # (sizes,) each
+            middle, low, high = values[quantity].T.numpy() * (
+                1 if quantity == "move" else 100
+            )  # (sizes,) each
             x = np.arange(len(step_sizes)) + 0.14 * (i - 1)
             bars = [middle - low, high - middle]
-            axis.errorbar(x, middle, bars, color=colour, ls=line, marker="osD"[i], elinewidth=1.6, label=loss)
+            axis.errorbar(
+                x, middle, bars, color=colour, ls=line, marker="osD"[i], elinewidth=1.6, label=loss
+            )
         axis.axhline(0, color=FAINT, lw=1.5, zorder=0)
         axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
         axis.set_xlabel("inner step size β")
         axis.set_title(title, fontsize=14)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(changes))
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(changes)
+    )
     return figure

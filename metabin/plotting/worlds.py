@@ -38,7 +38,9 @@ def draw_rankings(rankings: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figu
     A right picture has a solid green frame and a tick, a wrong one a dashed vermilion frame.
     """
     count = 1 + max(len(images) for _, images, _ in rankings.values())
-    figure, axes = plt.subplots(len(rankings), count, figsize=(1.0 * count + 1.2, 2.05 * len(rankings)), squeeze=False)
+    figure, axes = plt.subplots(
+        len(rankings), count, figsize=(1.0 * count + 1.2, 2.05 * len(rankings)), squeeze=False
+    )
     for row, (label, (query, images, right)) in zip(axes, rankings.items(), strict=True):
         for axis, picture in zip(row, [query, *images], strict=True):
             axis.imshow(to_picture(picture))
@@ -47,7 +49,9 @@ def draw_rankings(rankings: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figu
         row[0].set_title("query", fontsize=12, loc="center", fontweight="normal")
         row[0].spines[:].set_visible(False)
         for rank, (axis, hit) in enumerate(zip(row[1:], right.tolist(), strict=True), 1):
-            axis.set_title(f"{rank} ✓" if hit else f"{rank}", fontsize=12, loc="center", fontweight="normal")
+            axis.set_title(
+                f"{rank} ✓" if hit else f"{rank}", fontsize=12, loc="center", fontweight="normal"
+            )
             for spine in axis.spines.values():
                 spine.set(visible=True, linewidth=4, edgecolor=RIGHT if hit else WRONG)
                 spine.set(linestyle="-" if hit else (0, (2, 1)), capstyle="butt")
@@ -56,23 +60,31 @@ def draw_rankings(rankings: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figu
 
 def draw_balances(balances: Mapping[str, Tensor]) -> Figure:
     """A histogram of all balancing parameters (C,) for each label, from IN (0) to BN (1)."""
-    figure, axes = plt.subplots(1, len(balances), figsize=(5 * len(balances), 3.2), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(balances), figsize=(5 * len(balances), 3.2), sharey=True, squeeze=False
+    )
     for axis, (label, rho) in zip(axes[0], balances.items(), strict=True):
         look = next(look for look in METHODS.values() if look.name == label)
-        axis.hist(rho.cpu().numpy(), bins=np.linspace(0, 1, 21), color=look.colour, hatch=look.hatch)
+        axis.hist(
+            rho.cpu().numpy(), bins=np.linspace(0, 1, 21), color=look.colour, hatch=look.hatch
+        )
         axis.set(title=label, xlabel="ρ   (0: IN, 1: BN)", xlim=(0, 1))
     axes[0, 0].set_ylabel("channels")
     return figure
 
 
-def draw_two_channels(panels: Mapping[str, Tensor], people: Sequence[int], streets: Sequence[int]) -> Figure:
+def draw_two_channels(
+    panels: Mapping[str, Tensor], people: Sequence[int], streets: Sequence[int]
+) -> Figure:
     """The two-channel world: one panel per label with its images (N, 2, 1, 2), each a line between its two pixels.
 
     Across: the channel of style; up: the channel of identity. Filled or not says which person (0 or 1), the marker which
     street: 0 and 1 are known, 2 is new.
     """
     size = max(9, 3.9 * len(panels)), 4.3
-    figure, axes = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False
+    )
     fills, markers = (INK, "white"), (("o", 11), ("s", 11), ("*", 17))
     for axis, (label, images) in zip(axes[0], panels.items(), strict=True):
         for image, person, street in zip(images.detach(), people, streets, strict=True):
@@ -84,5 +96,7 @@ def draw_two_channels(panels: Mapping[str, Tensor], people: Sequence[int], stree
     dots = [Line2D([], [], marker="o", ms=11, mfc=fill, mec=INK, ls="") for fill in fills]
     dots += [Line2D([], [], marker=marker, ms=size, color=FAINT, ls="") for marker, size in markers]
     names = ("person 1", "person 2", "street A", "street B", "unseen street")
-    figure.legend(dots, names, loc="outside lower center", ncols=5, columnspacing=1.2, handletextpad=0.2)
+    figure.legend(
+        dots, names, loc="outside lower center", ncols=5, columnspacing=1.2, handletextpad=0.2
+    )
     return figure

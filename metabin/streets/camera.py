@@ -34,16 +34,26 @@ class Camera:
     heading: float  # in which direction most people walk, radians
 
 
-def through_camera(pixels: np.ndarray, style: dict[str, float], rng: np.random.Generator) -> np.ndarray:
+def through_camera(
+    pixels: np.ndarray, style: dict[str, float], rng: np.random.Generator
+) -> np.ndarray:
     """Pictures (3, B, H, W) in 0 … 1 as a camera of this style delivers them: uint8 of the same shape."""
-    power, contrast, saturation = (np.float32(np.exp(style[name])) for name in ("gamma", "contrast", "saturation"))
-    gains = np.exp(np.float32([style[f"gain_{c}"] for c in ("red", "green", "blue")])).reshape(3, 1, 1, 1)
+    power, contrast, saturation = (
+        np.float32(np.exp(style[name])) for name in ("gamma", "contrast", "saturation")
+    )
+    gains = np.exp(np.float32([style[f"gain_{c}"] for c in ("red", "green", "blue")])).reshape(
+        3, 1, 1, 1
+    )
     exposure = 1 + EXPOSURE * rng.standard_normal((1, pixels.shape[1], 1, 1), dtype=np.float32)
     pixels = mix(np.clip(pixels, 0, 1), np.float32(0.72), np.float32(style["haze"])) ** power
     pixels = mix(pixels.mean(0, keepdims=True), pixels, saturation)
-    pixels = ((pixels - 0.45) * contrast + 0.45) * (gains * exposure) + np.float32(style["brightness"])
+    pixels = ((pixels - 0.45) * contrast + 0.45) * (gains * exposure) + np.float32(
+        style["brightness"]
+    )
     pixels = coarsen(blur(pixels, style["blur"] * pixels.shape[2] / 64), style["resolution"])
-    pixels = pixels + np.float32(style["noise"]) * rng.standard_normal(pixels.shape, dtype=np.float32)
+    pixels = pixels + np.float32(style["noise"]) * rng.standard_normal(
+        pixels.shape, dtype=np.float32
+    )
     return np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
 
@@ -56,8 +66,12 @@ def blur(pixels: np.ndarray, sigma: float) -> np.ndarray:
     weights = (weights / weights.sum()).astype(np.float32)
     for axis in (2, 3):
         size = pixels.shape[axis]
-        padded = np.pad(pixels, [(radius, radius) if a == axis else (0, 0) for a in range(4)], mode="edge")
-        windows = [padded[(slice(None),) * axis + (slice(k, k + size),)] for k in range(2 * radius + 1)]
+        padded = np.pad(
+            pixels, [(radius, radius) if a == axis else (0, 0) for a in range(4)], mode="edge"
+        )
+        windows = [
+            padded[(slice(None),) * axis + (slice(k, k + size),)] for k in range(2 * radius + 1)
+        ]
         pixels = sum(weight * window for weight, window in zip(weights, windows, strict=True))
     return pixels
 
@@ -72,6 +86,8 @@ def coarsen(pixels: np.ndarray, share: float) -> np.ndarray:
         rows = np.round((np.arange(kept) + 0.5) * size / kept - 0.5).astype(int)
         place = np.clip((np.arange(size) + 0.5) * kept / size - 0.5, 0, kept - 1)
         low = np.minimum(place.astype(int), kept - 2)
-        step = (place - low).astype(np.float32).reshape([size if a == axis else 1 for a in range(4)])
+        step = (
+            (place - low).astype(np.float32).reshape([size if a == axis else 1 for a in range(4)])
+        )
         pixels = mix(np.take(pixels, rows[low], axis), np.take(pixels, rows[low + 1], axis), step)
     return pixels

@@ -40,12 +40,16 @@ def stripes(t: np.ndarray, period, width, pixel) -> np.ndarray:
 @cache
 def noise_tile(smooth: int) -> np.ndarray:
     """A 256 x 256 tile of noise in 0 … 1 that repeats without a seam; its grains are about `smooth` cells wide."""
-    tile = np.random.Generator(np.random.PCG64(smooth)).standard_normal((256, 256)).astype(np.float32)
+    tile = (
+        np.random.Generator(np.random.PCG64(smooth)).standard_normal((256, 256)).astype(np.float32)
+    )
     for axis in (0, 1):
         for _ in range(2):  # two running means: near enough to a bell
             tile = sum(np.roll(tile, k, axis) for k in range(smooth))
     ranks = np.empty(tile.size, np.float32)
-    ranks[np.argsort(tile, axis=None, kind="stable")] = np.linspace(0, 1, tile.size, dtype=np.float32)
+    ranks[np.argsort(tile, axis=None, kind="stable")] = np.linspace(
+        0, 1, tile.size, dtype=np.float32
+    )
     return ranks.reshape(256, 256)
 
 
@@ -66,7 +70,9 @@ class Record:
         part._whole, part._rows = self, rows
         return part
 
-    def __getattr__(self, name: str) -> np.ndarray:  # what is not there yet: a part takes it from the whole
+    def __getattr__(
+        self, name: str
+    ) -> np.ndarray:  # what is not there yet: a part takes it from the whole
         if name.startswith("_"):
             raise AttributeError(name)
         values = getattr(self._whole, name)[..., self._rows]
@@ -77,12 +83,21 @@ class Record:
 class Canvas:
     """B pictures that share a size, `pixels` (3, B, H, W), and where each one's box lies in metres."""
 
-    def __init__(self, pixels: np.ndarray, left: np.ndarray, top: np.ndarray, pixel: np.ndarray, light: np.ndarray):
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        left: np.ndarray,
+        top: np.ndarray,
+        pixel: np.ndarray,
+        light: np.ndarray,
+    ):
         _, _, height, width = pixels.shape
         self.pixels, self.rows = pixels, np.arange(pixels.shape[1])
         self.pixel = column(pixel)  # (B, 1, 1) metres
         self.x = column(left) + (np.arange(width, dtype=np.float32) + 0.5) * self.pixel  # (B, 1, W)
-        self.y = column(top) - (np.arange(height, dtype=np.float32)[:, None] + 0.5) * self.pixel  # (B, H, 1)
+        self.y = (
+            column(top) - (np.arange(height, dtype=np.float32)[:, None] + 0.5) * self.pixel
+        )  # (B, H, 1)
         self.light = column(light)  # (B, 1, 1) -1: from the left … 1: from the right
 
     def only(self, rows: np.ndarray) -> Self:
@@ -96,8 +111,12 @@ class Canvas:
         """Rows and columns of pixels that hold [left, right] x [bottom, top] (B,) in every image."""
         edge = self.pixel[:, 0, 0] * 1.5
         x, y = self.x[:, 0], self.y[:, :, 0]
-        columns = np.flatnonzero(((x >= (left - edge)[:, None]) & (x <= (right + edge)[:, None])).any(0))
-        rows = np.flatnonzero(((y >= (bottom - edge)[:, None]) & (y <= (top + edge)[:, None])).any(0))
+        columns = np.flatnonzero(
+            ((x >= (left - edge)[:, None]) & (x <= (right + edge)[:, None])).any(0)
+        )
+        rows = np.flatnonzero(
+            ((y >= (bottom - edge)[:, None]) & (y <= (top + edge)[:, None])).any(0)
+        )
         if len(columns) == 0 or len(rows) == 0:
             return slice(0, 0), slice(0, 0)
         return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
@@ -148,7 +167,10 @@ class Canvas:
         """An ellipse: its box, alpha (B, h, w), and coordinates (B, 1, w), (B, h, 1) that are -1 … 1 inside."""
         (x, y), (a, b) = centre, radii
         box = self.box(x - a, x + a, y - b, y + b)
-        u, v = (self.x[:, :, box[1]] - column(x)) / column(a), (self.y[:, box[0]] - column(y)) / column(b)
+        u, v = (
+            (self.x[:, :, box[1]] - column(x)) / column(a),
+            (self.y[:, box[0]] - column(y)) / column(b),
+        )
         return box, self.inside((np.sqrt(u * u + v * v) - 1) * column(np.minimum(a, b))), u, v
 
     def ellipse(self, centre, radii, colour) -> None:
@@ -166,7 +188,9 @@ class Canvas:
         box = self.box(x - widest, x + widest, levels[-1], levels[0])
         y = self.y[:, box[0]]  # (B, h, 1)
         width = column(widths[0]) + 0 * y
-        for upper, lower, wide, next_wide in zip(levels, levels[1:], widths, widths[1:], strict=False):
+        for upper, lower, wide, next_wide in zip(
+            levels, levels[1:], widths, widths[1:], strict=False
+        ):
             share = fade((column(upper) - y) / np.maximum(column(upper - lower), np.float32(1e-3)))
             width = width + share * column(next_wide - wide)
         across = self.x[:, :, box[1]] - column(x)
@@ -175,7 +199,9 @@ class Canvas:
         return box, alpha, across / np.maximum(width, np.float32(1e-3)), column(levels[0]) - y
 
 
-def paint_some(canvas: Canvas, record: Record, mask: np.ndarray, draw: Callable[[Canvas, Record], None]) -> None:
+def paint_some(
+    canvas: Canvas, record: Record, mask: np.ndarray, draw: Callable[[Canvas, Record], None]
+) -> None:
     """Let `draw` paint on the images of the mask (B,) only."""
     rows = np.flatnonzero(mask)
     if len(rows):

@@ -5,11 +5,15 @@ import numpy as np
 from metabin.streets.bodies import KINDS, People
 from metabin.streets.drawing import Canvas, column, fade, fraction, mix, stripes
 
-NECKLINE = np.float32([0.055, 0.035, 0.03, 0.03, 0.03, 0.10])  # depth in front, metres, for each kind of top
+NECKLINE = np.float32(
+    [0.055, 0.035, 0.03, 0.03, 0.03, 0.10]
+)  # depth in front, metres, for each kind of top
 FAR = np.float32(9)  # a period longer than anything: one line only
 
 
-def pattern(kind: np.ndarray, u: np.ndarray, v: np.ndarray, scale: np.ndarray, pixel: np.ndarray) -> np.ndarray:
+def pattern(
+    kind: np.ndarray, u: np.ndarray, v: np.ndarray, scale: np.ndarray, pixel: np.ndarray
+) -> np.ndarray:
     """Where cloth shows its second colour (B, h, w), at u metres across and v down.
 
     `kind` (B,), `scale` (B, 1, 1) metres of a stripe and a gap.
@@ -24,7 +28,9 @@ def pattern(kind: np.ndarray, u: np.ndarray, v: np.ndarray, scale: np.ndarray, p
             case "vertical stripes":
                 mask[rows] = stripes(a, s, 0.5 * s, px)
             case "checks":
-                mask[rows] = 0.5 * (stripes(a, 1.2 * s, 0.6 * s, px) + stripes(b, 1.2 * s, 0.6 * s, px))
+                mask[rows] = 0.5 * (
+                    stripes(a, 1.2 * s, 0.6 * s, px) + stripes(b, 1.2 * s, 0.6 * s, px)
+                )
             case "dots":
                 a, b = (fraction(a / s) - 0.5) * s, (fraction(b / s + 0.25) - 0.5) * s
                 mask[rows] = fade(0.5 + (0.28 * s - np.sqrt(a * a + b * b)) / px)
@@ -59,18 +65,26 @@ def top_colours(p: People, u: np.ndarray, v: np.ndarray, pixel: np.ndarray) -> n
     from_back = np.float32(0.16 * np.pi) - round_front
     hood = 0.10 - np.sqrt(from_back * from_back + np.square(v - 0.05))
     belt = if_has("top", "dress") * within(0.02 - np.abs(v - 0.42))
-    colour = colour * (1 - if_has("top", "hoodie") * (0.25 * within(pocket) + 0.2 * within(hood)) - 0.3 * belt)
+    colour = colour * (
+        1 - if_has("top", "hoodie") * (0.25 * within(pocket) + 0.2 * within(hood)) - 0.3 * belt
+    )
     neck = within(0.06 * (1 - np.square(u / 0.075) - np.square(v / column(NECKLINE[p.top]))))
     colour = mix(colour, column(p.skin_rgb), neck * (gap < 0))
-    straps = if_has("bag", "backpack") * within(0.02 - np.abs(round_front - 0.095)) * within(0.36 - v)
-    line = 0.17 * np.sin(u / np.float32(0.16)) + (v - 0.26) * 0.62  # from the right shoulder to the left hip
+    straps = (
+        if_has("bag", "backpack") * within(0.02 - np.abs(round_front - 0.095)) * within(0.36 - v)
+    )
+    line = (
+        0.17 * np.sin(u / np.float32(0.16)) + (v - 0.26) * 0.62
+    )  # from the right shoulder to the left hip
     sling = if_has("bag", "shoulder bag") * within(0.016 - np.abs(line)) * within(0.56 - v)
     return mix(colour, column(p.bag_rgb * np.float32(0.8)), np.maximum(straps, sling))
 
 
 def draw_hood(canvas: Canvas, p: People) -> None:
     """The hood of a hoodie, lying round the neck."""
-    canvas.ellipse(p.spot(0.0, -0.035, 1.475), (0.098 * p.size, 0.055 * p.size), p.top_rgb * np.float32(0.8))
+    canvas.ellipse(
+        p.spot(0.0, -0.035, 1.475), (0.098 * p.size, 0.055 * p.size), p.top_rgb * np.float32(0.8)
+    )
 
 
 def draw_handbag(canvas: Canvas, p: People) -> None:
@@ -80,7 +94,10 @@ def draw_handbag(canvas: Canvas, p: People) -> None:
     for side in (-0.06, 0.06):  # two handles
         canvas.limb((x, y), (x + side, y - 0.15), (radius, radius), p.bag_rgb * np.float32(0.75))
     half = np.sqrt((0.06 * p.cos) ** 2 + (0.14 * p.sin) ** 2)
-    levels, widths = [y - 0.13, y - 0.15, y - 0.33, y - 0.35], [half * 0.8, half * 0.9, half * 1.1, half]
+    levels, widths = (
+        [y - 0.13, y - 0.15, y - 0.33, y - 0.35],
+        [half * 0.8, half * 0.9, half * 1.1, half],
+    )
     box, alpha, across, down = canvas.body(x, levels, widths)
     seam = stripes(down - 0.07, FAR, np.float32(0.012), canvas.pixel)
     canvas.paint(box, alpha, column(p.bag_rgb) * canvas.shade(across * 0.7) * (1 - 0.3 * seam))
@@ -101,8 +118,12 @@ def draw_backpack(canvas: Canvas, p: People) -> None:
     x, shift = p.spot(0.0, -0.18 * p.width, 0.0)
     half, pixel = p.breadth(0.145, 0.095), canvas.pixel
     levels = [y + shift + p.ground for y in p.up(1.43, 1.41, 1.36, 1.04, 0.99)]
-    box, alpha, across, down = canvas.body(x, levels, [half * 0.5, half * 0.8, half * 0.95, half, half * 0.88])
-    outline = np.maximum(np.abs(across * column(half)) - 0.1 * column(p.size), np.abs(down - 0.31) - 0.085)
+    box, alpha, across, down = canvas.body(
+        x, levels, [half * 0.5, half * 0.8, half * 0.95, half, half * 0.88]
+    )
+    outline = np.maximum(
+        np.abs(across * column(half)) - 0.1 * column(p.size), np.abs(down - 0.31) - 0.085
+    )
     pocket = fade(0.5 + (0.008 - np.abs(outline)) / pixel)
     pocket = pocket + 0.6 * stripes(down - 0.13, FAR, np.float32(0.012), pixel)
     canvas.paint(box, alpha, column(p.bag_rgb) * canvas.shade(across * 0.85) * (1 - 0.35 * pocket))

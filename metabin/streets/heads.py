@@ -13,20 +13,31 @@ def draw_head(canvas: Canvas, p: People) -> None:
     p = p.only(slice(None))
     p.cos, p.sin = np.cos(p.yaw + p.look), np.sin(p.yaw + p.look)
     zero, (low, high) = np.zeros_like(p.size), p.up(1.45, 1.55)
-    canvas.limb((zero, low), (zero, high), (0.053 * p.size, 0.046 * p.size), p.skin_rgb * np.float32(0.85))
+    canvas.limb(
+        (zero, low), (zero, high), (0.053 * p.size, 0.046 * p.size), p.skin_rgb * np.float32(0.85)
+    )
     x, (y,) = 0.022 * p.sin, p.up(1.635)
     a, b = p.breadth(0.077, 0.094), 0.118 * p.size
     paint_some(canvas, p, p.has("hair", "bun"), draw_bun)
     volume = np.select([p.has("hair", "shaved"), p.has("hair", "curly")], [1.0, 1.38], 1.09)
     volume = np.where(p.hat > 0, np.minimum(volume, 1.12), volume)
     lift = np.where(volume > 1.2, 0.035, 0.014)
-    canvas.ellipse((x - 0.014 * p.sin, y + lift * p.size), (a * volume, b * np.minimum(volume, 1.25)), p.hair_rgb)
+    canvas.ellipse(
+        (x - 0.014 * p.sin, y + lift * p.size),
+        (a * volume, b * np.minimum(volume, 1.25)),
+        p.hair_rgb,
+    )
     paint_some(canvas, p, ~p.has("hair", "long", "curly"), draw_ears)
     canvas.limb(
-        (x + 0.085 * p.sin, y), (x + 0.098 * p.sin, y - 0.018), (0.012 + zero, 0.016 + zero), p.skin_rgb
+        (x + 0.085 * p.sin, y),
+        (x + 0.098 * p.sin, y - 0.018),
+        (0.012 + zero, 0.016 + zero),
+        p.skin_rgb,
     )  # nose
     box, alpha, u, v = canvas.oval((x, y), (a, b))
-    canvas.paint(box, alpha, face_colours(p, u, v, canvas.pixel / column(b)) * canvas.shade(u * 0.9))
+    canvas.paint(
+        box, alpha, face_colours(p, u, v, canvas.pixel / column(b)) * canvas.shade(u * 0.9)
+    )
     paint_some(canvas, p, p.hat > 0, draw_hat)
 
 
@@ -37,11 +48,15 @@ def face_colours(p: People, u: np.ndarray, v: np.ndarray, pixel: np.ndarray) -> 
     """
     out = np.sqrt(np.maximum(1 - u * u - v * v, 0))  # how much the surface faces the camera
     front = out * column(p.cos) + u * column(p.sin)  # 1 at the nose … -1 at the back of the head
-    side = np.abs(u * column(p.cos) - out * column(p.sin))  # 0 in the middle of the face, 1 at the ears
+    side = np.abs(
+        u * column(p.cos) - out * column(p.sin)
+    )  # 0 in the middle of the face, 1 at the ears
     shown = fade(front * 3 - 0.6)
 
     def spot(across, up, half_width, half_height):
-        return shown * fade(1.4 - np.square((side - across) / half_width) - np.square((v - up) / half_height))
+        return shown * fade(
+            1.4 - np.square((side - across) / half_width) - np.square((v - up) / half_height)
+        )
 
     skin, hair = column(p.skin_rgb), column(p.hair_rgb)
     chin, nose, brow_light = fade(-v - 0.75), spot(0, -0.2, 0.12, 0.16), spot(0, 0.05, 0.1, 0.3)
@@ -49,8 +64,12 @@ def face_colours(p: People, u: np.ndarray, v: np.ndarray, pixel: np.ndarray) -> 
     colour = mix(colour, np.float32(0.08), 0.8 * spot(0.36, 0.02, 0.12, 0.07))  # eyes
     colour = mix(colour, hair, 0.7 * spot(0.37, 0.19, 0.18, 0.04))  # brows
     colour = mix(colour, skin * column(LIPS), 0.8 * spot(0, -0.5, 0.22, 0.055))
-    line = -0.55 + 0.45 * fade((front + 0.2) / 0.35) + 0.6 * fade((front - 0.15) / 0.3)  # hair grows above it
-    line = line - column(p.has("hair", "long", "curly")) * (0.7 * (1 - fade((front - 0.25) / 0.3)) + 0.08)
+    line = (
+        -0.55 + 0.45 * fade((front + 0.2) / 0.35) + 0.6 * fade((front - 0.15) / 0.3)
+    )  # hair grows above it
+    line = line - column(p.has("hair", "long", "curly")) * (
+        0.7 * (1 - fade((front - 0.25) / 0.3)) + 0.08
+    )
     scalp = fade(0.5 + (v - line) / pixel) * column(np.where(p.has("hair", "shaved"), 0.25, 1.0))
     shine = 1 + 0.35 * fade(1 - np.abs(v - 0.55) / 0.25)
     colour = mix(colour, hair * shine, scalp)
@@ -79,13 +98,19 @@ def draw_long_hair(canvas: Canvas, p: People) -> None:
 
 
 def draw_ponytail(canvas: Canvas, p: People) -> None:
-    (x0, _), (x1, _), (high, low) = p.spot(0.0, -0.09, 0.0), p.spot(0.0, -0.13, 0.0), p.up(1.67, 1.45)
+    (x0, _), (x1, _), (high, low) = (
+        p.spot(0.0, -0.09, 0.0),
+        p.spot(0.0, -0.13, 0.0),
+        p.up(1.67, 1.45),
+    )
     canvas.limb((x0, high), (x1, low), (0.034 * p.size, 0.02 * p.size), p.hair_rgb)
 
 
 def draw_hat(canvas: Canvas, p: People) -> None:
     """What stands out from the head: dome, peak or brim."""
-    box, alpha, u, v = canvas.oval((0.022 * p.sin, p.up(1.67)[0]), (p.breadth(0.082, 0.1), 0.098 * p.size))
+    box, alpha, u, v = canvas.oval(
+        (0.022 * p.sin, p.up(1.67)[0]), (p.breadth(0.082, 0.1), 0.098 * p.size)
+    )
     upper_half = fade(0.5 + v * 0.1 / canvas.pixel)
     canvas.paint(box, alpha * upper_half, column(p.hat_rgb) * canvas.shade(u))
     paint_some(canvas, p, p.has("hat", "cap") & (p.cos > -0.3), draw_peak)

@@ -111,8 +111,12 @@ def draw_identities(
     who["height"] = 1.72 + shape * np.clip(0.085 * next(normal), -0.2, 0.2)
     who["width"] = np.exp(shape * np.clip(0.11 * next(normal), -0.2, 0.28))
     who["shoulders"] = who["width"] ** 0.5 * np.exp(shape * np.clip(0.05 * next(normal), -0.1, 0.1))
-    who["pattern_scale"] = 0.11 + shape * 0.07 * (next(uniform) - 0.4)  # metres of a stripe and a gap
-    who["opening"] = 0.02 + shape * 0.13 * (next(uniform) - 0.5)  # metres of a jacket; closed below 0
+    who["pattern_scale"] = 0.11 + shape * 0.07 * (
+        next(uniform) - 0.4
+    )  # metres of a stripe and a gap
+    who["opening"] = 0.02 + shape * 0.13 * (
+        next(uniform) - 0.5
+    )  # metres of a jacket; closed below 0
     who["skirt_length"] = 0.60 + shape * 0.24 * (next(uniform) - 0.6)  # metres above the ground
 
     worn = {}
@@ -120,9 +124,13 @@ def draw_identities(
         worn[part] = pick(next(uniform), [entry[column] for entry in palette.values()])
     worn["second"] = in_contrast(worn["second"], worn["top"])
     colours = {part: rgb(palette, worn[part]) for part, (palette, _) in PALETTES.items()}
-    colours["inner"] = rgb(COLOURS, pick(next(uniform), [entry[ABOVE] for entry in COLOURS.values()]))
+    colours["inner"] = rgb(
+        COLOURS, pick(next(uniform), [entry[ABOVE] for entry in COLOURS.values()])
+    )
     for part, common in COMMON.items():
-        own = colours[part] * (1 + 0.09 * next(normal)) + 0.018 * rng.standard_normal((3, n))  # no two dyes are equal
+        own = colours[part] * (1 + 0.09 * next(normal)) + 0.018 * rng.standard_normal(
+            (3, n)
+        )  # no two dyes are equal
         who[f"{part}_rgb"] = mix(np.float32(common)[:, None], np.clip(own, 0.03, 0.97), colour)
     two_coloured = (who["pattern"] == KINDS["pattern"].index("block")) & (next(uniform) < 0.6)
     who["sleeve_rgb"] = np.where(two_coloured, who["second_rgb"], who["top_rgb"])
@@ -131,7 +139,9 @@ def draw_identities(
 
     columns = [who[part] for part in OFTEN] + [worn[part] * (colour > 0) for part in PALETTES]
     attributes = np.stack(columns + [who[part] for part in BUILD], 1).astype(np.float32)
-    return {name: v.astype(np.float32) if v.dtype == np.float64 else v for name, v in who.items()}, attributes
+    return {
+        name: v.astype(np.float32) if v.dtype == np.float64 else v for name, v in who.items()
+    }, attributes
 
 
 def in_contrast(second: np.ndarray, top: np.ndarray) -> np.ndarray:

@@ -20,11 +20,21 @@ def draw_obstacles(canvas: Canvas, who: dict, pose: dict, rng: np.random.Generat
         """Nearer to the camera, half outside the box, with empty hands."""
         other_who = {name: values[..., spots.other] for name, values in who.items()}
         other_who |= {name: np.zeros_like(other_who[name]) for name in ("hat", "bag", "shoes")}
-        canvas.x, canvas.y = canvas.x - column(spots.side * (0.36 + 0.16 * spots.place)), canvas.y + 0.12
-        draw_people(canvas, other_who, {name: values[..., spots.other] for name, values in pose.items()})
+        canvas.x, canvas.y = (
+            canvas.x - column(spots.side * (0.36 + 0.16 * spots.place)),
+            canvas.y + 0.12,
+        )
+        draw_people(
+            canvas, other_who, {name: values[..., spots.other] for name, values in pose.items()}
+        )
 
     start = 0.0
-    for share, draw in ((PASSER_BY, draw_passer_by), (CAR, draw_car), (BIN, draw_bin), (POST, draw_post)):
+    for share, draw in (
+        (PASSER_BY, draw_passer_by),
+        (CAR, draw_car),
+        (BIN, draw_bin),
+        (POST, draw_post),
+    ):
         paint_some(canvas, spots, (chance >= start) & (chance < start + share), draw)
         start += share
 
@@ -33,10 +43,19 @@ def draw_car(canvas: Canvas, spots: Record) -> None:
     """The end of a parked car."""
     x, top = spots.side * (0.75 + 0.2 * spots.place), 0.62 + 0.2 * spots.size
     colour = 0.15 + 0.6 * mix(spots.tint.mean(0), spots.tint, 0.4)
-    canvas.ellipse((x - spots.side * 0.3, top - 0.62), (0.17 + 0 * x, 0.2 + 0 * x), 0.06 + 0 * colour)  # wheel
-    levels, half = [top, top - 0.03, top - 0.15, top - 0.5, top - 0.56], [0.45, 0.52, 0.6, 0.62, 0.55]
+    canvas.ellipse(
+        (x - spots.side * 0.3, top - 0.62), (0.17 + 0 * x, 0.2 + 0 * x), 0.06 + 0 * colour
+    )  # wheel
+    levels, half = (
+        [top, top - 0.03, top - 0.15, top - 0.5, top - 0.56],
+        [0.45, 0.52, 0.6, 0.62, 0.55],
+    )
     box, alpha, _, down = canvas.body(x, levels, [h + 0 * x for h in half])
-    shine = 0.75 + 0.35 * fade((0.18 - down) / 0.1) - 0.3 * stripes(down - 0.28, np.float32(9), 0.02, canvas.pixel)
+    shine = (
+        0.75
+        + 0.35 * fade((0.18 - down) / 0.1)
+        - 0.3 * stripes(down - 0.28, np.float32(9), 0.02, canvas.pixel)
+    )
     canvas.paint(box, alpha, column(colour) * shine)
     lamp = np.float32([[0.9], [0.85], [0.7]]) + 0 * colour
     canvas.ellipse((x - spots.side * 0.52, top - 0.24), (0.05 + 0 * x, 0.045 + 0 * x), lamp)
@@ -45,7 +64,10 @@ def draw_car(canvas: Canvas, spots: Record) -> None:
 def draw_bin(canvas: Canvas, spots: Record) -> None:
     """A rubbish bin with a lid."""
     x, top = spots.side * (0.2 + 0.2 * spots.place), 0.65 + 0.25 * spots.size
-    levels, half = [top, top - 0.02, top - 0.07, top - 0.071, top - 1.2], [0.17, 0.22, 0.22, 0.19, 0.15]
+    levels, half = (
+        [top, top - 0.02, top - 0.07, top - 0.071, top - 1.2],
+        [0.17, 0.22, 0.22, 0.19, 0.15],
+    )
     box, alpha, across, down = canvas.body(x, levels, [h + 0 * x for h in half])
     lid = 1 - 0.3 * (down > 0.07)
     canvas.paint(box, alpha, column(0.12 + 0.3 * spots.tint) * canvas.shade(across) * lid)

@@ -61,9 +61,13 @@ def draw_leg(canvas: Canvas, p: People) -> None:
     wide = np.where(bare, 0.88, LEG_WIDTH[p.bottom]) * p.width**0.7 * p.size
     colour = np.where(bare, p.leg_rgb, p.bottom_rgb) * p.dim
     canvas.limb(p.hip, p.knee, (0.088 * wide, 0.066 * wide), colour)
-    box, alpha, along, across = canvas.capsule(p.knee, p.ankle, (0.064 * wide, np.where(bare, 0.04, 0.052) * wide))
+    box, alpha, along, across = canvas.capsule(
+        p.knee, p.ankle, (0.064 * wide, np.where(bare, 0.04, 0.052) * wide)
+    )
     folds = 0.9 + 0.2 * noise(across * 14, along * 60 + column(p.phase * 30))
-    canvas.paint(box, alpha, column(colour) * canvas.shade(across) * np.where(column(bare), 1, folds))
+    canvas.paint(
+        box, alpha, column(colour) * canvas.shade(across) * np.where(column(bare), 1, folds)
+    )
     paint_some(canvas, p, p.has("shoes", "boots"), draw_boot)
     heel = p.ankle[0] - 0.25 * (p.toe[0] - p.ankle[0]), p.ankle[1] - 0.03 * p.size
     canvas.limb(heel, p.toe, (0.044 * p.size, 0.034 * p.size), p.shoe_rgb * p.dim)
@@ -106,13 +110,32 @@ def draw_torso(canvas: Canvas, p: People) -> None:
     long = hem < 0.7
     levels = p.up(1.475, 1.455, 1.428, 1.390, 1.26, 1.07, 0.93, hem)
     frontal = [0.050, 0.066, 0.118, 0.150, 0.154, 0.132, 0.156, np.where(long, 0.195, 0.155)]
-    sagittal = [0.055, 0.070, 0.085, 0.100, 0.114, 0.100, 0.118, np.where(long, 0.15 + 0.25 * p.spread, 0.115)]
+    sagittal = [
+        0.055,
+        0.070,
+        0.085,
+        0.100,
+        0.114,
+        0.100,
+        0.118,
+        np.where(long, 0.15 + 0.25 * p.spread, 0.115),
+    ]
     build = [1.0, 1.0, p.shoulders, p.shoulders, p.width, p.width, p.width, p.width]
-    widths = [p.breadth(f * b, s * b) * LOOSE[p.top] for f, s, b in zip(frontal, sagittal, build, strict=True)]
+    widths = [
+        p.breadth(f * b, s * b) * LOOSE[p.top]
+        for f, s, b in zip(frontal, sagittal, build, strict=True)
+    ]
     box, alpha, across, down = canvas.body(np.zeros_like(p.size), levels, widths)
-    turn = np.arcsin(np.minimum(np.maximum(across, np.float32(-0.999)), np.float32(0.999))) - column(p.yaw)
-    turn = turn - np.float32(2 * np.pi) * np.round(turn / np.float32(2 * np.pi))  # (B, h, w) radians from the front
-    u, v = turn * np.float32(0.16), down / column(p.size) + 0 * turn  # metres round the body, and down
+    turn = np.arcsin(
+        np.minimum(np.maximum(across, np.float32(-0.999)), np.float32(0.999))
+    ) - column(p.yaw)
+    turn = turn - np.float32(2 * np.pi) * np.round(
+        turn / np.float32(2 * np.pi)
+    )  # (B, h, w) radians from the front
+    u, v = (
+        turn * np.float32(0.16),
+        down / column(p.size) + 0 * turn,
+    )  # metres round the body, and down
     folds = 0.9 + 0.2 * noise(across * 30 + v * 60 + column(p.phase * 30), v * 50, 12)
     canvas.paint(box, alpha, top_colours(p, u, v, canvas.pixel) * (canvas.shade(across) * folds))
 
@@ -125,13 +148,21 @@ def draw_arm(canvas: Canvas, p: People) -> None:
     colour = np.where(bare, p.skin_rgb, p.sleeve_rgb) * p.dim
     canvas.ellipse(p.hand, (0.036 * p.size, 0.046 * p.size), p.skin_rgb * p.dim)
     wrist = mix(p.elbow, p.hand, np.where(bare, 1, 0.92))
-    kind = np.where(bare | (p.pattern >= KINDS["pattern"].index("block")), 0, p.pattern)  # what is all over the cloth
+    kind = np.where(
+        bare | (p.pattern >= KINDS["pattern"].index("block")), 0, p.pattern
+    )  # what is all over the cloth
     forearm = p.elbow, wrist, (0.040 * wide + cloth, 0.030 * wide + cloth)
     upper = p.shoulder, p.elbow, (0.049 * wide + cloth, 0.042 * wide + cloth)
     for part in (forearm, upper):
         box, alpha, along, across = canvas.capsule(*part)
-        mask = pattern(kind, across * np.float32(0.07) - 0.02, along * np.float32(0.26), scale, canvas.pixel)
-        canvas.paint(box, alpha, mix(column(colour), column(p.second_rgb * p.dim), mask) * canvas.shade(across))
+        mask = pattern(
+            kind, across * np.float32(0.07) - 0.02, along * np.float32(0.26), scale, canvas.pixel
+        )
+        canvas.paint(
+            box,
+            alpha,
+            mix(column(colour), column(p.second_rgb * p.dim), mask) * canvas.shade(across),
+        )
     paint_some(canvas, p, bare, draw_short_sleeve)
     paint_some(canvas, p, p.right & p.has("bag", "handbag"), draw_handbag)
 

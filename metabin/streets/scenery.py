@@ -72,7 +72,9 @@ def panels(u, v, du, dv):
 
 
 def leaves(u, v, du, dv):
-    return 0.45 + 0.85 * noise(u * 60, v * 60, 4) * (0.5 + 0.5 * noise(u * 25, v * 25, 12)), noise(u * 40, v * 40, 4)
+    return 0.45 + 0.85 * noise(u * 60, v * 60, 4) * (0.5 + 0.5 * noise(u * 25, v * 25, 12)), noise(
+        u * 40, v * 40, 4
+    )
 
 
 def tiles(u, v, du, dv):
@@ -137,7 +139,9 @@ BACKGROUNDS = tuple(SCENES)
 def draw_background(canvas: Canvas, camera: Camera, rng: np.random.Generator) -> None:
     """Fill the pictures, each with another stretch of the street that the camera looks at."""
     scene = SCENES[camera.background]
-    colours = column(np.clip(np.float32(scene.colours) * np.exp(camera.tones), 0.03, 0.95)[:, :, None])
+    colours = column(
+        np.clip(np.float32(scene.colours) * np.exp(camera.tones), 0.03, 0.95)[:, :, None]
+    )
     place = rng.random((8, canvas.pixels.shape[1])).astype(np.float32)
     foot = scene.foot[0] + (scene.foot[1] - scene.foot[0]) * place[0]
     everywhere = np.full_like(foot, 99)
@@ -152,14 +156,21 @@ def draw_background(canvas: Canvas, camera: Camera, rng: np.random.Generator) ->
     canvas.pixels[:] = mix(canvas.pixels, np.float32(0.5), np.float32(CALM))
 
 
-def draw_ground(canvas: Canvas, camera: Camera, ground: Callable, colours, place, rows: slice) -> np.ndarray:
+def draw_ground(
+    canvas: Canvas, camera: Camera, ground: Callable, colours, place, rows: slice
+) -> np.ndarray:
     """The ground as the camera sees it, from above and turned, with the shadow of something tall on it."""
     y, flat = canvas.y[:, rows], 1.5 * camera.tilt
     stretch = 1 + 0.25 * (y + 0.2)  # what is farther away looks smaller
     across, away = canvas.x * stretch, y * stretch / flat
     cos, sin = np.float32(np.cos(camera.turn)), np.float32(np.sin(camera.turn))
-    u, v = across * cos - away * sin + column(place[1] * 40), across * sin + away * cos + column(place[2] * 40)
-    du, dv = (canvas.pixel * stretch * np.float32(1 + (1 / flat - 1) * abs(share)) for share in (sin, cos))
+    u, v = (
+        across * cos - away * sin + column(place[1] * 40),
+        across * sin + away * cos + column(place[2] * 40),
+    )
+    du, dv = (
+        canvas.pixel * stretch * np.float32(1 + (1 / flat - 1) * abs(share)) for share in (sin, cos)
+    )
     tone, share = ground(u, v, du, dv)
     shadow = noise(across * 18 + column(place[4] * 256), away * 6, 32)
     shadow = column(place[3] < 0.5) * fade(4 * shadow - 1.6)

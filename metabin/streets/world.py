@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metabin.images import ImageSet
+from metabin.data.images import ImageSet
 from metabin.streets.camera import STYLE, Camera, through_camera
 from metabin.streets.drawing import Canvas
 from metabin.streets.identities import ATTRIBUTES, draw_identities
@@ -38,9 +38,15 @@ class World:
     height: int = 64  # pixels
     width: int = 32
     style: float = 1.0  # how far streets differ in style and colours; 0: all streets look the same
-    camera_style: float = 0.6  # how far a camera departs from its street's style, relative to how far streets differ
-    colour_identity: float = 1.0  # how far people differ in colour, 0 … 1; 0: all wear the same colours
-    shape_identity: float = 1.0  # how far they differ in build, garments, pattern, bag, hair and hat, 0 … 1
+    camera_style: float = (
+        0.6  # how far a camera departs from its street's style, relative to how far streets differ
+    )
+    colour_identity: float = (
+        1.0  # how far people differ in colour, 0 … 1; 0: all wear the same colours
+    )
+    shape_identity: float = (
+        1.0  # how far they differ in build, garments, pattern, bag, hair and hat, 0 … 1
+    )
 
     def __post_init__(self):
         limits = {
@@ -53,11 +59,15 @@ class World:
         limits |= {"colour_identity": (0, 1), "shape_identity": (0, 1)}
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
-                raise ValueError(f"World.{name} must be from {low} to {high}, got {getattr(self, name)}")
+                raise ValueError(
+                    f"World.{name} must be from {low} to {high}, got {getattr(self, name)}"
+                )
 
     def stream(self, kind: int, *key: int) -> np.random.Generator:
         """The random stream of one thing of this world."""
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=(kind, *key))))
+        return np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=(kind, *key)))
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,10 +117,14 @@ def make_streets(
 @functools.cache
 def renderer_version() -> str:
     """A hash of the code that makes the pictures: a cache never gives those of an older renderer."""
-    return sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
+    return sha256(
+        b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    ).hexdigest()
 
 
-def render(world: World, domains: tuple[int, ...], num_ids: int, cameras: int, images_per_camera: int) -> Streets:
+def render(
+    world: World, domains: tuple[int, ...], num_ids: int, cameras: int, images_per_camera: int
+) -> Streets:
     """Draw all pictures, a block of people, a camera and a picture at a time."""
     shape = (len(domains), num_ids, cameras, images_per_camera)
     images = np.empty((*shape, 3, world.height, world.width), np.uint8)
@@ -124,12 +138,19 @@ def render(world: World, domains: tuple[int, ...], num_ids: int, cameras: int, i
         for whole, part in zip((images, attributes, styles), drawn, strict=True):
             whole[street, people, camera, picture] = part[: people.stop - people.start]
 
-    jobs = product(range(len(domains)), range(-(-num_ids // BLOCK)), range(cameras), range(images_per_camera))
+    jobs = product(
+        range(len(domains)), range(-(-num_ids // BLOCK)), range(cameras), range(images_per_camera)
+    )
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         list(pool.map(draw, jobs))
-    street, person, camera, _ = (torch.from_numpy(number.reshape(-1)) for number in np.indices(shape))
+    street, person, camera, _ = (
+        torch.from_numpy(number.reshape(-1)) for number in np.indices(shape)
+    )
     labels = dict(pids=street * num_ids + person, camids=camera, domains=street)
-    truth = dict(attributes=torch.from_numpy(attributes).flatten(0, 3), styles=torch.from_numpy(styles).flatten(0, 3))
+    truth = dict(
+        attributes=torch.from_numpy(attributes).flatten(0, 3),
+        styles=torch.from_numpy(styles).flatten(0, 3),
+    )
     names = tuple(f"street {domain}" for domain in domains)
     return Streets(images=torch.from_numpy(images).flatten(0, 3), names=names, **labels, **truth)
 
@@ -161,20 +182,35 @@ def place_camera(world: World, domain: int, camera: int) -> Camera:
     for name, (neutral, spread, low, high) in STYLE.items():
         z = street.standard_normal() + world.camera_style * own.standard_normal()
         style[name] = float(np.clip(neutral + world.style * spread * z, low, high))
-    kinds = world.stream(STREETS).permutation(len(BACKGROUNDS))  # neighbouring streets are of different kinds
+    kinds = world.stream(STREETS).permutation(
+        len(BACKGROUNDS)
+    )  # neighbouring streets are of different kinds
     kind = kinds[domain % len(kinds)] if street.random() < world.style else 0
-    tones = world.style * (0.16 * street.standard_normal((4, 1)) + 0.05 * street.standard_normal((4, 3)))
-    tilt, turn, heading = 0.1 + 0.15 * own.random(), 1.2 * (own.random() - 0.5), 2 * np.pi * own.random()
+    tones = world.style * (
+        0.16 * street.standard_normal((4, 1)) + 0.05 * street.standard_normal((4, 3))
+    )
+    tilt, turn, heading = (
+        0.1 + 0.15 * own.random(),
+        1.2 * (own.random() - 0.5),
+        2 * np.pi * own.random(),
+    )
     return Camera(style, BACKGROUNDS[kind], tones.astype(np.float32), tilt, turn, heading)
 
 
-def draw_poses(camera: Camera, rng: np.random.Generator) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def draw_poses(
+    camera: Camera, rng: np.random.Generator
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """How BLOCK people hold themselves and where they walk; how the detector's box sits around them.
 
     The box relative to the person's height: how `tall` it is, how far `up` and `right` its centre is shifted.
     """
-    uniform, normal = rng.random((16, BLOCK)).astype(np.float32), rng.standard_normal((16, BLOCK)).astype(np.float32)
-    along = camera.heading + np.pi * (uniform[0] < 0.5) + 0.45 * normal[0]  # most walk along the street
+    uniform, normal = (
+        rng.random((16, BLOCK)).astype(np.float32),
+        rng.standard_normal((16, BLOCK)).astype(np.float32),
+    )
+    along = (
+        camera.heading + np.pi * (uniform[0] < 0.5) + 0.45 * normal[0]
+    )  # most walk along the street
     standing, phone, cut = uniform[3] < 0.2, uniform[6:8] < 0.09, uniform[10] < 0.07
     pose = dict(
         yaw=np.where(uniform[1] < 0.6, along, 2 * np.pi * uniform[2]),
@@ -191,7 +227,9 @@ def draw_poses(camera: Camera, rng: np.random.Generator) -> tuple[dict[str, np.n
         up=0.02 * normal[7] + np.where(cut, 0.16, 0),  # where the legs are cut off
         right=0.035 * normal[6],
     )
-    return tuple({name: v.astype(np.float32) for name, v in values.items()} for values in (pose, box))
+    return tuple(
+        {name: v.astype(np.float32) for name, v in values.items()} for values in (pose, box)
+    )
 
 
 def query_gallery(streets: ImageSet) -> tuple[ImageSet, ImageSet]:

@@ -1,0 +1,181 @@
+"""A set of person images held in one uint8 tensor, with who, where and which domain."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+PIXEL_SHARE = (
+    0.6  # of a GPU's free memory: the rest is for the network and what it keeps for backward
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """N images of people: `images` (N, 3, H, W) uint8 RGB and, per image, identity, camera and domain (N,) int64.
+
+    `names[d]` is the name of domain d. Camera numbers count within a domain.
+    Raises ValueError or TypeError when shapes or types disagree.
+    """
+
+    images: Tensor
+    pids: Tensor
+    camids: Tensor
+    domains: Tensor
+    names: tuple[str, ...]
+
+    def __post_init__(self):
+        if self.images.ndim != 4 or self.images.shape[1] != 3 or self.images.dtype != torch.uint8:
+            found = f"{tuple(self.images.shape)} {self.images.dtype}"
+            raise ValueError(f"images must be (N, 3, H, W) uint8, got {found}")
+        for name in ("pids", "camids", "domains"):
+            label = getattr(self, name)
+            if label.shape != self.images.shape[:1] or label.dtype != torch.int64:
+                found = f"{tuple(label.shape)} {label.dtype}"
+                raise ValueError(
+                    f"{name} must be ({len(self.images)},) int64, one per image, got {found}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Tensor | slice) -> Self:
+        """The images that a LongTensor, a bool mask or a slice names; domain numbers and names stay as they are."""
+        if not isinstance(index, Tensor | slice) or (isinstance(index, Tensor) and index.ndim != 1):
+            raise TypeError(
+                f"index an ImageSet with a 1-d tensor, a bool mask or a slice, not {index!r}"
+            )
+        return self._map(lambda tensor: tensor[index])
+
+    def __repr__(self) -> str:
+        height, width = self.images.shape[-2:]
+        counts = (
+            f"{len(self)} images {height}x{width}, {self.num_ids} ids, {self.num_domains} domains"
+        )
+        return f"{type(self).__name__}({counts})"
+
+    @property
+    def num_ids(self) -> int:
+        return len(self.pids.unique())
+
+    @property
+    def num_domains(self) -> int:
+        return len(self.domains.unique())
+
+    def to(self, device: torch.device | str) -> Self:
+        return self._map(lambda tensor: tensor.to(device))
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, **{name: function(tensor) for name, tensor in self.tensors().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every field that has one row per image, by name (a subclass may have more than the four of this class)."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "names"}
+
+    def save(self, path: Path | str) -> None:
+        """Write a safetensors file; it appears under its name only when it is whole."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            whole = Path(folder) / path.name
+            # a copy of the labels, since two of them may share their memory, which the format refuses
+            tensors = {
+                k: t.contiguous() if k == "images" else t.clone() for k, t in self.tensors().items()
+            }
+            save_file(tensors, whole, metadata={"names": json.dumps(self.names)})
+            os.replace(whole, path)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a file that `save` wrote. Raises ValueError when it is another file or holds another kind of set."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                names = json.loads((file.metadata() or {}).get("names", "null"))
+        except SafetensorError as error:
+            raise ValueError(
+                f"{path} is not a whole safetensors file ({error}); delete it and make it again"
+            ) from None
+        expected = {f.name for f in fields(cls)} - {"names"}
+        if names is None or set(tensors) != expected:
+            raise ValueError(
+                f"{path} does not hold a {cls.__name__}: expected {sorted(expected)}, got {sorted(tensors)}"
+            )
+        return cls(**tensors, names=tuple(names))
+
+
+def place(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, str]:
+    """Labels on the device, pixels there as well if they leave room for training; and where the pixels are, in words.
+
+    Pixels that would take more than PIXEL_SHARE of a GPU's free memory stay where they are, in memory or mapped from a file.
+    """
+    device, size = torch.device(device), images.images.nbytes
+    free = _free_bytes(device)
+    if images.images.is_cuda or free is None or size <= PIXEL_SHARE * free:
+        return images.to(device), f"{size / 1e9:.1f} GB of images on {device}"
+    labels = {
+        name: tensor.to(device) for name, tensor in images.tensors().items() if name != "images"
+    }
+    why = f"{device} has {free / 1e9:.1f} GB free"
+    return replace(
+        images, **labels
+    ), f"{size / 1e9:.1f} GB of images stay with the host, copied batch by batch: {why}"
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    """Memory that a GPU has free; None where pixels need not be copied or nobody can tell."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
+def concat_sets(sets: Sequence[ImageSet]) -> ImageSet:
+    """One set out of several whose people and domains have nothing to do with each other: numbers are made disjoint.
+
+    Raises ValueError for no sets, sets of different kinds or image sizes, and for distractors (pid < 0).
+    """
+    if not sets:
+        raise ValueError("concat_sets needs at least one set")
+    if len({(type(s), s.images.shape[1:]) for s in sets}) > 1:
+        kinds = ", ".join(map(repr, sets))
+        raise ValueError(f"only sets of one kind and image size can be joined, got {kinds}")
+    shifted, next_pid, next_domain = [], 0, 0
+    for s in sets:
+        if len(s) and s.pids.min() < 0:
+            raise ValueError(
+                "a set with distractors (pid < 0) cannot be joined; leave them out: s[s.pids >= 0]"
+            )
+        shifted.append(replace(s, pids=s.pids + next_pid, domains=s.domains + next_domain))
+        next_pid += int(s.pids.max()) + 1 if len(s) else 0
+        next_domain += len(s.names)
+    tensors = {
+        name: torch.cat([s.tensors()[name] for s in shifted]) for name in shifted[0].tensors()
+    }
+    return type(sets[0])(**tensors, names=tuple(name for s in sets for name in s.names))
+
+
+def relabel(s: ImageSet) -> ImageSet:
+    """The same set with identities numbered 0 … num_ids - 1, in the order of the old numbers."""
+    return replace(s, pids=s.pids.unique(return_inverse=True)[1])
+
+
+def cameras_as_domains(s: ImageSet) -> ImageSet:
+    """The same images with every camera of every domain as a domain of its own: single-source training (Section 4.2).
+
+    Raises ValueError when there is a single camera, which leaves nothing to generalize over.
+    """
+    units, domains = torch.stack([s.domains, s.camids]).unique(dim=1, return_inverse=True)
+    if units.shape[1] == 1:
+        raise ValueError(
+            f"{s!r} has a single camera: cameras can't serve as domains. Give images of several cameras, or train "
+            'with algorithm="joint"'
+        )
+    return replace(
+        s, domains=domains, names=tuple(f"{s.names[d]} camera {c}" for d, c in units.T.tolist())
+    )

@@ -1,0 +1,255 @@
+"""Person retrieval: features, CMC, mAP and mINP under the camera rule."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metabin.data.augment import normalize
+from metabin.data.images import ImageSet
+
+METRICS = (
+    "rank1",
+    "rank5",
+    "rank10",
+    "mAP",
+    "mINP",
+)  # what is reported, of all that `Retrieval.values` knows
+Device = torch.device | str | None
+# Size letters: Q queries, G gallery images, D feature channels, M matches of a query, K ranks.
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Retrieval:
+    """What each query with a match found; every rate is a fraction, only `repr` prints percent.
+
+    Ties are broken by nobody's luck: CMC is the expectation over a random order of equal scores, and AP and INP take
+    equal scores as one threshold, as scikit-learn does. AP is the mean precision at the matches, not interpolated.
+    """
+
+    queries: Tensor  # (Q,) which of the given queries these are
+    pids: Tensor  # (Q,)
+    ap: Tensor  # (Q,) average precision
+    inp: Tensor  # (Q,) inverse negative penalty: precision where the last match is found
+    ahead: Tensor  # (Q,) wrong images that score higher than the best match
+    tied_wrong: Tensor  # (Q,) wrong images that score the same as the best match
+    tied_matches: Tensor  # (Q,) matches that score the same as the best match, itself included
+    num_unmatched: int  # queries without a match, left out of everything above
+
+    @property
+    def first_hit(self) -> Tensor:
+        """Expected rank of the first match, from 1, (Q,)."""
+        return self.ahead + (self.tied_wrong + self.tied_matches + 1) / (
+            self.tied_matches.double() + 1
+        )
+
+    def hits(self, max_rank: int) -> Tensor:
+        """Chance that a match is among the first 1, 2, …, `max_rank` images, (Q, K): 0 or 1 where nothing is tied."""
+        drawn = (
+            torch.arange(max_rank) - self.ahead[:, None]
+        )  # (Q, K) tied images already drawn, without replacement
+        wrong_left = (self.tied_wrong[:, None] - drawn).clamp(min=0)  # (Q, K)
+        left = (wrong_left + self.tied_matches[:, None]).double()  # (Q, K)
+        miss = torch.where(
+            drawn < 0, 1.0, wrong_left / left
+        )  # (Q, K) chance that this draw is wrong too
+        return 1 - miss.cumprod(dim=1)
+
+    def values(self, metric: str) -> Tensor:
+        """One value per query of "mAP", "mINP" or "rank1", "rank5", "rank10", …, (Q,)."""
+        if metric in ("mAP", "mINP"):
+            return self.ap if metric == "mAP" else self.inp
+        k = metric.removeprefix("rank")
+        if k == metric or not k.isdecimal() or int(k) < 1:
+            raise ValueError(
+                f'unknown metric {metric!r}: choose "mAP", "mINP" or "rank1", "rank5", "rank10", …'
+            )
+        return self.hits(int(k))[:, -1]
+
+    def rank(self, k: int) -> float:
+        """Share of queries with a match among the first k images."""
+        return self.values(f"rank{k}").mean().item()
+
+    @property
+    def rank1(self) -> float:
+        return self.rank(1)
+
+    @property
+    def mAP(self) -> float:
+        return self.ap.mean().item()
+
+    @property
+    def mINP(self) -> float:
+        return self.inp.mean().item()
+
+    def __repr__(self) -> str:
+        rates = [f"Rank-{k} {self.rank(k):.1%}" for k in (1, 5, 10)] + [
+            f"mAP {self.mAP:.1%}",
+            f"mINP {self.mINP:.1%}",
+        ]
+        left_out = (
+            f"; left out: {self.num_unmatched} queries without a match"
+            if self.num_unmatched
+            else ""
+        )
+        size = f"{len(self.pids)} queries of {len(self.pids.unique())} identities"
+        return f"Retrieval({', '.join(rates)}; {size}{left_out})"
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode for the block; afterwards every module is again in the mode it was in."""
+    training = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
+def extract_features(
+    model: nn.Module, images: ImageSet, batch_size: int = 256, device: Device = None
+) -> Tensor:
+    """Features of length 1 from `model.embed`, (N, D) float32 on the CPU; `device` defaults to the model's."""
+    if len(images.images) == 0:
+        raise ValueError("cannot extract features: the image set is empty")
+    device = _device(model) if device is None else device
+    with eval_mode(model), torch.inference_mode():
+        batches = images.images.split(batch_size)
+        features = [
+            F.normalize(model.embed(normalize(batch.to(device))).float()) for batch in batches
+        ]
+    return torch.cat(
+        features
+    ).cpu()  # (N, D) joined outside inference mode: a probe can be trained on them
+
+
+def evaluate(
+    model: nn.Module, query: ImageSet, gallery: ImageSet, batch_size: int = 256
+) -> Retrieval:
+    """Extract features of both sets on the model's device and retrieve under the camera rule."""
+    features = [
+        extract_features(model, images, batch_size).to(_device(model))
+        for images in (query, gallery)
+    ]
+    return retrieval(*features, query.pids, gallery.pids, query.camids, gallery.camids)
+
+
+def retrieval(
+    query_features: Tensor,
+    gallery_features: Tensor,
+    query_pids: Tensor,
+    gallery_pids: Tensor,
+    query_camids: Tensor | None = None,
+    gallery_camids: Tensor | None = None,
+    chunk: int = 256,
+) -> Retrieval:
+    """Rank the gallery by cosine similarity for every query, `chunk` queries at a time.
+
+    With camera numbers, a query's gallery leaves out its identity's images from its own camera (Market-1501's rule).
+    Runs on the device of `query_features`; raises ValueError on shapes that do not fit and features that are not finite.
+    """
+    if (query_camids is None) != (gallery_camids is None):
+        raise ValueError(
+            "the camera rule needs the camera numbers of both, query_camids and gallery_camids"
+        )
+    shapes = tuple(query_features.shape), tuple(gallery_features.shape)
+    if shapes[0][1:] != shapes[1][1:]:
+        raise ValueError(
+            f"query features {shapes[0]} and gallery features {shapes[1]} must have the same length"
+        )
+    device = query_features.device
+    query_pids, query_camids = _labels("query", query_features, query_pids, query_camids, device)
+    gallery_pids, gallery_camids = _labels(
+        "gallery", gallery_features, gallery_pids, gallery_camids, device
+    )
+    query = _unit("query", query_features, device)  # (Q, D)
+    gallery = _unit("gallery", gallery_features, device)  # (G, D)
+
+    queries, results = [], []
+    for index in torch.arange(len(query), device=device).split(chunk):
+        matches = query_pids[index, None] == gallery_pids  # (Q, G)
+        dropped = matches & (query_camids[index, None] == gallery_camids)  # (Q, G)
+        matches &= ~dropped
+        found = matches.any(dim=1)  # (Q,)
+        queries.append(index[found])
+        if len(queries[-1]):
+            scores = query[queries[-1]] @ gallery.T  # (Q, G)
+            results.append(
+                _rank_matches(scores.masked_fill_(dropped[found], -torch.inf), matches[found])
+            )
+    if not results:
+        raise ValueError(
+            "no query has a match in the gallery: do both use the same identity and camera numbers?"
+        )
+    queries = torch.cat(queries)  # (Q,)
+    columns = [torch.cat(column).cpu() for column in zip(*results, strict=True)]
+    return Retrieval(
+        queries.cpu(), query_pids[queries].cpu(), *columns, num_unmatched=len(query) - len(queries)
+    )
+
+
+def _labels(
+    role: str, features: Tensor, pids: Tensor, camids: Tensor | None, device: Device
+) -> list[Tensor]:
+    """Identities and cameras on `device`, checked; without cameras, numbers that query and gallery do not share."""
+    if features.ndim != 2 or not len(features):
+        raise ValueError(
+            f"{role} features must be (N, D) with at least one row, not {tuple(features.shape)}"
+        )
+    camids = (
+        torch.full((len(features),), {"query": 0, "gallery": 1}[role]) if camids is None else camids
+    )
+    labels = [torch.as_tensor(values, device=device) for values in (pids, camids)]
+    for name, values in zip(("pids", "camids"), labels, strict=True):
+        if values.shape != features.shape[:1]:
+            raise ValueError(
+                f"{role} {name} must be ({len(features)},), one for each feature, not {tuple(values.shape)}"
+            )
+    return labels
+
+
+def _unit(role: str, features: Tensor, device: Device) -> Tensor:
+    """Rows of length 1 in float64, rounded to multiples of 2^-26.
+
+    Products of two such numbers and all their partial sums fit a float64 without rounding. So a score does not depend
+    on chunk, order, threads or device, and equal features tie exactly: a collapsed model cannot win by rounding errors.
+    """
+    if not features.isfinite().all():
+        raise ValueError(f"{role} features hold NaN or infinity: did the training diverge?")
+    unit = features.detach().to(device, torch.float64, copy=True)  # (N, D)
+    unit /= torch.linalg.vector_norm(unit, dim=1, keepdim=True).clamp(min=1e-30)
+    return unit.mul_(2**26).round_().mul_(2**-26)
+
+
+def _rank_matches(scores: Tensor, matches: Tensor) -> tuple[Tensor, ...]:
+    """AP, INP and who stands at and before the best match, from `scores` and `matches` (Q, G), without a full sort."""
+    count = matches.sum(dim=1, keepdim=True)  # (Q, 1)
+    wrong_last = scores.masked_fill(~matches, torch.inf)  # (Q, G)
+    levels = wrong_last.topk(
+        int(count.max()), largest=False
+    ).values  # (Q, M) the matches' scores ascending, then +inf
+    reached = torch.searchsorted(
+        levels, scores, right=True
+    )  # (Q, G) how many of the levels each image reaches
+    histogram = count.new_zeros(len(levels), levels.shape[1] + 1)  # (Q, M + 1)
+    histogram.scatter_add_(1, reached, count.new_ones(1, 1).expand_as(reached))
+    images = (
+        histogram.flip(1).cumsum(dim=1).flip(1)[:, 1:]
+    )  # (Q, M) images that score at least this level
+    right = count - torch.searchsorted(levels, levels)  # (Q, M) matches among them, 0 at +inf
+    precision = right.double() / images.clamp(min=1)  # (Q, M)
+
+    best = count - 1  # (Q, 1) index of the highest level
+    tied_matches = right.gather(1, best).squeeze(1)  # (Q,)
+    ahead = (scores > levels.gather(1, best)).sum(dim=1)  # (Q,)
+    tied_wrong = images.gather(1, best).squeeze(1) - tied_matches - ahead  # (Q,)
+    return precision.sum(dim=1) / count.squeeze(1), precision[:, 0], ahead, tied_wrong, tied_matches

@@ -1,0 +1,1 @@
+"""Networks: normalizations (what, where), backbones and their pretrained weights, the Re-ID model."""

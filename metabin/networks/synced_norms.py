@@ -1,0 +1,100 @@
+"""Normalization layers that take the statistics of the whole batch where several processes hold a part of it each.
+
+`sync_stats` turns a model's layers into these; `distributed` has the processes.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from metabin.kernels.processes import Sum, rank, world_size
+from metabin.networks.normalizations import SharedBatchInstanceNorm2d
+from metabin.norm import BatchInstanceNorm2d, MixedNorm2d
+
+
+class _Synced:
+    """In train mode a layer takes mean and variance over the batches of all processes, which are equally large.
+
+    The derivatives are autograd's: against BatchInstanceNorm2d's own, that is twice the memory and, on a CPU, four times
+    the time.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        y, mean, var = self._normalize(wide)
+        if self.track_running_stats:
+            count = world_size() * (x.numel() // x.shape[1])
+            MixedNorm2d._update_running_stats(self, mean.detach(), var.detach(), count)
+        return y.to(x.dtype)
+
+
+class _SyncedBatchNorm(_Synced):
+    def _normalize(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        shape = -1, *[1] * (x.dim() - 2)
+        var, mean = torch.var_mean(x, (0, *range(2, x.dim())), correction=0)  # (C,)
+        mean, var = _over_processes(mean, var)  # (C,)
+        scale = self.weight * (var + self.eps).rsqrt()  # (C,)
+        y = torch.addcmul(self.bias.view(shape), x - mean.view(shape), scale.view(shape))
+        return y, mean, var
+
+
+class SyncedBatchNorm1d(_SyncedBatchNorm, nn.BatchNorm1d): ...
+
+
+class SyncedBatchNorm2d(_SyncedBatchNorm, nn.BatchNorm2d): ...
+
+
+class SyncedBatchInstanceNorm2d(_Synced, BatchInstanceNorm2d):
+    def _normalize(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self._check(x)
+        rho, weight, bias, in_weight, in_bias = (
+            tensor.to(x.dtype).view(-1, 1, 1) for tensor in self._affine()
+        )
+        rho = rho + (rho.clamp(0, 1) - rho).detach()  # (C, 1, 1), clamped straight through
+        vars_i, means_i = torch.var_mean(x, (2, 3), correction=0, keepdim=True)  # (N, C, 1, 1)
+        mean = means_i.mean(0)  # (C, 1, 1)
+        mean, var = _over_processes(mean, (vars_i + (means_i - mean).square()).mean(0))  # (C, 1, 1)
+        scale_b = rho * weight * (var + self.eps).rsqrt()  # (C, 1, 1)
+        scale = scale_b + (1 - rho) * in_weight * (vars_i + self.eps).rsqrt()  # (N, C, 1, 1)
+        value = (
+            scale_b * (means_i - mean) + rho * bias + (1 - rho) * in_bias
+        )  # (N, C, 1, 1), y where x is its mean
+        return torch.addcmul(value, x - means_i, scale), mean.flatten(), var.flatten()
+
+
+class SyncedSharedBatchInstanceNorm2d(SyncedBatchInstanceNorm2d, SharedBatchInstanceNorm2d): ...
+
+
+SYNCED = {
+    nn.BatchNorm1d: SyncedBatchNorm1d,
+    nn.BatchNorm2d: SyncedBatchNorm2d,
+    BatchInstanceNorm2d: SyncedBatchInstanceNorm2d,
+    SharedBatchInstanceNorm2d: SyncedSharedBatchInstanceNorm2d,
+}
+
+
+def sync_stats(model: nn.Module) -> None:
+    """Let every layer that normalizes by batches do so by those of all processes; nothing else about it changes.
+
+    Raises ValueError for a kind of layer that has no such form.
+    """
+    layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    for layer in layers:
+        if type(layer) not in SYNCED:
+            raise ValueError(
+                f"{type(layer).__name__} has no synchronized form: train it without --sync-stats"
+            )
+        layer.__class__ = SYNCED[
+            type(layer)
+        ]  # its parameters stay the same objects, which an optimizer may hold
+
+
+def _over_processes(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance over all processes out of each one's own, by the law of total variance."""
+    own = torch.stack([mean, var])
+    rows = [own if number == rank() else torch.zeros_like(own) for number in range(world_size())]
+    means, variances = Sum.apply(torch.stack(rows)).unbind(1)  # a row for each process
+    mean = means.mean(0)
+    return mean, (variances + (means - mean).square()).mean(0)
