@@ -1,17 +1,28 @@
-"""Which images a batch holds: P identities with K images each, and the split of domains for the meta-step."""
+"""Batches: P identities with K images each, and the split of domains for the meta-step."""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-class PKSampler:
-    """Draws P identities with K images each, from every domain or from the pool (Algorithm 1, lines 4, 10 and 14).
+class Batch(NamedTuple):
+    """Images on the device with their labels: images (N, 3, H, W) float, pids (N,), domains (N,)."""
 
-    pids (N,), domains (N,) or None for the pool. `draw()` gives image numbers (num_domains, P*K), one row per domain
-    (one row in all for the pool), so that a split by domain is a choice of rows. With `num_domains`, a batch has room for
-    that many, chosen at random each time. Draws are independent of each other: the generator's state is the sampler's
-    whole state. An identity seen in several domains is drawn within a domain; one with fewer than K images repeats them.
-    Raises ValueError when a domain has fewer than P identities, or when there are fewer domains than asked for.
+    images: Tensor
+    pids: Tensor
+    domains: Tensor
+
+
+class PKSampler:
+    """Draws P identities with K images each from every domain (Algorithm 1, lines 4, 10 and 14).
+
+    pids (N,), domains (N,) -> image numbers (num_domains, P*K) a draw, a row for each domain, so
+    that a split by domain is a choice of rows. Without domains the pool is one. An identity seen in several domains is drawn
+    within a domain; one with fewer than K images repeats them. Draws are independent: the
+    generator's state is the sampler's whole state.
+
+    Raises ValueError when a domain has fewer than P identities.
     """
 
     def __init__(
@@ -21,7 +32,6 @@ class PKSampler:
         p: int,
         k: int,
         generator: torch.Generator,
-        num_domains: int | None = None,
     ):
         if p < 1 or k < 1 or not len(pids):
             raise ValueError(
@@ -29,53 +39,66 @@ class PKSampler:
             )
         unit = "identities in all" if domains is None else "identities per domain"
         domains = torch.zeros_like(pids) if domains is None else domains
+        self.p, self.k, self.generator = p, k, generator
+        self.domain_generator = generator  # chooses domains where a batch has not room for all
+
+        # A unit is an identity within a domain; units are sorted by domain.
         units, unit_of, self.counts = torch.stack([domains, pids]).unique(
             dim=1, return_inverse=True, return_counts=True
-        )  # a unit is an identity within a domain, sorted by domain
-        self.p, self.k, self.generator = p, k, generator
+        )
         names, sizes = units[0].unique(return_counts=True)
         if (sizes < p).any():
-            short = {
-                int(name): int(size) for name, size in zip(names, sizes, strict=True) if size < p
-            }
+            short = dict(zip(names[sizes < p].tolist(), sizes[sizes < p].tolist(), strict=True))
             raise ValueError(
                 f"{p} {unit} are asked for, but there are fewer (domain: identities): {short}"
             )
-        self.unit_ranges = [
-            (int(end - size), int(end)) for size, end in zip(sizes, sizes.cumsum(0), strict=True)
-        ]
-        self.num_domains = num_domains or len(self.unit_ranges)
-        if self.num_domains > len(self.unit_ranges):
-            raise ValueError(
-                f"{num_domains} domains per batch are asked for, but there are {len(self.unit_ranges)}"
-            )
-        order, start = unit_of.argsort(stable=True), self.counts.cumsum(0) - self.counts
-        self.members = torch.zeros(
-            len(self.counts), int(self.counts.max()), dtype=torch.long
-        )  # (units, most images)
-        self.members[unit_of[order], torch.arange(len(order)) - start[unit_of[order]]] = order
+        ends = sizes.cumsum(0)
+        self.unit_ranges = list(zip((ends - sizes).tolist(), ends.tolist(), strict=True))
+        self.num_domains = len(self.unit_ranges)  # in a batch
+
+        # The images of each unit, padded with zeros: (units, most images of a unit).
+        order = unit_of.argsort(stable=True)
+        first = self.counts.cumsum(0) - self.counts
+        column = torch.arange(len(order)) - first[unit_of[order]]
+        self.members = torch.zeros(len(self.counts), int(self.counts.max()), dtype=torch.long)
+        self.members[unit_of[order], column] = order
+
+    def limit_domains(self, most: int, generator: torch.Generator | None = None) -> None:
+        """Let a batch hold at most so many domains, chosen at random each time."""
+        self.num_domains = min(most, len(self.unit_ranges))
+        self.domain_generator = generator or self.generator
 
     def draw(self) -> Tensor:
         """One batch: image numbers (num_domains, P*K)."""
         ranges = self.unit_ranges
         if self.num_domains < len(ranges):
-            ranges = [ranges[d] for d in self._randperm(len(ranges))[: self.num_domains].tolist()]
-        units = torch.cat(
-            [first + self._randperm(last - first)[: self.p] for first, last in ranges]
-        )
+            chosen = torch.randperm(len(ranges), generator=self.domain_generator)
+            ranges = [ranges[domain] for domain in chosen[: self.num_domains].tolist()]
+        # P identities of each domain.
+        units = []
+        for first, last in ranges:
+            order = torch.randperm(last - first, generator=self.generator)
+            units.append(first + order[: self.p])
+        units = torch.cat(units)  # (num_domains * P,)
+        # K images of each identity: shuffle its images, then take the first K, round and round.
         counts = self.counts[units, None]  # (num_domains * P, 1)
         columns = torch.arange(self.members.shape[1])
-        keys = torch.rand(len(units), len(columns), generator=self.generator).masked_fill(
-            columns >= counts, 2.0
-        )
-        shuffled = keys.argsort(
-            1
-        )  # (num_domains * P, most images): an identity's own images first, in random order
+        keys = torch.rand(len(units), len(columns), generator=self.generator)
+        shuffled = keys.masked_fill(columns >= counts, 2.0).argsort(1)  # own images come first
         picks = shuffled.gather(1, torch.arange(self.k) % counts)  # (num_domains * P, K)
         return self.members[units].gather(1, picks).view(len(ranges), -1)  # (num_domains, P*K)
 
-    def _randperm(self, n: int) -> Tensor:
-        return torch.randperm(n, generator=self.generator)
+
+def count_meta_train(share: float, num_domains: int) -> int:
+    """How many of a batch's domains are meta-train. Raises ValueError when a side would be empty."""
+    num_meta_train = int(share * num_domains + 0.5)
+    if not 0 < num_meta_train < num_domains:
+        raise ValueError(
+            f"meta-learning needs a domain on each side, but {num_meta_train} of {num_domains} "
+            f"would be meta-train (meta_train_share={share}): give more domains (cameras are "
+            'some: data.cameras_as_domains), or use algorithm="joint"'
+        )
+    return num_meta_train
 
 
 def split_domains(
@@ -83,7 +106,7 @@ def split_domains(
 ) -> tuple[Tensor, Tensor]:
     """Split the source domains at random into meta-train and meta-test (Algorithm 1, line 8).
 
-    Returns the domain numbers (num_meta_train,) and (num_domains - num_meta_train,).
+    Returns domain numbers (num_meta_train,) and (num_domains - num_meta_train,).
     Raises ValueError when one side would be empty.
     """
     if not 0 < num_meta_train < num_domains:
@@ -93,3 +116,17 @@ def split_domains(
         )
     order = torch.randperm(num_domains, generator=generator)
     return order[:num_meta_train], order[num_meta_train:]
+
+
+def join(batches: list[Batch]) -> Batch:
+    """One batch out of several."""
+    columns = zip(*batches, strict=True)  # all images, all pids, all domains
+    return Batch(*(torch.cat(tensors) for tensors in columns))
+
+
+def split_sides(
+    batches: list[Batch], num_meta_train: int, generator: torch.Generator
+) -> tuple[Batch, Batch]:
+    """X_S and X_T: the batches of the meta-train and the meta-test domains of a random split."""
+    meta_train, meta_test = split_domains(len(batches), num_meta_train, generator)
+    return join([batches[d] for d in meta_train]), join([batches[d] for d in meta_test])

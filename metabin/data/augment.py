@@ -6,27 +6,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MEAN, STD = (
-    (0.485, 0.456, 0.406),
-    (0.229, 0.224, 0.225),
-)  # ImageNet's, which the pretrained weights expect
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, for pretrained weights
 
 
 @functools.cache
-def _mean_and_std(device: torch.device) -> tuple[Tensor, ...]:
-    return tuple(torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (MEAN, STD))
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device).view(1, 3, 1, 1)
 
 
 def normalize(images: Tensor) -> Tensor:
     """uint8 images (N, 3, H, W) to floats with ImageNet's mean and standard deviation taken out."""
-    mean, std = _mean_and_std(images.device)  # (1, 3, 1, 1)
+    mean, std = _constant(MEAN, images.device), _constant(STD, images.device)  # (1, 3, 1, 1)
     return (images.float() / 255 - mean) / std
 
 
 def flip_and_crop(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
-    """Flip half of the images left-right and shift each by up to `pad` pixels, zeros coming in (the baseline of Luo et al. [26]).
+    """Flip half of the images left-right and shift each by up to `pad` pixels (Luo et al. [26]).
 
-    images (N, 3, H, W), any type -> the same shape. `generator` lives on the images' device.
+    Zeros come in at the border. images (N, 3, H, W), any type -> the same shape. `generator` is
+    on the images' device.
     """
     n, _, height, width = images.shape
 
@@ -44,7 +42,7 @@ def flip_and_crop(images: Tensor, pad: int, generator: torch.Generator) -> Tenso
 
 
 def colour_jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast and saturation of each image times random factors in 1 +- strength, in this order.
+    """Multiply brightness, contrast, saturation of each image by random factors in 1 +- strength.
 
     images (N, 3, H, W), 0 ... 255, any type -> floats of the same shape and range.
     """
@@ -65,9 +63,10 @@ def _grey(images: Tensor) -> Tensor:
 
 
 def erase(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Random erasing (Zhong et al., AAAI 2020): a rectangle of 2 to 40 % of an image becomes zero, the normalized mean.
+    """Random erasing (Zhong et al., AAAI 2020) of 2 to 40 % of an image, a rectangle.
 
-    images (N, 3, H, W) normalized floats. Height to width is between 0.3 and 3.3.
+    images (N, 3, H, W) normalized floats, where zero is the mean colour. The rectangle's height
+    to width is between 0.3 and 3.3.
     """
     n, _, height, width = images.shape
     draw = torch.rand(5, n, device=images.device, generator=generator)
@@ -77,9 +76,9 @@ def erase(images: Tensor, probability: float, generator: torch.Generator) -> Ten
     inside = []
     for side, start, length in zip(sides, draw[2:4], (height, width), strict=True):
         first = start * (length - side)  # (N,)
-        place = torch.arange(length, device=images.device) + 0.5  # (length,)
-        inside.append((place > first[:, None]) & (place < (first + side)[:, None]))  # (N, length)
-    hole = (
-        inside[0][:, :, None] & inside[1][:, None, :] & (draw[4] < probability)[:, None, None]
-    )  # (N, H, W)
+        centre = torch.arange(length, device=images.device) + 0.5  # (length,)
+        after, before = centre > first[:, None], centre < (first + side)[:, None]  # (N, length)
+        inside.append(after & before)
+    erased = (draw[4] < probability)[:, None, None]  # (N, 1, 1)
+    hole = inside[0][:, :, None] & inside[1][:, None, :] & erased  # (N, H, W)
     return images.masked_fill(hole[:, None], 0.0)

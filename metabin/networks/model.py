@@ -36,7 +36,18 @@ class ReIDModel(nn.Module):
 
 
 def build_model(
-    norm: str, num_ids: int, backbone: str = "streetnet", weights: str | None = None
+    norm: str,
+    num_ids: int,
+    backbone: str = "streetnet",
+    weights: str | None = None,
+    seed: int | None = None,
 ) -> ReIDModel:
-    """The named backbone, whose norms are all of the named kind, under a neck that stays a plain BN."""
-    return ReIDModel(build_backbone(backbone, norm, weights), num_ids)
+    """The named backbone, whose norms are all of the named kind, under a neck that stays a BN.
+
+    With a `seed`, initial weights are drawn from it and torch's own stream stays as it is.
+    """
+    if seed is None:
+        return ReIDModel(build_backbone(backbone, norm, weights), num_ids)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
+        return build_model(norm, num_ids, backbone, weights)

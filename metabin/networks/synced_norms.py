@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from metabin.kernels.processes import Sum, rank, world_size
+from metabin.kernels.collectives import rank, total, world_size
+from metabin.kernels.mixed_norm import MixedNorm2d
 from metabin.networks.normalizations import SharedBatchInstanceNorm2d
-from metabin.norm import BatchInstanceNorm2d, MixedNorm2d
+from metabin.norm import BatchInstanceNorm2d
 
 
 class _Synced:
@@ -26,7 +27,7 @@ class _Synced:
         y, mean, var = self._normalize(wide)
         if self.track_running_stats:
             count = world_size() * (x.numel() // x.shape[1])
-            MixedNorm2d._update_running_stats(self, mean.detach(), var.detach(), count)
+            MixedNorm2d.update_running_stats(self, mean.detach(), var.detach(), count)
         return y.to(x.dtype)
 
 
@@ -48,9 +49,9 @@ class SyncedBatchNorm2d(_SyncedBatchNorm, nn.BatchNorm2d): ...
 
 class SyncedBatchInstanceNorm2d(_Synced, BatchInstanceNorm2d):
     def _normalize(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        self._check(x)
+        self.check_input(x)
         rho, weight, bias, in_weight, in_bias = (
-            tensor.to(x.dtype).view(-1, 1, 1) for tensor in self._affine()
+            tensor.to(x.dtype).view(-1, 1, 1) for tensor in self.coefficients()
         )
         rho = rho + (rho.clamp(0, 1) - rho).detach()  # (C, 1, 1), clamped straight through
         vars_i, means_i = torch.var_mean(x, (2, 3), correction=0, keepdim=True)  # (N, C, 1, 1)
@@ -95,6 +96,6 @@ def _over_processes(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance over all processes out of each one's own, by the law of total variance."""
     own = torch.stack([mean, var])
     rows = [own if number == rank() else torch.zeros_like(own) for number in range(world_size())]
-    means, variances = Sum.apply(torch.stack(rows)).unbind(1)  # a row for each process
+    means, variances = total(torch.stack(rows)).unbind(1)  # a row for each process
     mean = means.mean(0)
     return mean, (variances + (means - mean).square()).mean(0)
