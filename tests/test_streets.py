@@ -356,7 +356,7 @@ def figure(yaw, **kinds):
     who |= {name: np.ones((3, 1), np.float32) for name in who if name.endswith("_rgb")}
     who["second_rgb"], who["bag_rgb"] = np.float32([[1], [0], [0]]), np.float32([[0], [1], [0]])
     who |= {part: np.array([KINDS[part].index(kind)]) for part, kind in kinds.items()}
-    pose = {name: np.zeros(1, np.float32) for name in ("tilt", "phase", "stride", "look", "light")}
+    pose = {name: np.zeros(1, np.float32) for name in ("tilt", "phase", "stride", "gaze", "light")}
     pose |= dict(
         yaw=np.float32([yaw]),
         arm=np.zeros((2, 1), np.float32),

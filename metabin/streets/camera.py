@@ -37,28 +37,30 @@ class Camera:
 def through_camera(
     pixels: np.ndarray, style: dict[str, float], rng: np.random.Generator
 ) -> np.ndarray:
-    """Pictures (3, B, H, W) in 0 … 1 as a camera of this style delivers them: uint8 of the same shape."""
-    power, contrast, saturation = (
-        np.float32(np.exp(style[name])) for name in ("gamma", "contrast", "saturation")
-    )
-    gains = np.exp(np.float32([style[f"gain_{c}"] for c in ("red", "green", "blue")])).reshape(
-        3, 1, 1, 1
-    )
+    """Pictures (3, B, H, W) in 0 … 1 as a camera of this style delivers them: uint8, same shape."""
+    power = np.float32(np.exp(style["gamma"]))
+    contrast = np.float32(np.exp(style["contrast"]))
+    saturation = np.float32(np.exp(style["saturation"]))
+    gains = np.float32([style["gain_red"], style["gain_green"], style["gain_blue"]])
+    gains = np.exp(gains).reshape(3, 1, 1, 1)
     exposure = 1 + EXPOSURE * rng.standard_normal((1, pixels.shape[1], 1, 1), dtype=np.float32)
+
     pixels = mix(np.clip(pixels, 0, 1), np.float32(0.72), np.float32(style["haze"])) ** power
     pixels = mix(pixels.mean(0, keepdims=True), pixels, saturation)
-    pixels = ((pixels - 0.45) * contrast + 0.45) * (gains * exposure) + np.float32(
-        style["brightness"]
-    )
-    pixels = coarsen(blur(pixels, style["blur"] * pixels.shape[2] / 64), style["resolution"])
-    pixels = pixels + np.float32(style["noise"]) * rng.standard_normal(
-        pixels.shape, dtype=np.float32
-    )
+    pixels = ((pixels - 0.45) * contrast + 0.45) * (gains * exposure)
+    pixels = pixels + np.float32(style["brightness"])
+    pixels = blur(pixels, style["blur"] * pixels.shape[2] / 64)
+    pixels = coarsen(pixels, style["resolution"])
+    grain = rng.standard_normal(pixels.shape, dtype=np.float32)
+    pixels = pixels + np.float32(style["noise"]) * grain
     return np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
 
 def blur(pixels: np.ndarray, sigma: float) -> np.ndarray:
-    """A Gaussian blur of `sigma` pixels along rows and columns; the border is repeated. Summed in a fixed order."""
+    """Gaussian blur of `sigma` pixels along rows and columns; the border is repeated.
+
+    The sum has a fixed order, so that every machine gets the same bytes.
+    """
     if sigma < 0.2:  # nothing that a pixel could show
         return pixels
     radius = int(np.ceil(2.5 * sigma))
@@ -66,13 +68,11 @@ def blur(pixels: np.ndarray, sigma: float) -> np.ndarray:
     weights = (weights / weights.sum()).astype(np.float32)
     for axis in (2, 3):
         size = pixels.shape[axis]
-        padded = np.pad(
-            pixels, [(radius, radius) if a == axis else (0, 0) for a in range(4)], mode="edge"
-        )
-        windows = [
-            padded[(slice(None),) * axis + (slice(k, k + size),)] for k in range(2 * radius + 1)
-        ]
-        pixels = sum(weight * window for weight, window in zip(weights, windows, strict=True))
+        margins = [(0, 0)] * 4
+        margins[axis] = (radius, radius)
+        padded = np.moveaxis(np.pad(pixels, margins, mode="edge"), axis, 0)
+        blurred = sum(weight * padded[k : k + size] for k, weight in enumerate(weights))
+        pixels = np.moveaxis(blurred, 0, axis)
     return pixels
 
 
@@ -83,11 +83,11 @@ def coarsen(pixels: np.ndarray, share: float) -> np.ndarray:
         kept = max(2, round(size * share))
         if kept == size:
             continue
+        centres = np.arange(size) + 0.5
         rows = np.round((np.arange(kept) + 0.5) * size / kept - 0.5).astype(int)
-        place = np.clip((np.arange(size) + 0.5) * kept / size - 0.5, 0, kept - 1)
-        low = np.minimum(place.astype(int), kept - 2)
-        step = (
-            (place - low).astype(np.float32).reshape([size if a == axis else 1 for a in range(4)])
-        )
-        pixels = mix(np.take(pixels, rows[low], axis), np.take(pixels, rows[low + 1], axis), step)
+        positions = np.clip(centres * kept / size - 0.5, 0, kept - 1)
+        below = np.minimum(positions.astype(int), kept - 2)
+        step = np.expand_dims((positions - below).astype(np.float32), tuple(range(1, 4 - axis)))
+        low, high = np.take(pixels, rows[below], axis), np.take(pixels, rows[below + 1], axis)
+        pixels = mix(low, high, step)
     return pixels

@@ -1,6 +1,6 @@
-"""Who walks on a street: garments, colours and build, drawn as often as one meets them."""
+"""Who walks on a street: garments, colours and build, as frequent as one meets them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -55,7 +55,7 @@ COMMON = {  # what everyone has where colour_identity is 0
     "skin": (0.85, 0.65, 0.52),
     "inner": (0.72, 0.70, 0.66),
 }
-OFTEN = {  # how often each kind is met; the first is everyone's where shape_identity is 0
+FREQUENCIES = {  # of kinds; the first is everyone's where shape_identity is 0
     "top": (22, 24, 16, 20, 11, 7),
     "bottom": (34, 24, 14, 16, 12),
     "pattern": (52, 10, 5, 8, 4, 8, 6, 7),
@@ -65,7 +65,7 @@ OFTEN = {  # how often each kind is met; the first is everyone's where shape_ide
     "shoes": (48, 34, 18),
 }
 ABOVE, BELOW = 3, 4  # columns of COLOURS
-PALETTES = {  # part: its colours, and the column that says how often
+PALETTES = {  # of what is worn: its colours, and the column that says how often
     "top": (COLOURS, ABOVE),
     "second": (COLOURS, ABOVE),
     "bottom": (COLOURS, BELOW),
@@ -78,15 +78,19 @@ PALETTES = {  # part: its colours, and the column that says how often
 BUILD = ("height", "width", "shoulders")  # metres; relative to the average
 ATTRIBUTES: dict[str, tuple[str, ...]] = {  # name: its options; none where it is a measure
     **KINDS,
-    **{f"{part}_colour": tuple(palette) for part, (palette, _) in PALETTES.items()},
+    **{f"{item}_colour": tuple(palette) for item, (palette, _) in PALETTES.items()},
     **dict.fromkeys(BUILD, ()),
 }
 
 
-def pick(uniform: np.ndarray, often: Sequence[float]) -> np.ndarray:
-    """Numbers of options, drawn as often as is said, from uniform numbers."""
-    edges = np.cumsum(often) / np.sum(often)
-    return np.minimum(np.searchsorted(edges, uniform, side="right"), len(often) - 1)
+def pick(uniform: np.ndarray, frequencies: Sequence[float]) -> np.ndarray:
+    """Numbers of options, drawn with these frequencies, from uniform numbers."""
+    edges = np.cumsum(frequencies) / np.sum(frequencies)
+    return np.minimum(np.searchsorted(edges, uniform, side="right"), len(frequencies) - 1)
+
+
+def pick_colour(uniform: np.ndarray, palette: dict[str, tuple], column: int) -> np.ndarray:
+    return pick(uniform, [colour[column] for colour in palette.values()])
 
 
 def rgb(palette: dict[str, tuple], numbers: np.ndarray) -> np.ndarray:
@@ -99,53 +103,64 @@ def draw_identities(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """n people: what `draw_people` needs, arrays that end in n, and their attributes (n, A) float32.
 
-    `colour` and `shape` (0 … 1) say how far people differ in them. An attribute's column holds the number of its option
-    (0 for every colour where all wear the same), or a measure. The colour of what is not worn means nothing.
+    `colour` and `shape` (0 … 1) say how far people differ in them. An attribute's column holds
+    the number of its option (0 for every colour where all wear the same), or a measure. The
+    colour of what is not worn means nothing.
     """
     uniform = iter(rng.random((64, n)).astype(np.float32))
     normal = iter(rng.standard_normal((32, n)).astype(np.float32))
-    who: dict[str, np.ndarray] = {}
-    for part, often in OFTEN.items():
-        kind, own = pick(next(uniform), often), next(uniform) < shape
-        who[part] = np.where(own, kind, 0)
-    who["height"] = 1.72 + shape * np.clip(0.085 * next(normal), -0.2, 0.2)
-    who["width"] = np.exp(shape * np.clip(0.11 * next(normal), -0.2, 0.28))
-    who["shoulders"] = who["width"] ** 0.5 * np.exp(shape * np.clip(0.05 * next(normal), -0.1, 0.1))
-    who["pattern_scale"] = 0.11 + shape * 0.07 * (
-        next(uniform) - 0.4
-    )  # metres of a stripe and a gap
-    who["opening"] = 0.02 + shape * 0.13 * (
-        next(uniform) - 0.5
-    )  # metres of a jacket; closed below 0
-    who["skirt_length"] = 0.60 + shape * 0.24 * (next(uniform) - 0.6)  # metres above the ground
-
+    identities = draw_shapes(uniform, normal, shape)
     worn = {}
-    for part, (palette, column) in PALETTES.items():
-        worn[part] = pick(next(uniform), [entry[column] for entry in palette.values()])
+    for item, (palette, column) in PALETTES.items():
+        worn[item] = pick_colour(next(uniform), palette, column)
     worn["second"] = in_contrast(worn["second"], worn["top"])
-    colours = {part: rgb(palette, worn[part]) for part, (palette, _) in PALETTES.items()}
-    colours["inner"] = rgb(
-        COLOURS, pick(next(uniform), [entry[ABOVE] for entry in COLOURS.values()])
-    )
-    for part, common in COMMON.items():
-        own = colours[part] * (1 + 0.09 * next(normal)) + 0.018 * rng.standard_normal(
-            (3, n)
-        )  # no two dyes are equal
-        who[f"{part}_rgb"] = mix(np.float32(common)[:, None], np.clip(own, 0.03, 0.97), colour)
-    two_coloured = (who["pattern"] == KINDS["pattern"].index("block")) & (next(uniform) < 0.6)
-    who["sleeve_rgb"] = np.where(two_coloured, who["second_rgb"], who["top_rgb"])
+    colours = {item: rgb(palette, worn[item]) for item, (palette, _) in PALETTES.items()}
+    colours["inner"] = rgb(COLOURS, pick_colour(next(uniform), COLOURS, ABOVE))
+    for item, common in COMMON.items():
+        # No two dyes are equal.
+        shade, tint = 1 + 0.09 * next(normal), 0.018 * rng.standard_normal((3, n))
+        dyed = np.clip(colours[item] * shade + tint, 0.03, 0.97)
+        identities[f"{item}_rgb"] = mix(np.float32(common)[:, None], dyed, colour)
+    block = identities["pattern"] == KINDS["pattern"].index("block")
+    second_sleeves = block & (next(uniform) < 0.6)
+    sleeves = np.where(second_sleeves, identities["second_rgb"], identities["top_rgb"])
     tights = np.float32([[0.12], [0.11], [0.12]])
-    who["leg_rgb"] = np.where(next(uniform) < 0.35, tights, who["skin_rgb"])
+    identities["sleeve_rgb"] = sleeves
+    identities["leg_rgb"] = np.where(next(uniform) < 0.35, tights, identities["skin_rgb"])
 
-    columns = [who[part] for part in OFTEN] + [worn[part] * (colour > 0) for part in PALETTES]
-    attributes = np.stack(columns + [who[part] for part in BUILD], 1).astype(np.float32)
-    return {
-        name: v.astype(np.float32) if v.dtype == np.float64 else v for name, v in who.items()
-    }, attributes
+    columns = [identities[kind] for kind in FREQUENCIES]
+    columns += [worn[item] * (colour > 0) for item in PALETTES]
+    columns += [identities[measure] for measure in BUILD]
+    return as_float32(identities), np.stack(columns, 1).astype(np.float32)
+
+
+def draw_shapes(
+    uniform: Iterator[np.ndarray], normal: Iterator[np.ndarray], shape: float
+) -> dict[str, np.ndarray]:
+    """Kinds of garments, hair and bags, and measures of bodies and clothes."""
+    shapes = {}
+    for kind, frequencies in FREQUENCIES.items():
+        number, differs = pick(next(uniform), frequencies), next(uniform) < shape
+        shapes[kind] = np.where(differs, number, 0)
+    shapes["height"] = 1.72 + shape * np.clip(0.085 * next(normal), -0.2, 0.2)
+    shapes["width"] = np.exp(shape * np.clip(0.11 * next(normal), -0.2, 0.28))
+    shoulders = np.exp(shape * np.clip(0.05 * next(normal), -0.1, 0.1))
+    shapes["shoulders"] = shapes["width"] ** 0.5 * shoulders
+    # Metres of a stripe and a gap; of a jacket, closed below 0; above the ground.
+    shapes["pattern_scale"] = 0.11 + shape * 0.07 * (next(uniform) - 0.4)
+    shapes["opening"] = 0.02 + shape * 0.13 * (next(uniform) - 0.5)
+    shapes["skirt_length"] = 0.60 + shape * 0.24 * (next(uniform) - 0.6)
+    return shapes
 
 
 def in_contrast(second: np.ndarray, top: np.ndarray) -> np.ndarray:
-    """Second colours of a pattern, black or white where they could not be told from the first."""
+    """Second colours of a pattern; black or white where they are too close to the first."""
     names, first = list(COLOURS), rgb(COLOURS, top)
     other = np.where(first.mean(0) > 0.45, names.index("black"), names.index("white"))
     return np.where(np.abs(rgb(COLOURS, second) - first).sum(0) < 0.6, other, second)
+
+
+def as_float32(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same arrays, real numbers as float32 and whole ones as they are."""
+    real = {name: v.astype(np.float32) for name, v in arrays.items() if v.dtype.kind == "f"}
+    return arrays | real

@@ -8,11 +8,12 @@ import numpy as np
 from metabin.streets.camera import Camera
 from metabin.streets.drawing import Canvas, column, fade, fraction, mix, noise, stripes
 
-CALM = 0.38  # share of mid grey in a background: else the street and not the person sets a picture's statistics
+# Share of mid grey in a background: else the street, not the person, sets a picture's statistics.
+CALM = 0.38
 
 
-# Grounds and walls. Each takes metres across (u) and away or up (v) and the pixel's size in both, and returns
-# brightness and the share of the second colour.
+# Grounds and walls. Each takes metres across (u) and away or up (v) and the pixel's size in both,
+# and returns brightness and the share of the second colour.
 
 
 def tone_of(i, j):
@@ -72,9 +73,8 @@ def panels(u, v, du, dv):
 
 
 def leaves(u, v, du, dv):
-    return 0.45 + 0.85 * noise(u * 60, v * 60, 4) * (0.5 + 0.5 * noise(u * 25, v * 25, 12)), noise(
-        u * 40, v * 40, 4
-    )
+    clumps = 0.5 + 0.5 * noise(u * 25, v * 25, 12)
+    return 0.45 + 0.85 * noise(u * 60, v * 60, 4) * clumps, noise(u * 40, v * 40, 4)
 
 
 def tiles(u, v, du, dv):
@@ -83,55 +83,35 @@ def tiles(u, v, du, dv):
 
 
 class Scene(NamedTuple):
-    """A kind of street. `foot`: where its wall begins, metres above the person's feet in the picture, from … to."""
+    """A kind of street: its ground, its wall, and where the wall begins.
+
+    `foot` says from where to where, in metres above the person's feet in the picture.
+    """
 
     ground: Callable
     wall: Callable
-    colours: tuple  # (4, 3): the ground's two, the wall's two
     foot: tuple[float, float]
 
 
 SCENES = {
-    "paving": Scene(
-        *(slabs, plaster),
-        ((0.56, 0.55, 0.53), (0.38, 0.37, 0.36), (0.68, 0.62, 0.53), (0.25, 0.29, 0.34)),
-        (0.5, 1.6),
-    ),
-    "park": Scene(
-        *(lawn, leaves),
-        ((0.30, 0.42, 0.18), (0.42, 0.47, 0.22), (0.20, 0.36, 0.16), (0.36, 0.46, 0.18)),
-        (0.7, 1.7),
-    ),
-    "brick wall": Scene(
-        *(cobbles, bricks),
-        ((0.45, 0.43, 0.42), (0.30, 0.29, 0.28), (0.52, 0.28, 0.21), (0.60, 0.56, 0.50)),
-        (0.3, 1.0),
-    ),
-    "road": Scene(
-        *(asphalt, plaster),
-        ((0.33, 0.33, 0.35), (0.78, 0.78, 0.75), (0.55, 0.56, 0.58), (0.30, 0.33, 0.38)),
-        (1.0, 2.2),
-    ),
-    "shop front": Scene(
-        *(slabs, shop),
-        ((0.60, 0.57, 0.52), (0.45, 0.42, 0.40), (0.42, 0.40, 0.36), (0.16, 0.26, 0.24)),
-        (0.3, 0.9),
-    ),
-    "corridor": Scene(
-        *(slabs, panels),
-        ((0.62, 0.62, 0.60), (0.52, 0.52, 0.51), (0.74, 0.73, 0.68), (0.45, 0.38, 0.30)),
-        (0.3, 1.0),
-    ),
-    "crossing": Scene(
-        *(zebra, plaster),
-        ((0.30, 0.30, 0.32), (0.68, 0.68, 0.66), (0.50, 0.47, 0.43), (0.30, 0.30, 0.32)),
-        (1.3, 2.4),
-    ),
-    "station": Scene(
-        *(platform, tiles),
-        ((0.50, 0.50, 0.51), (0.80, 0.66, 0.20), (0.80, 0.81, 0.79), (0.20, 0.36, 0.50)),
-        (0.4, 1.3),
-    ),
+    "paving": Scene(slabs, plaster, (0.5, 1.6)),
+    "park": Scene(lawn, leaves, (0.7, 1.7)),
+    "brick wall": Scene(cobbles, bricks, (0.3, 1.0)),
+    "road": Scene(asphalt, plaster, (1.0, 2.2)),
+    "shop front": Scene(slabs, shop, (0.3, 0.9)),
+    "corridor": Scene(slabs, panels, (0.3, 1.0)),
+    "crossing": Scene(zebra, plaster, (1.3, 2.4)),
+    "station": Scene(platform, tiles, (0.4, 1.3)),
+}
+COLOURS = {  # the ground's two, the wall's two
+    "paving": ((0.56, 0.55, 0.53), (0.38, 0.37, 0.36), (0.68, 0.62, 0.53), (0.25, 0.29, 0.34)),
+    "park": ((0.30, 0.42, 0.18), (0.42, 0.47, 0.22), (0.20, 0.36, 0.16), (0.36, 0.46, 0.18)),
+    "brick wall": ((0.45, 0.43, 0.42), (0.30, 0.29, 0.28), (0.52, 0.28, 0.21), (0.60, 0.56, 0.50)),
+    "road": ((0.33, 0.33, 0.35), (0.78, 0.78, 0.75), (0.55, 0.56, 0.58), (0.30, 0.33, 0.38)),
+    "shop front": ((0.60, 0.57, 0.52), (0.45, 0.42, 0.40), (0.42, 0.40, 0.36), (0.16, 0.26, 0.24)),
+    "corridor": ((0.62, 0.62, 0.60), (0.52, 0.52, 0.51), (0.74, 0.73, 0.68), (0.45, 0.38, 0.30)),
+    "crossing": ((0.30, 0.30, 0.32), (0.68, 0.68, 0.66), (0.50, 0.47, 0.43), (0.30, 0.30, 0.32)),
+    "station": ((0.50, 0.50, 0.51), (0.80, 0.66, 0.20), (0.80, 0.81, 0.79), (0.20, 0.36, 0.50)),
 }
 BACKGROUNDS = tuple(SCENES)
 
@@ -139,39 +119,38 @@ BACKGROUNDS = tuple(SCENES)
 def draw_background(canvas: Canvas, camera: Camera, rng: np.random.Generator) -> None:
     """Fill the pictures, each with another stretch of the street that the camera looks at."""
     scene = SCENES[camera.background]
-    colours = column(
-        np.clip(np.float32(scene.colours) * np.exp(camera.tones), 0.03, 0.95)[:, :, None]
-    )
-    place = rng.random((8, canvas.pixels.shape[1])).astype(np.float32)
-    foot = scene.foot[0] + (scene.foot[1] - scene.foot[0]) * place[0]
-    everywhere = np.full_like(foot, 99)
-    rows, _ = canvas.box(-everywhere, everywhere, -everywhere, foot)
-    canvas.pixels[:, :, rows] = draw_ground(canvas, camera, scene.ground, colours[:2], place, rows)
-    box = canvas.box(-everywhere, everywhere, foot, everywhere)
+    colours = np.float32(COLOURS[camera.background]) * np.exp(camera.tones)
+    colours = column(np.clip(colours, 0.03, 0.95)[:, :, None])
+    chance = rng.random((8, canvas.pixels.shape[1])).astype(np.float32)
+    foot = scene.foot[0] + (scene.foot[1] - scene.foot[0]) * chance[0]
+    endless = np.full_like(foot, 99)
+    rows, _ = canvas.box(-endless, endless, -endless, foot)
+    brightness, share = ground_seen(canvas.x, canvas.y[:, rows], canvas.pixel, camera, chance)
+    canvas.pixels[:, :, rows] = mix(colours[0], colours[1], share) * brightness
+
+    box = canvas.box(-endless, endless, foot, endless)
     up = canvas.y[:, box[0]] - column(foot)
-    u, v = canvas.x + column(place[5] * 20) + 0 * up, np.maximum(up, 0) + 0 * canvas.x
+    u, v = canvas.x + column(chance[5] * 20) + 0 * up, np.maximum(up, 0) + 0 * canvas.x
     tone, share = scene.wall(u, v, canvas.pixel, canvas.pixel)
     tone = tone * (0.75 + 0.25 * fade(up / 0.15))  # darker where it meets the ground
     canvas.paint(box, canvas.inside(-up) + 0 * canvas.x, mix(colours[2], colours[3], share) * tone)
     canvas.pixels[:] = mix(canvas.pixels, np.float32(0.5), np.float32(CALM))
 
 
-def draw_ground(
-    canvas: Canvas, camera: Camera, ground: Callable, colours, place, rows: slice
-) -> np.ndarray:
-    """The ground as the camera sees it, from above and turned, with the shadow of something tall on it."""
-    y, flat = canvas.y[:, rows], 1.5 * camera.tilt
+def ground_seen(x, y, pixel, camera: Camera, chance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Brightness and share of the second colour of the ground at x, y of the pictures.
+
+    The camera sees it from above and turned; the shadow of something tall may lie on it.
+    """
+    flat = 1.5 * camera.tilt
     stretch = 1 + 0.25 * (y + 0.2)  # what is farther away looks smaller
-    across, away = canvas.x * stretch, y * stretch / flat
+    across, away = x * stretch, y * stretch / flat
     cos, sin = np.float32(np.cos(camera.turn)), np.float32(np.sin(camera.turn))
-    u, v = (
-        across * cos - away * sin + column(place[1] * 40),
-        across * sin + away * cos + column(place[2] * 40),
-    )
-    du, dv = (
-        canvas.pixel * stretch * np.float32(1 + (1 / flat - 1) * abs(share)) for share in (sin, cos)
-    )
-    tone, share = ground(u, v, du, dv)
-    shadow = noise(across * 18 + column(place[4] * 256), away * 6, 32)
-    shadow = column(place[3] < 0.5) * fade(4 * shadow - 1.6)
-    return mix(colours[0], colours[1], share) * (tone * (1 - 0.3 * shadow))
+    u = across * cos - away * sin + column(chance[1] * 40)
+    v = across * sin + away * cos + column(chance[2] * 40)
+    du = pixel * stretch * np.float32(1 + (1 / flat - 1) * abs(sin))
+    dv = pixel * stretch * np.float32(1 + (1 / flat - 1) * abs(cos))
+    tone, share = SCENES[camera.background].ground(u, v, du, dv)
+    shadow = noise(across * 18 + column(chance[4] * 256), away * 6, 32)
+    shadow = column(chance[3] < 0.5) * fade(4 * shadow - 1.6)
+    return tone * (1 - 0.3 * shadow), share
