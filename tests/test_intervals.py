@@ -13,9 +13,8 @@ def a_problem(num_query: int, num_gallery: int, num_ids: int) -> tuple[torch.Ten
     generator = torch.Generator().manual_seed(0)
     pids = [torch.randint(num_ids, (n,), generator=generator) for n in (num_query, num_gallery)]
     centres = torch.randn(num_ids, 32, generator=generator)
-    return *(
-        centres[own] + 2 * torch.randn(len(own), 32, generator=generator) for own in pids
-    ), *pids
+    features = [centres[p] + 2 * torch.randn(len(p), 32, generator=generator) for p in pids]
+    return *features, *pids
 
 
 def test_the_bootstrap_over_identities_covers_the_truth_and_one_over_queries_does_not():

@@ -1,10 +1,9 @@
-"""Decoding and the cache: right pixels from every kind of picture, and never a half-built or stale cache."""
+"""Decoding and the cache: right pixels of every kind of picture, never a half-built or stale cache."""
 
 import io
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,17 +18,17 @@ from PIL import Image
 
 from metabin.datasets import load
 from metabin.datasets.cuhk03 import list_cuhk03
+from metabin.datasets.decode import decode
 from metabin.datasets.listing import Listing, Picture
-from metabin.datasets.load import cache_file, decode, load_images
+from metabin.datasets.load import cache_file, load_images
 
 SIZE = (16, 8)  # (H, W)
 
 
 def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Blocks of 8 x 8 pixels in random colours, which JPEG keeps well, (H, W, 3)."""
-    blocks = np.random.default_rng(seed).integers(
-        0, 256, (height // 8, width // 8, 3), dtype=np.uint8
-    )
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
     return blocks.repeat(8, axis=0).repeat(8, axis=1)
 
 
@@ -49,9 +48,8 @@ def make_listing(folder: Path, num: int = 10, name: str = "people") -> Listing:
 
 def listing_of(folder: Path, name: str = "people") -> Listing:
     files = sorted(folder.glob("*.png"))
-    return Listing(
-        name, folder, tuple(Picture(file, k // 2, k % 2, "train") for k, file in enumerate(files))
-    )
+    pictures = [Picture(file, k // 2, k % 2, "train") for k, file in enumerate(files)]
+    return Listing(name, folder, tuple(pictures))
 
 
 def expected_pixels(listing: Listing) -> torch.Tensor:
@@ -59,13 +57,23 @@ def expected_pixels(listing: Listing) -> torch.Tensor:
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
 
 
+def resized(pixels: np.ndarray) -> np.ndarray:
+    """What PIL makes of an image at SIZE, (3, H, W) float."""
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image = image.resize((8, 16), Image.Resampling.BILINEAR)
+    return np.asarray(image).transpose(2, 0, 1).astype(float)
+
+
 @pytest.fixture
 def count(monkeypatch):
     """The files that were decoded, in order of their decoding."""
     decoded = []
-    monkeypatch.setattr(
-        load, "decode", lambda picture, size: decoded.append(picture.file) or decode(picture, size)
-    )
+
+    def counting(picture, size):
+        decoded.append(picture.file)
+        return decode(picture, size)
+
+    monkeypatch.setattr(load, "decode", counting)
     return decoded
 
 
@@ -74,27 +82,43 @@ def count(monkeypatch):
 
 def test_a_picture_is_what_pil_reads_resized_bilinearly(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (20, 14, 3), dtype=np.uint8)
-    picture = write(tmp_path / "a.png", pixels)
-    resized = Image.fromarray(pixels).resize((8, 16), Image.Resampling.BILINEAR)
-    assert np.array_equal(decode(picture, SIZE), np.asarray(resized).transpose(2, 0, 1))
-
-
-def test_a_large_jpeg_decoded_at_a_fraction_looks_like_the_whole(tmp_path):
-    picture = write(tmp_path / "a.jpg", scene(512, 256), quality=95)
-    whole = Image.open(picture.file).resize((8, 16), Image.Resampling.BILINEAR)
-    difference = decode(picture, SIZE).astype(float) - np.asarray(whole).transpose(2, 0, 1)
-    assert abs(difference).max() <= 4
+    assert np.array_equal(decode(write(tmp_path / "a.png", pixels), SIZE), resized(pixels))
+    large = write(tmp_path / "a.jpg", scene(512, 256), quality=95)  # decoded at a fraction
+    whole = np.asarray(Image.open(large.file))
+    assert abs(decode(large, SIZE) - resized(whole)).max() <= 4
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "1", "LA", "YCbCr"])
 def test_every_kind_of_picture_becomes_rgb(tmp_path, mode):
     pixels = scene(16, 8)
     suffix = {"CMYK": "jpg", "YCbCr": "jpg"}.get(mode, "png")
-    picture = write(tmp_path / f"a.{suffix}", pixels, mode)
-    found = decode(picture, SIZE)
-    assert found.shape == (3, 16, 8) and found.dtype == np.uint8
+    decoded = decode(write(tmp_path / f"a.{suffix}", pixels, mode), SIZE)
+    assert decoded.shape == (3, 16, 8) and decoded.dtype == np.uint8
     expected = np.asarray(Image.fromarray(pixels).convert(mode).convert("RGB")).transpose(2, 0, 1)
-    assert abs(found.astype(float) - expected).mean() < (12 if suffix == "jpg" else 1)
+    assert abs(decoded.astype(float) - expected).mean() < (12 if suffix == "jpg" else 1)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_deep_grey_is_scaled_not_clipped(tmp_path, suffix):
+    deep = (257 * np.arange(128, dtype=np.uint16) * 2).reshape(16, 8)  # 0 … 254 at 8 bits
+    Image.fromarray(deep).save(tmp_path / f"a.{suffix}")
+    decoded = decode(Picture(tmp_path / f"a.{suffix}", 0, 0, "train"), SIZE)
+    assert np.array_equal(decoded, np.stack([deep / 257] * 3))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_pixels_are_laid_over_white(tmp_path, mode):
+    image = Image.new("RGBA", (8, 16), (0, 0, 0, 0))
+    image.paste((51, 51, 51, 255), (0, 0, 8, 8))
+    image.convert(mode).save(tmp_path / "a.png")
+    decoded = decode(Picture(tmp_path / "a.png", 0, 0, "train"), SIZE)
+    assert (decoded[:, :8] == 51).all() and (decoded[:, 8:] == 255).all()
+
+
+def test_pixels_of_unknown_range_are_refused_by_name(tmp_path):
+    Image.fromarray(np.ones((16, 8), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif: its pixels are 32-bit numbers"):
+        decode(Picture(tmp_path / "a.tif", 0, 0, "train"), SIZE)
 
 
 UPRIGHT = {  # what a viewer does for each EXIF orientation
@@ -115,38 +139,26 @@ def test_a_rotated_photograph_is_turned_upright(tmp_path, orientation):
     exif[0x0112] = orientation
     stored = scene(64, 32) if orientation < 5 else scene(32, 64)
     picture = write(tmp_path / "a.jpg", stored, quality=95, subsampling=0, exif=exif)
-    upright = Image.fromarray(np.ascontiguousarray(UPRIGHT[orientation](stored)))
-    expected = (
-        np.asarray(upright.resize((8, 16), Image.Resampling.BILINEAR))
-        .transpose(2, 0, 1)
-        .astype(float)
-    )
-    assert upright.size == (32, 64)
-    assert (
-        abs(decode(picture, SIZE) - expected).max() < 20
-    )  # JPEG's noise; any other turn is off by more than 100
+    upright = UPRIGHT[orientation](stored)
+    assert upright.shape == (64, 32, 3)
+    # JPEG's noise; any other turn is off by more than 100
+    assert abs(decode(picture, SIZE) - resized(upright)).max() < 20
 
 
 def test_a_person_is_cut_out_of_the_scene_and_the_box_ends_at_its_border(tmp_path):
     pixels = scene(40, 48)
     picture = write(tmp_path / "a.png", pixels)
-    assert np.array_equal(
-        decode(picture._replace(box=(3, 5, 11, 21)), SIZE), pixels[5:21, 3:11].transpose(2, 0, 1)
-    )
+    person = decode(picture._replace(box=(3, 5, 11, 21)), SIZE)
+    assert np.array_equal(person, pixels[5:21, 3:11].transpose(2, 0, 1))
     beyond = decode(picture._replace(box=(40, 24, 60, 70)), SIZE)
     assert np.array_equal(beyond, pixels[24:40, 40:48].transpose(2, 0, 1))
-
-
-def test_a_box_outside_the_scene_is_an_error(tmp_path):
-    picture = write(tmp_path / "a.png", scene(16, 8))._replace(box=(9, 0, 12, 5))
     with pytest.raises(ValueError, match=r"a\.png"):
-        decode(picture, SIZE)
+        decode(picture._replace(box=(49, 0, 52, 5)), SIZE)
 
 
 def test_pictures_inside_an_hdf5_file_are_read(tmp_path):
     pytest.importorskip("h5py")
-    listing = list_cuhk03(write_cuhk03_mat(tmp_path))
-    images = load_images(listing, SIZE, tmp_path / "cache")
+    images = load_images(list_cuhk03(write_cuhk03_mat(tmp_path)), SIZE, tmp_path / "cache")
     assert len(images) == 7
     assert np.array_equal(images.images[0].permute(1, 2, 0).numpy(), cuhk03_pixels(1, 1, 1))
 
@@ -155,7 +167,7 @@ def test_pictures_inside_an_hdf5_file_are_read(tmp_path):
 def test_an_unreadable_file_is_named_with_what_to_do(tmp_path, content):
     file = tmp_path / "broken 1.jpg"
     file.write_bytes(content)
-    with pytest.raises(ValueError, match=r"broken 1\.jpg.*Copy it again.*metabin\.datasets check"):
+    with pytest.raises(ValueError, match=r"broken 1\.jpg.*Copy it again.*metabin data check"):
         decode(Picture(file, 0, 0, "train"), SIZE)
 
 
@@ -220,19 +232,12 @@ def test_an_empty_listing_is_named(tmp_path):
 
 def test_a_second_time_nothing_is_decoded_and_everything_is_equal(tmp_path, count):
     listing = make_listing(tmp_path / "a")
-    first, again = (load_images(listing, SIZE, tmp_path / "cache") for _ in range(2))
+    for _ in range(2):
+        images = load_images(listing, SIZE, tmp_path / "cache").images
+        assert torch.equal(images, expected_pixels(listing))
+        images.zero_()  # what is written to the images does not reach the cache
     assert len(count) == 10
-    for images in (first, again):
-        assert torch.equal(images.images, expected_pixels(listing))
     assert [file.suffix for file in (tmp_path / "cache").iterdir()] == [".uint8"]
-
-
-def test_what_is_written_to_the_images_does_not_reach_the_cache(tmp_path):
-    listing = make_listing(tmp_path / "a")
-    load_images(listing, SIZE, tmp_path / "cache").images.zero_()
-    assert torch.equal(
-        load_images(listing, SIZE, tmp_path / "cache").images, expected_pixels(listing)
-    )
 
 
 def test_a_cache_larger_than_the_memory_is_mapped(tmp_path):
@@ -247,7 +252,7 @@ def test_a_cache_larger_than_the_memory_is_mapped(tmp_path):
             file.truncate(len(pictures) * 3 * 256 * 128)  # takes no room: nothing is written
         except OSError as error:
             pytest.skip(f"no such large file here: {error}")
-    pixels = load._mapped(tmp_path / "large", pictures, (256, 128))
+    pixels = load.map_cache(tmp_path / "large", pictures, (256, 128))
     assert len(pixels) == len(pictures) and pixels.nbytes > size and not pixels[-1].any()
 
 
@@ -256,9 +261,7 @@ def test_who_comes_too_late_to_build_leaves_no_partial_file(tmp_path, count):
     load_images(listing, SIZE, tmp_path / "cache")
     (path,) = (tmp_path / "cache").iterdir()
     count.clear()
-    load._build(
-        path, listing.pictures, SIZE
-    )  # as one that had looked for the file before it was there
+    load.build_cache(path, listing.pictures, SIZE)  # as if it looked before the file was there
     assert list((tmp_path / "cache").iterdir()) == [path] and not count
 
 
@@ -285,10 +288,8 @@ def test_another_size_or_box_is_another_cache_and_a_moved_folder_is_the_same(tmp
     listing = make_listing(tmp_path / "a")
     name = cache_file([listing], SIZE, tmp_path)
     assert cache_file([listing], (32, 16), tmp_path) != name
-    boxed = Listing(
-        "people", listing.root, tuple(p._replace(box=(0, 0, 4, 4)) for p in listing.pictures)
-    )
-    assert cache_file([boxed], SIZE, tmp_path) != name
+    boxes = tuple(picture._replace(box=(0, 0, 4, 4)) for picture in listing.pictures)
+    assert cache_file([Listing("people", listing.root, boxes)], SIZE, tmp_path) != name
     (tmp_path / "a").rename(tmp_path / "b")
     assert cache_file([listing_of(tmp_path / "b")], SIZE, tmp_path) == name
 
@@ -327,57 +328,46 @@ def test_a_torn_last_chunk_is_made_again(tmp_path, monkeypatch):
     path = cache_file([listing], SIZE, tmp_path)
     whole = expected_pixels(listing).contiguous().numpy().tobytes()
     one = len(whole) // 10
-    path.with_name(path.name + ".part").write_bytes(
-        whole[: 4 * one] + bytes(3 * one // 2 + one)
-    )  # zeros: never reached the disk
+    torn = whole[: 4 * one] + bytes(5 * one // 2)  # zeros: never reached the disk
+    path.with_name(path.name + ".part").write_bytes(torn)
     assert torch.equal(load_images(listing, SIZE, tmp_path).images, expected_pixels(listing))
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from types import SimpleNamespace
-from metabin.datasets import load
-from metabin.datasets.listing import Listing, Picture
-files = sorted(Path(sys.argv[1]).glob("*.png"))
-listing = Listing("people", files[0].parent, tuple(Picture(file, k // 2, k % 2, "train") for k, file in enumerate(files)))
-load.CHUNK, decode, calls = 2, load.decode, []
-def killed(picture, size):
-    calls.append(picture)
-    return os.kill(os.getpid(), 9) if len(calls) > 8 else decode(picture, size)
-load.decode = killed
-load.load_images(listing, (16, 8), Path(sys.argv[2]))
-"""
-
-
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process of the same memory")
 def test_a_killed_build_leaves_no_cache_that_looks_whole(tmp_path, monkeypatch):
-    listing, root = make_listing(tmp_path / "a"), Path(__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "a", tmp_path / "cache"], cwd=root
-    )
-    assert done.returncode == -9
-    assert [file.suffix for file in (tmp_path / "cache").iterdir()] == [".part"]
+    listing, calls = make_listing(tmp_path / "a"), []
+
+    def killed(picture, size):
+        calls.append(picture)
+        return os.kill(os.getpid(), 9) if len(calls) > 8 else decode(picture, size)
+
     monkeypatch.setattr(load, "CHUNK", 2)
-    assert torch.equal(
-        load_images(listing, SIZE, tmp_path / "cache").images, expected_pixels(listing)
-    )
+    with monkeypatch.context() as patch:
+        patch.setattr(load, "decode", killed)
+        fork = multiprocessing.get_context("fork")
+        child = fork.Process(target=load_images, args=(listing, SIZE, tmp_path / "cache"))
+        child.start()
+        child.join()
+    assert child.exitcode == -9
+    assert [file.suffix for file in (tmp_path / "cache").iterdir()] == [".part"]
+    images = load_images(listing, SIZE, tmp_path / "cache").images
+    assert torch.equal(images, expected_pixels(listing))
 
 
 def test_of_two_that_build_the_same_cache_one_waits(tmp_path, count):
-    listing, found = make_listing(tmp_path / "a"), []
-    work = [
-        threading.Thread(target=lambda: found.append(load_images(listing, SIZE, tmp_path / "c")))
-        for _ in range(2)
-    ]
-    for thread in work:
+    listing, results = make_listing(tmp_path / "a"), []
+
+    def build():
+        results.append(load_images(listing, SIZE, tmp_path / "c"))
+
+    threads = [threading.Thread(target=build) for _ in range(2)]
+    for thread in threads:
         thread.start()
-    for thread in work:
+    for thread in threads:
         thread.join()
-    assert len(count) == 10
-    assert (
-        all(torch.equal(images.images, expected_pixels(listing)) for images in found)
-        and len(found) == 2
-    )
+    assert len(count) == 10 and len(results) == 2
+    for images in results:
+        assert torch.equal(images.images, expected_pixels(listing))
 
 
 def test_an_unreadable_picture_leaves_nothing_behind(tmp_path):

@@ -1,53 +1,46 @@
-"""`python -m metabin data check` examines the data sets on a disk, `splits` makes the files in data/splits."""
+"""`python -m metabin data check` examines the data sets on a disk; `splits` writes their splits."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from metabin.datasets import doctor, splits
 from metabin.datasets.sets import SETS
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run a command; the exit code is 1 when it found a problem, 2 when it was called in a way that it doesn't know."""
-    parser = argparse.ArgumentParser(prog="python -m metabin data", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser("python -m metabin data", description=__doc__)
+    commands = flags.add_subparsers(dest="command", required=True)
     check = commands.add_parser(
-        "check", help="say which data sets are there, and whether they are whole"
+        "check", help="say which sets are there, and whether they are whole"
     )
-    check.add_argument(
-        "--data-root", type=Path, required=True, help="the folder that holds the data sets"
-    )
-    check.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        choices=SETS,
-        metavar="NAME",
-        help=f"only these: {', '.join(SETS)}",
-    )
+    root = "the folder that holds the data sets"
+    check.add_argument("--data-root", type=Path, required=True, help=root)
     opt_in = [name for name, dataset in SETS.items() if dataset.opt_in]
-    check.add_argument(
-        "--opt-in",
-        nargs="+",
-        default=[],
-        choices=opt_in,
-        metavar="NAME",
-        help=f"also: {', '.join(opt_in)}",
+    for flag, names, text in (("--set", SETS, "only these"), ("--opt-in", opt_in, "also")):
+        text = f"{text}: {', '.join(names)}"
+        check.add_argument(flag, nargs="+", default=[], choices=names, metavar="NAME", help=text)
+    fast = "count only; without it every picture is decoded"
+    check.add_argument("--fast", action="store_true", help=fast)
+    splits = commands.add_parser(
+        "splits", help="write the persons of each split, for other programs"
     )
-    check.add_argument(
-        "--fast", action="store_true", help="count only; without it every picture is decoded"
-    )
-    commands.add_parser(
-        "splits", help="make the files with the identities of each split", add_help=False
-    )
-    given, rest = parser.parse_known_args(arguments)
-    if given.command == "splits":
-        return splits.main(rest) or 0
-    if rest:
-        parser.error(f"unknown: {' '.join(rest)}")
-    if closed := [name for name in given.set if SETS[name].opt_in and name not in given.opt_in]:
-        parser.error(
-            f"{closed[0]} is read only with --opt-in {closed[0]}. {SETS[closed[0]].notice}"
-        )
-    return doctor.check(given.data_root, given.set, given.opt_in, given.fast)
+    where = "where to (default: data/splits)"
+    splits.add_argument("--folder", type=Path, default=Path("data/splits"), help=where)
+    return flags
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; the exit code: 1 for a problem with the data, 2 for a wrong call."""
+    flags = parser()
+    options = flags.parse_args(arguments)
+    if options.command == "splits":
+        from metabin.datasets.splits import write_splits
+
+        print(*write_splits(options.folder), sep="\n")
+        return 0
+    for name in options.set:
+        if SETS[name].opt_in and name not in options.opt_in:
+            flags.error(f"{name} is read only with --opt-in {name}. {SETS[name].notice}")
+    from metabin.datasets.doctor import check_sets
+
+    return check_sets(options.data_root, options.set, options.opt_in, options.fast)

@@ -1,24 +1,25 @@
-"""CUHK-SYSU (Xiao et al., CVPR 2017): whole scenes `Image/SSM/s1.jpg`, and who stands where in `annotation/Person.mat`.
+"""CUHK-SYSU (Xiao et al., CVPR 2017): scenes `Image/SSM/s1.jpg`, and who stands where in them.
 
-Each entry of `Person` has `idname` ("p1" …) and, per scene, `imname` and `idlocate` = (x, y, width, height). The set's
-readme cuts a person out in MATLAB as I(y : y + height, x : x + width): counted from 1, both ends within.
-Where the scenes are not there, persons that somebody has cut out already are read: `cropped_images/p11422_s16929_1.jpg`,
-or with MATLAB `cropped_image/p00001_n01_s00015_hard0.png`: person and scene.
+`annotation/Person.mat` has an entry of `Person` per person: `idname` ("p1" …) and, per scene,
+`imname` and `idlocate` = (x, y, width, height). The set's readme cuts a person out in MATLAB as
+I(y : y + height, x : x + width): counted from 1, both ends within.
+Without the scenes, persons that somebody cut out already are read:
+`cropped_images/p11422_s16929_1.jpg`, or by MATLAB `cropped_image/p00001_n01_s00015_hard0.png`.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 from metabin.datasets.folders import (
+    count_names,
+    files_of,
     has_pictures,
-    list_pictures,
-    picture_files,
-    warn_left_out,
-    whole,
+    load_mat,
+    match_pictures,
+    naming,
+    original_stem,
     within,
 )
 from metabin.datasets.listing import Listing, Picture
@@ -30,49 +31,54 @@ CROPPED = ("cropped_images", "cropped_image")
 def list_cuhksysu(folder: Path) -> Listing | None:
     """Everything is "train"; None when the folder isn't CUHK-SYSU's.
 
-    Scenes come from moving cameras and films, so a picture's place among its person's stands in for the camera.
+    Scenes come from moving cameras and films, so the number of a person's picture stands in for
+    the camera.
     """
     annotation, scenes = within(folder, "annotation/Person.mat"), within(folder, "Image/SSM")
     if annotation.is_file() and scenes.is_dir():
-        return Listing("cuhksysu", folder, tuple(boxes(annotation, scenes)))
-    place = next(
-        (place for name in CROPPED if has_pictures(place := within(folder, name), NAME)), None
-    )
-    if place is None:
-        return None
-    pictures, so_far = [], Counter()
-    for file, match in list_pictures(place, NAME):
+        return list_scenes(folder, annotation, scenes)
+    for name in CROPPED:
+        cropped = within(folder, name)
+        if has_pictures(cropped, NAME):
+            return list_cropped(cropped)
+    return None
+
+
+def list_cropped(folder: Path) -> Listing:
+    pictures, count = [], Counter()
+    rows, remarks = match_pictures(folder, NAME)
+    for file, match in rows:
         pid = int(match[1]) - 1
-        pictures.append(Picture(file, pid, so_far[pid], "train"))
-        so_far[pid] += 1
-    return Listing("cuhksysu", place, tuple(pictures))
+        pictures.append(Picture(file, pid, count[pid], "train"))
+        count[pid] += 1
+    return Listing("cuhksysu", folder, tuple(pictures), remarks=tuple(remarks))
 
 
-def boxes(annotation: Path, scenes: Path) -> Iterator[Picture]:
-    """Every person in every scene. Scenes that are missing are left out with a warning.
+def list_scenes(folder: Path, annotation: Path, scenes: Path) -> Listing:
+    """Every person in every scene; missing scenes are remarked.
 
     Raises ValueError when the annotation can't be read.
     """
-    with whole(annotation):
-        people = [
-            (
-                int(str(person["idname"]).removeprefix("p")),
-                number,
-                str(scene["imname"]),
-                [*map(int, scene["idlocate"])],
-            )
-            for person in np.atleast_1d(loadmat(annotation, squeeze_me=True)["Person"])
-            for number, scene in enumerate(np.atleast_1d(person["scene"]))
-        ]
-    there = {file.name for file in picture_files(scenes)}
-    for person, number, name, (x, y, width, height) in people:
-        if name in there:
-            yield Picture(
-                scenes / name,
-                person - 1,
-                number,
-                "train",
-                box=(x - 1, y - 1, x + width, y + height),
-            )
-    if missing := [name for _, _, name, _ in people if name not in there]:
-        warn_left_out(scenes, "persons whose scene is missing", missing)
+    files = {original_stem(file.name): file for file in files_of(scenes)}
+    pictures, missing = [], []
+    for pid, camid, name, (x, y, width, height) in read_boxes(annotation):
+        file = files.get(original_stem(name))
+        if file is None:
+            missing.append(name)
+            continue
+        box = (x - 1, y - 1, x + width, y + height)
+        pictures.append(Picture(file, pid, camid, "train", box=box))
+    remarks = count_names(scenes, "left out", "persons whose scene is missing", missing)
+    return Listing("cuhksysu", folder, tuple(pictures), remarks=tuple(remarks))
+
+
+def read_boxes(annotation: Path) -> list[tuple[int, int, str, list[int]]]:
+    """Person, number of the person's picture (both from 0), scene and (x, y, width, height)."""
+    boxes = []
+    with naming(annotation):
+        for person in np.atleast_1d(load_mat(annotation, squeeze_me=True)["Person"]):
+            pid = int(str(person["idname"]).removeprefix("p")) - 1
+            for number, scene in enumerate(np.atleast_1d(person["scene"])):
+                box = [int(value) for value in scene["idlocate"]]
+                boxes.append((pid, number, str(scene["imname"]), box))
+    return boxes

@@ -1,87 +1,51 @@
-"""Which pictures of a listing cannot be decoded, by name, with the reason."""
+"""Which pictures of a listing can't be decoded, and which ones change when they are decoded."""
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from metabin.datasets.cuhk03 import read_inside
+from metabin.datasets.decode import change_of_pixels, open_picture, read_rgb
+from metabin.datasets.folders import count_names
 from metabin.datasets.listing import Listing, Picture
 
 
-def damaged(listing: Listing) -> list[str]:
-    """One line per picture that cannot be had whole; a scene is read once for all the persons in it."""
-    files = defaultdict(list)
-    for picture in listing.pictures:
-        files[picture.file].append(picture)
-    bar = {
-        "total": len(files),
-        "desc": f"reading {listing.name}",
-        "unit": "file",
-        "disable": None,
-        "leave": False,
-    }
+def examine_pictures(listing: Listing) -> tuple[list[str], list[str]]:
+    """Lines that name unreadable pictures with the reason, and remarks on pixels that change."""
+    unreadable, changes = {}, defaultdict(list)
+    bar = {"total": len(listing), "desc": f"reading {listing.name}", "unit": "picture"}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        results = tqdm(pool.map(faults, files, files.values()), **bar)
-        return [
-            f"{_name(file, listing.root)}{fault}"
-            for file, found in zip(files, results, strict=True)
-            for fault in found
-        ]
+        reports = tqdm(
+            pool.map(examine_picture, listing.pictures), **bar, disable=None, leave=False
+        )
+        for picture, (fault, change) in zip(listing.pictures, reports, strict=True):
+            file = picture.file
+            name = str(file.relative_to(listing.root) if listing.root in file.parents else file)
+            name = f"{name}/{picture.inside}" if picture.inside else name
+            if fault:
+                unreadable[f"{name}: {fault}"] = None  # a scene counts once, whoever is in it
+            if change:
+                changes[change].append(name)
+    remarks = []
+    for change, names in changes.items():
+        remarks += count_names(listing.root, "has", f"pictures {change}", names)
+    return list(unreadable), remarks
 
 
-def faults(file: Path, pictures: Sequence[Picture]) -> list[str]:
-    """What is wrong with a file, or with some of the pictures that it holds."""
-    if pictures[0].inside is not None:
-        return [
-            f"/{picture.inside}: {fault}"
-            for picture in pictures
-            if (fault := _fault_inside(picture))
-        ]
+def examine_picture(picture: Picture) -> tuple[str, str]:
+    """Why the picture can't be decoded, and how its pixels change; "" each where all is well."""
     try:
-        if file.stat().st_size == 0:
-            return [": empty file"]
-        with Image.open(file) as image:
-            image.verify()
-        with Image.open(file) as image:
-            width, height = image.size
-            image.draft(
-                None, (1, 1)
-            )  # a JPEG is decoded at an eighth: all its bytes are read all the same
-            image.load()
-    except Exception as error:
-        return [f": {_reason(error)}"]
-    boxes = [picture.box for picture in pictures if picture.box is not None]
-    return [
-        f": nothing of the box {box} lies within {width}x{height} pixels"
-        for box in boxes
-        if _is_outside(box, width, height)
-    ]
-
-
-def _fault_inside(picture: Picture) -> str:
-    try:
-        read_inside(picture.file, picture.inside)
-    except Exception as error:
-        return _reason(error)
-    return ""
-
-
-def _reason(error: Exception) -> str:
-    """An error in a few words; damaged files make decoders raise nearly anything."""
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _is_outside(box: tuple[int, int, int, int], width: int, height: int) -> bool:
-    left, top, right, bottom = box
-    return min(right, width) <= max(left, 0) or min(bottom, height) <= max(top, 0)
-
-
-def _name(file: Path, root: Path) -> str:
-    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
+        if picture.inside is None:
+            if picture.file.stat().st_size == 0:
+                return "empty file", ""
+            with Image.open(picture.file) as image:
+                image.verify()
+        read_rgb(picture, 1)  # a JPEG at an eighth: all its bytes are read all the same
+        with open_picture(picture) as image:
+            return "", change_of_pixels(image)
+    except UnidentifiedImageError:
+        return "not a picture", ""
+    except Exception as error:  # damaged files make decoders raise nearly anything
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__, ""

@@ -1,38 +1,38 @@
-"""One data set: what it is for, and where it lies on a disk."""
+"""One data set: what it is for, where it lies on a disk, and what a complete copy of it has."""
 
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from metabin.datasets.folders import subfolders
-from metabin.datasets.listing import Listing
+from metabin.datasets.listing import PARTS, Listing
 
-DEPTH = 2  # how many folders a set may be wrapped in, as `prid2011/prid_2011/single_shot` is
-Counts = Mapping[
-    str, tuple[int, int]
-]  # part -> (identities, pictures), distractors among the pictures
+DEPTH = 2  # folders that a set may be wrapped in, as `prid2011/prid_2011/single_shot` is
+Counts = Mapping[str, tuple[int, int]]  # part -> (persons, pictures with distractors)
+Reading = Listing | Exception  # what a reader made of a folder
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set. `folders` are the beginnings of the names that its folder goes by, without case and punctuation.
+    """One data set, to be registered as `SETS[name]`.
 
-    `expected` holds what a complete copy has; CUHK03 has two forms. `cameras` is None where the set doesn't tell them.
-    `alone` counts the query persons who are not in the gallery: PRID has some by design. `companion` is a file that isn't
-    needed to read the set, and what its absence means. `others` are sets whose folders' names begin alike.
+    `folders` are beginnings of its folder's name, without case and punctuation; `others` are
+    folders of other sets that begin alike. `reader` takes a folder and returns None when the
+    folder isn't the set's. `expected` holds what a complete copy has: CUHK03 has two forms.
+    `cameras` is None where the set doesn't tell them. `alone` counts query persons who are not in
+    the gallery by design. `companion` is a file that isn't needed, and what its absence means.
+    A set with a `notice` is read only where somebody asks for it by name.
     """
 
     name: str
     title: str
-    role: str
     layout: str
-    expected: tuple[Counts, ...]
-    cameras: int | None
     folders: tuple[str, ...]
     reader: Callable[[Path], Listing | None]
+    role: str = "source, target"
+    expected: tuple[Counts, ...] = ()
+    cameras: int | None = None
     alone: int = 0
     companion: tuple[str, str] = ("", "")
     others: tuple[str, ...] = ()
@@ -44,91 +44,111 @@ class DataSet:
         return bool(self.notice)
 
     def find(self, data_root: Path | str) -> Listing | None:
-        """The set's listing, from its own folder or the one that holds all sets; None where it isn't there.
+        """The set's listing, from its own folder or the one that holds all sets; None without one.
 
-        Of several copies the one with the most pictures, and of equals the one with more parts; a warning names the others.
-        Raises ValueError, OSError or ImportError, with what to do, when a part of the only copy is damaged or missing.
+        Of several copies it takes the one with most pictures, of equals the one with most parts,
+        and remarks the others. Raises ValueError, OSError or ImportError, with what to do, when
+        the only copy is damaged or lacks a folder.
         """
-        copies = list(self.copies(Path(data_root).expanduser()))
-        whole = [copy for copy in copies if isinstance(copy.found, Listing)]
+        copies = dict(self.copies(Path(data_root).expanduser()))  # folder -> reading
         if not copies:
             return None
-        if not whole:
-            raise copies[0].found
-        best = max(
-            whole, key=lambda copy: (len(copy.found), len({p.part for p in copy.found.pictures}))
-        )
-        for text in best.warnings:
-            warnings.warn(text, stacklevel=2)
-        if others := [str(copy.folder) for copy in copies if copy is not best]:
-            warnings.warn(
-                f"also found in {', '.join(others)}, not used: this copy has the most pictures",
-                stacklevel=2,
-            )
-        return best.found
+        listings = {f: copy for f, copy in copies.items() if isinstance(copy, Listing)}
+        if not listings:
+            raise next(iter(copies.values()))
+        best = max(listings, key=lambda folder: size_of(listings[folder]))
+        others = [str(folder) for folder in copies if folder != best]
+        listing = listings[best]
+        if not others:
+            return listing
+        remark = f"also in {', '.join(others)}, not used: the copy in {best} has the most pictures"
+        return replace(listing, remarks=(*listing.remarks, remark))
 
     def read(self, data_root: Path | str) -> Listing:
-        """What `find` finds. Raises FileNotFoundError with the expected layout where there is nothing."""
+        """What `find` returns. Raises FileNotFoundError with the expected layout without a set."""
         listing = self.find(data_root)
         if listing is None:
             raise FileNotFoundError(
-                f"no {self.title} in {data_root}: expected {self.layout} in it or in a folder called {self.folders[0]}"
+                f"no {self.title} in {data_root}: expected {self.layout} in it or in a folder "
+                f"called {self.folders[0]}"
             )
         return listing
 
-    def copies(self, root: Path) -> Iterator["Copy"]:
-        """What the reader makes of the root, whatever its name, and of folders down from one with one of the set's names."""
+    def copies(self, root: Path) -> Iterator[tuple[Path, Reading]]:
+        """Each folder that the reader knows, with its reading.
+
+        The root is tried whatever its name is, and folders down from one with the set's name.
+        """
         seen = set()
+        if not root.is_dir():
+            return
+        yield from self.read_below(root, DEPTH if self.is_called(root.resolve().name) else 0, seen)
+        for top in self.tops(root):
+            yield from self.read_below(top, DEPTH, seen)
 
-        def look(folder: Path, depth: int) -> Iterator[Copy]:
-            if (
-                real := folder.resolve()
-            ) in seen:  # through a link, or because a name is said twice
-                return
-            seen.add(real)
-            copy = read_copy(self.reader, folder)
-            if copy.found is not None:
-                yield copy  # what lies below is part of it
-            elif depth:
-                for child in subfolders(folder):
-                    yield from look(child, depth - 1)
-
-        if root.is_dir():
-            yield from look(root, DEPTH if self.is_called(root.resolve().name) else 0)
-            for top in self.tops(root):
-                yield from look(top, DEPTH)
+    def read_below(
+        self, folder: Path, depth: int, seen: set[Path]
+    ) -> Iterator[tuple[Path, Reading]]:
+        """The reading of the folder, or else of those up to `depth` below it; none is read twice."""
+        real = folder.resolve()
+        if real in seen:  # a link led here, or a name begins like two of `folders`
+            return
+        seen.add(real)
+        try:
+            reading = self.reader(folder)
+        except (ValueError, OSError, ImportError) as error:
+            reading = error
+        if reading is not None:
+            yield folder, reading
+        elif depth:
+            for child in subfolders(folder):
+                yield from self.read_below(child, depth - 1, seen)
 
     def tops(self, root: Path) -> list[Path]:
         """Folders with one of the set's names: the root, those in it and one folder further down."""
-        children = subfolders(root)
-        below = [folder for child in children for folder in subfolders(child)]
-        named = [folder for folder in (*children, *below) if self.is_called(folder.name)]
+        folders = subfolders(root)
+        for child in list(folders):
+            folders += subfolders(child)
+        named = [folder for folder in folders if self.is_called(folder.name)]
         return [root, *named] if self.is_called(root.resolve().name) else named
 
     def is_called(self, name: str) -> bool:
-        return plain(name).startswith(self.folders) and not self.is_anothers(name)
+        return plain(name).startswith(self.folders) and not self.is_of_another_set(name)
 
-    def is_anothers(self, name: str) -> bool:
+    def is_of_another_set(self, name: str) -> bool:
         return any(plain(name).startswith(plain(other)) for other in self.others)
+
+    def expected_of(self, listing: Listing) -> Counts:
+        """What a complete copy in the listing's form has; {} where nobody said it."""
+        parts = {picture.part for picture in listing.pictures}
+        forms = [counts for counts in self.expected if parts <= set(counts)]
+        return min(forms or self.expected, key=len, default={})
+
+    def miscounts(self, listing: Listing) -> list[str]:
+        """A line that says which counts are not those of a complete copy; none where all are."""
+        wrong = []
+        for part, (ids, pictures) in self.expected_of(listing).items():
+            there = listing.part(part)
+            if (len(there.ids), len(there)) != (ids, pictures):
+                wrong.append(
+                    f"{part} has {len(there.ids):,} of {ids:,} persons in {len(there):,} of "
+                    f"{pictures:,} pictures"
+                )
+        if self.cameras is not None and len(listing.cameras) != self.cameras:
+            wrong.append(f"{len(listing.cameras)} of {self.cameras} cameras")
+        return [f"not a complete copy: {'; '.join(wrong)}"] if wrong else []
+
+    def lacks_division(self, listing: Listing) -> bool:
+        """Whether other copies of the set are divided into training and test, and this is not."""
+        divided = any("query" in counts for counts in self.expected)
+        return divided and not len(listing.part("query"))
 
 
 def plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
-class Copy(NamedTuple):
-    """What a reader made of a folder: a listing, nothing, or why it can't be read; and what it warned of."""
-
-    folder: Path
-    found: Listing | Exception | None
-    warnings: tuple[str, ...]
-
-
-def read_copy(reader: Callable[[Path], Listing | None], folder: Path) -> Copy:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            found = reader(folder)
-        except (ValueError, OSError, ImportError) as error:
-            found = error
-    return Copy(folder, found, tuple(dict.fromkeys(str(warning.message) for warning in caught)))
+def size_of(listing: Listing) -> tuple[int, int]:
+    """How many pictures and how many parts."""
+    parts = [part for part in PARTS if len(listing.part(part))]
+    return len(listing), len(parts)

@@ -1,104 +1,168 @@
-"""What all readers share: the pictures of a folder by their names."""
+"""The pictures of a folder by their names, also by names that people and copy tools changed."""
 
 import os
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
+PICTURES = {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"
+}  # fmt: skip
+# Files that lie beside pictures; every other file that is not read is counted.
+COMPANIONS = {"", ".txt", ".md", ".csv", ".json", ".xml", ".pdf", ".html", ".mat", ".m", ".py"}
+COMPANIONS |= {".db", ".ini", ".zip", ".gz"}
+# What copy tools add: `copy of a`, `a - Copy`, `a copy 2`, `a (1)`.
+COPY_MARK = re.compile(r"^copy of |(?: -)? copy(?: \d+)?$| ?\((?:\d+|copy)\)$", flags=re.IGNORECASE)
+Row = tuple[Path, re.Match]  # a picture, and what the pattern matched in its name
 
 
-def picture_files(folder: Path) -> Iterator[Path]:
-    """The pictures of a folder in any order, by their suffix; hidden files (a Mac's `._…` among them) are no pictures.
+def files_of(folder: Path) -> list[Path]:
+    """The files of a folder, sorted; hidden files (a Mac's `._…` among them) are left aside.
 
-    A link that leads nowhere is listed: that it can't be read is for the doctor and the decoder to say.
+    A link that leads nowhere is listed: the doctor and the decoder say that it can't be read.
     """
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if (
-                Path(entry.name).suffix.lower() in PICTURES
-                and not entry.name.startswith(".")
-                and not entry.is_dir()
-            ):
-                yield folder / entry.name
+        names = [e.name for e in entries if not e.name.startswith(".") and not e.is_dir()]
+    return [folder / name for name in sorted(names)]
 
 
 def subfolders(folder: Path) -> list[Path]:
     """Sorted; without hidden folders and the one that a Mac puts into archives."""
     try:
-        return sorted(
-            f for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "__MACOSX"))
-        )
+        folders = [path for path in folder.iterdir() if path.is_dir()]
     except PermissionError:
         return []
+    return sorted(path for path in folders if not path.name.startswith((".", "__MACOSX")))
 
 
 def within(folder: Path, path: str) -> Path:
-    """A path below a folder, in whatever case its names have on the disk; as it was given where it isn't there."""
+    """A path below a folder, in whatever case its names have on the disk.
+
+    Where there is no such path, it is returned as it was asked for.
+    """
     for name in Path(path).parts:
         exact = folder / name
         if not exact.exists() and folder.is_dir():
-            exact = next(
-                (folder / f for f in sorted(os.listdir(folder)) if f.lower() == name.lower()), exact
-            )
+            for other in sorted(os.listdir(folder)):
+                if other.lower() == name.lower():
+                    exact = folder / other
+                    break
         folder = exact
     return folder
 
 
+def suffix_of(name: str) -> str:
+    return os.path.splitext(name.strip())[1].lower()
+
+
+def stem_of(name: str) -> str:
+    """A name without its suffixes: `a.jpg`, `a.JPG`, `a.jpg.jpg` and `a` are all `a`."""
+    stem, suffix = os.path.splitext(name)
+    while suffix.lower() in PICTURES:
+        name = stem
+        stem, suffix = os.path.splitext(name)
+    return name
+
+
+def original_stem(name: str) -> str:
+    """The stem before a copy tool changed the name: `a (1).jpg`, `copy of a.jpg`, `a.jpg ` are `a`."""
+    stem, before = stem_of(name.strip()), ""
+    while stem != before:
+        before = stem
+        stem = stem_of(COPY_MARK.sub("", stem).strip())
+    return stem
+
+
 def has_pictures(folder: Path, pattern: str) -> bool:
-    """Whether the folder is there and holds a picture whose stem matches the whole pattern."""
-    return folder.is_dir() and any(
-        re.fullmatch(pattern, file.stem) for file in picture_files(folder)
-    )
+    """Whether the folder is there and holds a picture whose name matches the whole pattern."""
+    if not folder.is_dir():
+        return False
+    return any(re.fullmatch(pattern, original_stem(file.name)) for file in files_of(folder))
 
 
-def list_pictures(folder: Path, pattern: str) -> list[tuple[Path, re.Match]]:
-    """Pictures of a folder, sorted by name, whose stem matches the whole pattern.
+def match_pictures(folder: Path, pattern: str) -> tuple[list[Row], list[str]]:
+    """Pictures, sorted by name, whose stem matches the whole pattern; and remarks on the others.
 
-    Hidden files and other kinds are passed over; pictures with another name are counted in a warning.
-    Raises FileNotFoundError when there is no such folder and ValueError when it holds no such picture.
+    A picture whose name a copy tool changed is read, unless the original lies beside it.
+    Raises FileNotFoundError without the folder and ValueError when it holds no such picture.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder {folder} is missing")
-    matches = [(file, re.fullmatch(pattern, file.stem)) for file in sorted(picture_files(folder))]
-    found = [(file, match) for file, match in matches if match]
-    if strays := [file.name for file, match in matches if not match]:
-        warn_left_out(folder, "pictures with another name", strays)
-    if not found:
+    rows, doubtful, others = [], [], []
+    for file in files_of(folder):
+        suffix = suffix_of(file.name)
+        match = re.fullmatch(pattern, stem_of(file.name))
+        if match:
+            rows.append((file, match))
+        elif suffix in PICTURES or re.fullmatch(pattern, original_stem(file.name)):
+            doubtful.append(file)
+        elif suffix not in COMPANIONS:
+            others.append(file.name)
+    stems = {match[0] for _, match in rows}
+    renamed, copies, strays = [], [], []
+    for file in doubtful:
+        match = re.fullmatch(pattern, original_stem(file.name))
+        if match is None:
+            strays.append(file.name)
+        elif match[0] in stems:
+            copies.append(file.name)
+        else:
+            stems.add(match[0])
+            rows.append((file, match))
+            renamed.append(file.name)
+    if not rows:
         raise ValueError(f"{folder} holds no picture whose name matches {pattern}")
-    return found
+    remarks = [
+        *count_names(folder, "left out", "pictures with another name", strays),
+        *count_names(folder, "left out", "copies of pictures that are there", copies),
+        *count_names(folder, "left out", "files that are not known as pictures", others),
+        *count_names(folder, "read", "pictures whose names a copy tool changed", renamed),
+    ]
+    return sorted(rows, key=lambda row: row[0].name), remarks
 
 
-def warn_left_out(folder: Path, what: str, names: Sequence[str]) -> None:
-    """Warn that so many of something are passed over, with the first by name."""
-    warnings.warn(f"{folder}: left out {len(names)} {what}, e.g. {names[0]}", stacklevel=3)
+def count_names(place: Path, verb: str, what: str, names: Sequence[str]) -> list[str]:
+    """A remark with the number of names and the first of them; none where there is no name."""
+    return [f"{place}: {verb} {len(names):,} {what}, e.g. {names[0]!r}"] if names else []
 
 
-def list_places(
-    folder: Path, places: Sequence[str], pattern: str
-) -> list[list[tuple[Path, re.Match]]] | None:
-    """`list_pictures` of each place in the folder; None when none holds such a picture: it is another set then.
+def match_folders(
+    root: Path, places: Sequence[str], pattern: str
+) -> tuple[list[list[Row]], list[str]] | None:
+    """`match_pictures` of each place below the root; None when no place holds such a picture.
 
-    Raises FileNotFoundError naming all places that are missing beside others, and what `list_pictures` does.
+    Raises FileNotFoundError naming all places that are missing beside others, and what
+    `match_pictures` raises.
     """
-    folders = [within(folder, place) for place in places]
-    if not any(has_pictures(place, pattern) for place in folders):
+    folders = [within(root, place) for place in places]
+    if not any(has_pictures(folder, pattern) for folder in folders):
         return None
-    if missing := [
-        place for place, found in zip(places, folders, strict=True) if not found.is_dir()
-    ]:
-        raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}")
-    return [list_pictures(place, pattern) for place in folders]
+    pairs = zip(places, folders, strict=True)
+    if missing := [place for place, folder in pairs if not folder.is_dir()]:
+        raise FileNotFoundError(f"{root} lacks {', '.join(missing)}")
+    matches, remarks = [], []
+    for folder in folders:
+        rows, more = match_pictures(folder, pattern)
+        matches.append(rows)
+        remarks += more
+    return matches, remarks
+
+
+def load_mat(file: Path, **options) -> dict:
+    """What a MATLAB file holds. Raises ValueError that names a damaged file."""
+    from scipy.io import loadmat  # takes a third of a second to import
+
+    with naming(file):
+        return loadmat(file, **options)
 
 
 @contextmanager
-def whole(file: Path) -> Iterator[None]:
-    """Turn whatever a decoder says of a damaged file, which may be nearly anything, into a ValueError that names it."""
+def naming(file: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises for a damaged file into a ValueError that names the file."""
     try:
         yield
     except Exception as error:
-        raise ValueError(
-            f"cannot read {file}: {error}. Copy it again from where the set came from"
-        ) from None
+        reason = str(error) or type(error).__name__
+        message = f"cannot read {file}: {reason}. Copy it again from where the set came from"
+        raise ValueError(message) from None

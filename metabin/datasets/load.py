@@ -1,4 +1,4 @@
-"""Decode listings into an ImageSet whose pixels lie in a cache on disk and are mapped, not read, into memory."""
+"""Decode listings into an ImageSet whose pixels lie in a file on disk and are mapped into memory."""
 
 import hashlib
 import mmap
@@ -9,124 +9,93 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache as remember
-from itertools import accumulate
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
 from metabin.data.images import ImageSet
+from metabin.datasets.decode import Size, decode
 from metabin.datasets.listing import Listing, Picture
 
 try:
     import fcntl
-except (
-    ImportError
-):  # Windows has no such locks: there, let one process build a cache before others use it
+except ImportError:  # Windows has no such locks: let one process build a cache before others use it
     fcntl = None
 
-CHUNK = (
-    1024  # pictures that are decoded and written together; an interruption costs two chunks at most
-)
-# Linux counts what could be written to a mapping of one's own as memory in use, and so refuses a cache larger than the
-# memory, unless it is told not to reserve any.
+CHUNK = 1024  # pictures decoded and written together; an interruption costs two chunks at most
+# Linux counts what could be written to a private mapping as memory in use, and so refuses a cache
+# larger than the memory, unless it is told not to reserve any.
 MAPPING = {"access": mmap.ACCESS_COPY}
 if sys.platform == "linux":  # Python 3.13 knows the second flag's name
     MAPPING = {"flags": mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0x4000)}
-VERSION = 1  # of the pixels that `decode` makes; part of every cache's name
-Size = tuple[int, int]  # (H, W)
+VERSION = 2  # of the pixels that `decode` makes; part of every cache's name
 
 
 def load_images(
     listings: Listing | Sequence[Listing], size: Size = (256, 128), cache: Path | None = None
 ) -> ImageSet:
-    """Decode one listing, or several into one set, at `size` = (H, W): one domain for each listing, in that order.
+    """Decode one listing, or several into one set, at `size` = (H, W): a domain for each listing.
 
-    One listing keeps its numbers; of several, identities are shifted so that no two share one (distractors stay -1).
-    With `cache`, a folder, the pixels are decoded once and mapped into memory from then on, until a picture changes.
-    Raises ValueError when a listing is empty or a picture cannot be read, OSError when the disk is too full.
+    One listing keeps its numbers; of several, persons are shifted so that no two share a number
+    (distractors stay -1). With `cache`, a folder, the pixels are decoded once and mapped into
+    memory from then on, until a picture changes.
+    Raises ValueError when a listing is empty or a picture can't be read, OSError when the disk is
+    too full.
     """
     listings = [listings] if isinstance(listings, Listing) else list(listings)
-    if empty := [f"{listing.name} ({listing.root})" for listing in listings if not len(listing)]:
-        raise ValueError(f"no pictures in {', '.join(empty)}: see python -m metabin data check")
-    pictures = [picture for listing in listings for picture in listing.pictures]
-    if not pictures:
+    if not listings:
         raise ValueError("load_images needs at least one listing")
-    shifts = accumulate((max(listing.ids, default=-1) + 1 for listing in listings[:-1]), initial=0)
-    rows = [
-        (picture.pid + shift if picture.pid >= 0 else picture.pid, picture.camid, domain)
-        for domain, (listing, shift) in enumerate(zip(listings, shifts, strict=True))
-        for picture in listing.pictures
-    ]
-    labels = torch.tensor(rows, dtype=torch.int64).T.contiguous()  # (3, N)
-    names = tuple(listing.name for listing in listings)
-    pixels = (
-        _in_memory(pictures, size)
-        if cache is None
-        else _mapped(cache_file(listings, size, cache), pictures, size)
-    )
-    return ImageSet(pixels, *labels, names)  # (N, 3, H, W)
-
-
-def decode(picture: Picture, size: Size) -> np.ndarray:
-    """One picture upright, cut out, in RGB and resized bilinearly to (H, W), (3, H, W) uint8. Raises ValueError by name."""
-    height, width = size
-    try:
-        with _open(picture) as image:
-            if picture.box is None:
-                # A JPEG is decoded at 1/2, 1/4 or 1/8 where that is still twice the size, whichever way up it is.
-                image.draft(None, (2 * max(size), 2 * max(size)))
-            image = ImageOps.exif_transpose(image).convert("RGB")
-        if picture.box is not None:
-            left, top, right, bottom = picture.box
-            image = image.crop(
-                (max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height))
+    rows, first_pid = [], 0
+    for domain, listing in enumerate(listings):
+        if not len(listing):
+            raise ValueError(
+                f"no pictures in {listing.name} ({listing.root}): see python -m metabin data check"
             )
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    except Exception as error:  # damaged files make decoders raise nearly anything
-        where = f"{picture.file}" + (f" ({picture.inside})" if picture.inside else "")
-        raise ValueError(
-            f"cannot read the picture {where}: {error or type(error).__name__}. Copy it again from where the set came "
-            "from, or remove it. All such files are listed by: python -m metabin data check --data-root …"
-        ) from None
-    return np.asarray(image).transpose(2, 0, 1)  # (3, H, W)
+        for picture in listing.pictures:
+            pid = picture.pid + first_pid if picture.pid >= 0 else picture.pid
+            rows.append((pid, picture.camid, domain))
+        first_pid += max(listing.ids, default=-1) + 1
+    pids, camids, domains = torch.tensor(rows, dtype=torch.int64).T.contiguous()  # (N,) each
+    pictures = [picture for listing in listings for picture in listing.pictures]
+    if cache is None:
+        pixels = read_into_memory(pictures, size)  # (N, 3, H, W)
+    else:
+        pixels = map_cache(cache_file(listings, size, cache), pictures, size)  # (N, 3, H, W)
+    return ImageSet(pixels, pids, camids, domains, tuple(listing.name for listing in listings))
 
 
-def _open(picture: Picture) -> Image.Image:
-    if picture.inside is None:
-        return Image.open(picture.file)
-    from metabin.datasets.cuhk03 import read_inside  # needs h5py, which only this set does
-
-    return Image.fromarray(read_inside(picture.file, picture.inside))
-
-
-def _in_memory(pictures: Sequence[Picture], size: Size) -> Tensor:
-    pixels, start = torch.empty(len(pictures), 3, *size, dtype=torch.uint8), 0  # (N, 3, H, W)
-    for chunk in _decoded(pictures, size):
+def read_into_memory(pictures: Sequence[Picture], size: Size) -> Tensor:
+    """The pixels of pictures, (N, 3, H, W) uint8."""
+    pixels, start = torch.empty(len(pictures), 3, *size, dtype=torch.uint8), 0
+    for chunk in decode_chunks(pictures, size):
         pixels[start : start + len(chunk)] = torch.from_numpy(chunk)
         start += len(chunk)
     return pixels
 
 
-def _decoded(pictures: Sequence[Picture], size: Size, start: int = 0) -> Iterator[np.ndarray]:
-    """The pictures from `start` on, in chunks (C, 3, H, W) with a bar of progress; the next chunk is decoded meanwhile."""
-    workers = min(32, os.cpu_count() or 1)
+def decode_chunks(pictures: Sequence[Picture], size: Size, start: int = 0) -> Iterator[np.ndarray]:
+    """The pictures from `start` on in chunks (C, 3, H, W), with a bar of progress.
+
+    The next chunk is decoded while the caller uses this one.
+    """
 
     def submit(first: int) -> list[Future]:
         return [pool.submit(decode, picture, size) for picture in pictures[first : first + CHUNK]]
 
     bar = tqdm(total=len(pictures), initial=start, desc="decoding", unit="image", disable=None)
-    with bar, ThreadPoolExecutor(workers) as pool:
+    with bar, ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
         try:
             ahead = submit(start)
-            for first in range(start + CHUNK, len(pictures) + CHUNK, CHUNK):
-                chunk, ahead = ahead, submit(first)
-                pixels = np.empty((len(chunk), 3, *size), np.uint8)  # (C, 3, H, W)
-                for row, image in enumerate(chunk):
-                    pixels[row] = image.result()
+            while ahead:
+                futures, start = ahead, start + CHUNK
+                ahead = submit(start)
+                pixels = np.empty((len(futures), 3, *size), np.uint8)  # (C, 3, H, W)
+                for row, future in enumerate(futures):
+                    pixels[row] = future.result()
                     bar.update()
                 yield pixels
         finally:  # after an error or Ctrl-C nobody waits for the rest
@@ -134,80 +103,89 @@ def _decoded(pictures: Sequence[Picture], size: Size, start: int = 0) -> Iterato
 
 
 def cache_file(listings: Sequence[Listing], size: Size, cache: Path) -> Path:
-    """Where the pixels of these listings belong: a name that changes with every picture's name, size, time and place."""
+    """Where the pixels of these listings belong.
+
+    The name changes with every picture's name, size, time and box, and not with the root.
+    """
     status = remember(os.stat)
     digest = hashlib.sha256(repr((VERSION, size)).encode())
     for listing in listings:
-        root = str(listing.root)
         for picture in listing.pictures:
             try:
                 stat = status(picture.file)
             except OSError as error:
-                raise ValueError(
-                    f"cannot read the picture {picture.file}: {error.strerror}"
-                ) from None
-            name = str(picture.file).removeprefix(
-                root
-            )  # a folder that only moved is still the same
+                message = f"cannot read the picture {picture.file}: {error.strerror}"
+                raise ValueError(message) from None
+            name = str(picture.file).removeprefix(str(listing.root))
             row = (listing.name, name, picture.inside, picture.box, stat.st_size, stat.st_mtime_ns)
             digest.update(repr(row).encode())
-    names = re.sub(r"[^\w+]", "_", "+".join(listing.name for listing in listings))[:80]
+    names = "+".join(listing.name for listing in listings)
+    names = re.sub(r"[^\w+]", "_", names)[:80]
     return Path(cache) / f"{names}-{size[0]}x{size[1]}-{digest.hexdigest()[:16]}.uint8"
 
 
-def _mapped(path: Path, pictures: Sequence[Picture], size: Size) -> Tensor:
-    """The pixels of `pictures` from the file `path`, made if it is not there; what is written to them stays in memory."""
+def map_cache(path: Path, pictures: Sequence[Picture], size: Size) -> Tensor:
+    """The pixels of pictures from the file `path`, which is made if it isn't there: (N, 3, H, W).
+
+    What is written to them stays in memory. Raises ValueError when the file has another length.
+    """
     shape = (len(pictures), 3, *size)
     num_bytes = int(np.prod(shape, dtype=np.int64))
     if not path.exists():
-        _build(path, pictures, size)
-    if path.stat().st_size != num_bytes:
+        build_cache(path, pictures, size)
+    length = path.stat().st_size
+    if length != num_bytes:
         raise ValueError(
-            f"{path} has {path.stat().st_size} bytes, not {num_bytes}; delete it and it is made again"
+            f"{path} has {length} bytes, not {num_bytes}; delete it and it is made again"
         )
     with path.open("rb") as file:
-        return torch.frombuffer(
-            mmap.mmap(file.fileno(), num_bytes, **MAPPING), dtype=torch.uint8
-        ).view(shape)  # (N, 3, H, W)
+        mapping = mmap.mmap(file.fileno(), num_bytes, **MAPPING)
+    return torch.frombuffer(mapping, dtype=torch.uint8).view(shape)
 
 
-def _build(path: Path, pictures: Sequence[Picture], size: Size) -> None:
-    """Write the pixels under a name of their own, chunk by chunk; a build that was interrupted is taken up again."""
+def build_cache(path: Path, pictures: Sequence[Picture], size: Size) -> None:
+    """Write the pixels chunk by chunk to a partial file, which then gets the name `path`.
+
+    A build that was interrupted is taken up again. Another process that builds the same file is
+    waited for. Raises OSError when the disk is too full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    num_bytes = 3 * size[0] * size[1]  # of one picture
-    part = path.with_name(f"{path.name}.part")
-    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+    partial = path.with_name(f"{path.name}.part")
+    with os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
         if fcntl is not None:
-            fcntl.flock(
-                file, fcntl.LOCK_EX
-            )  # another process that builds the same file is waited for
-        if path.exists():
-            if os.fstat(file.fileno()).st_size == 0:
-                part.unlink(
-                    missing_ok=True
-                )  # opened, and so made, after the other one had renamed its own
-            return  # it has finished, and this is no longer the partial file
-        # The length says how far the build got. The last whole chunk is made again: only those before it were synced.
-        chunks = max(0, os.fstat(file.fileno()).st_size // (CHUNK * num_bytes) - 1)
-        start = chunks * CHUNK
-        missing = (len(pictures) - start) * num_bytes
-        free = (
-            shutil.disk_usage(path.parent).free
-            + os.fstat(file.fileno()).st_size
-            - start * num_bytes
-        )
-        if free < missing:
-            raise OSError(
-                f"{path.parent} needs {missing / 1e9:.1f} GB more for {path.name}, {free / 1e9:.1f} GB are free"
-            )
-        file.truncate(start * num_bytes)
-        file.seek(0, os.SEEK_END)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        length = os.fstat(file.fileno()).st_size
+        if path.exists():  # the other process has finished: this is a new partial file, if empty
+            if length == 0:
+                partial.unlink(missing_ok=True)
+            return
         try:
-            for pixels in _decoded(pictures, size, start):
-                file.write(pixels)
-                file.flush()
-                os.fsync(file.fileno())
-        except ValueError:  # an unreadable picture: to mend it changes the name of the whole file
-            part.unlink(missing_ok=True)
+            write_chunks(file, length, path, pictures, size)
+        except ValueError:  # an unreadable picture: to mend it changes the name of the cache
+            partial.unlink(missing_ok=True)
             raise
-        os.replace(part, path)
+        os.replace(partial, path)
+
+
+def write_chunks(
+    file: BinaryIO, length: int, path: Path, pictures: Sequence[Picture], size: Size
+) -> None:
+    """Write what a partial file of `length` bytes lacks.
+
+    Its last whole chunk is made again: only those before it are known to have reached the disk.
+    """
+    num_bytes = 3 * size[0] * size[1]  # of one picture
+    start = CHUNK * max(0, length // (CHUNK * num_bytes) - 1)
+    missing = (len(pictures) - start) * num_bytes
+    free = shutil.disk_usage(path.parent).free + length - start * num_bytes
+    if free < missing:
+        raise OSError(
+            f"{path.parent} needs {missing / 1e9:.1f} GB more for {path.name}, "
+            f"{free / 1e9:.1f} GB are free"
+        )
+    file.truncate(start * num_bytes)
+    file.seek(0, os.SEEK_END)
+    for pixels in decode_chunks(pictures, size, start):
+        file.write(pixels)
+        file.flush()
+        os.fsync(file.fileno())

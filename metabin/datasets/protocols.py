@@ -1,269 +1,277 @@
-"""The protocols of the field: which sets a model is trained on, which it is tested on, and how (Section 4.1).
+"""The field's protocols: which sets a model learns from, which it is tested on, and how (Sec. 4.1).
 
-experiment = open_protocol("no_duke", "~/reid", cache="build/cache")
-experiment.train                                # one ImageSet
-experiment.tests["viper"].pairs()               # query and gallery of each of its splits
-experiment.missing                              # what isn't there, and why
+protocol = open_protocol("no_duke", "~/reid", cache="build/cache")
+protocol.train                                # one ImageSet
+protocol.tests["viper"].pairs()               # query and gallery of each of its splits
+protocol.missing                              # what isn't there, and why
 """
 
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-
-from metabin.data.images import ImageSet, relabel
-from metabin.datasets.counts import miscounts, undivided
+from metabin.datasets.decode import Size
 from metabin.datasets.listing import PARTS, Listing
-from metabin.datasets.load import Size, load_images
 from metabin.datasets.sets import SETS
-from metabin.datasets.splits import DESIGNS, Split, splits_of
+from metabin.datasets.splits import DESIGNS, Split, hashed, splits_of
+
+if TYPE_CHECKING:  # a command's --help doesn't wait for torch
+    from metabin.data.images import ImageSet
 
 
-class Run(NamedTuple):
-    """One training: its sets, the parts of the sources that are learnt from, and whether a domain is a set or a camera."""
+class ProtocolRun(NamedTuple):
+    """One training: sets to learn from and to be tested on, and the parts that are learnt from.
+
+    With `cameras` each camera of a source is a domain, otherwise each source is one. `protocol` is
+    the name of the protocol whose run this is.
+    """
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     parts: tuple[str, ...] = PARTS
     cameras: bool = False
+    protocol: str = "own"
 
 
 SMALL = tuple(DESIGNS)  # VIPeR, PRID, GRID, i-LIDS
-LARGE = (
-    "market1501",
-    "cuhk03",
-    "msmt17",
-)  # have a query and a gallery of their own; CUHK-SYSU tells no cameras
+LARGE = ("market1501", "cuhk03", "msmt17")  # divided; CUHK-SYSU tells no cameras
 TRAIN = ("train",)
+
+
+def leave_one_out(target: str) -> ProtocolRun:
+    sources = [name for name in (*LARGE, "cuhksysu") if name != target]
+    return ProtocolRun(tuple(sources), (target,), TRAIN)
+
+
+def single_source(source: str, target: str) -> ProtocolRun:
+    return ProtocolRun((source,), (target,), TRAIN, cameras=True)
+
+
 PROTOCOLS = {
-    "original": (
-        Run(("market1501", "dukemtmc", "cuhk02", "cuhk03", "cuhksysu"), SMALL),
-    ),  # Table 1
-    "no_duke": (
-        Run(("market1501", "cuhk02", "cuhk03", "cuhksysu"), SMALL),
-    ),  # Protocol-1 of later papers
-    "leave_one_out": tuple(
-        Run(tuple(s for s in (*LARGE, "cuhksysu") if s != target), (target,), TRAIN)
-        for target in LARGE
+    "original": (  # Table 1
+        ProtocolRun(("market1501", "dukemtmc", "cuhk02", "cuhk03", "cuhksysu"), SMALL),
     ),
+    "no_duke": (  # Protocol-1 of later papers
+        ProtocolRun(("market1501", "cuhk02", "cuhk03", "cuhksysu"), SMALL),
+    ),
+    "leave_one_out": tuple(leave_one_out(target) for target in LARGE),
     "market_duke": (  # Table 2
-        Run(("market1501",), ("dukemtmc",), TRAIN, cameras=True),
-        Run(("dukemtmc",), ("market1501",), TRAIN, cameras=True),
+        single_source("market1501", "dukemtmc"),
+        single_source("dukemtmc", "market1501"),
     ),
-    "supervised": tuple(
-        Run((s,), (s,), TRAIN, cameras=True) for s in (*LARGE, "dukemtmc")
-    ),  # Table 5: Market-1501
+    "supervised": tuple(  # Table 5: Market-1501
+        single_source(name, name) for name in (*LARGE, "dukemtmc")
+    ),
 }
+
+
+def protocol_run(name: str, target: str | None = None) -> ProtocolRun:
+    """A protocol's run by its target; the first one without a target.
+
+    Raises ValueError for a protocol or target that there isn't.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"no protocol {name!r}: choose from {', '.join(PROTOCOLS)}")
+    for run in PROTOCOLS[name]:
+        if target is None or target in run.targets:
+            return run._replace(protocol=name)
+    targets = dict.fromkeys(t for run in PROTOCOLS[name] for t in run.targets)
+    raise ValueError(
+        f"protocol {name!r} has no target {target!r}: choose from {', '.join(targets)}"
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """Pictures to be found again, in one or several splits into query and gallery; decoded when first asked for."""
+    """Pictures to be found again, in one or several splits into query and gallery.
+
+    They are decoded when they are first asked for. `origin` says where the splits come from.
+    """
 
     listing: Listing
     splits: tuple[Split, ...]
-    origin: str  # where the splits come from
+    origin: str
     size: Size
     cache: Path | None
 
     @cached_property
-    def images(self) -> ImageSet:
+    def images(self) -> "ImageSet":
+        from metabin.datasets.load import load_images
+
         return load_images(self.listing, self.size, self.cache)
 
-    def pairs(self) -> Iterator[tuple[ImageSet, ImageSet]]:
+    def pairs(self) -> Iterator[tuple["ImageSet", "ImageSet"]]:
         """Query and gallery of each split."""
-        return ((self.images[query], self.images[gallery]) for query, gallery in self.splits)
+        from torch import tensor
+
+        for split in self.splits:
+            yield self.images[tensor(split.query)], self.images[tensor(split.gallery)]
 
 
-@dataclass(frozen=True, eq=False)
-class Experiment:
-    """A protocol's run on what a user has. `validation` holds the source identities that were kept out of `train`.
+@dataclass(eq=False)
+class OpenProtocol:
+    """A protocol's run on what a user has.
 
-    `remarks` says what is unusual about the sets that are there: copies that are not complete, or lie there twice.
+    `validation` holds the source persons that were kept out of `train`, `missing` why a set isn't
+    there or can't be used. `remarks` say what is unusual about the sets that are there.
     """
 
-    protocol: str
-    sources: tuple[Listing, ...]
-    tests: dict[str, Target]
-    validation: dict[str, Target]
-    missing: dict[str, str]  # set -> why it isn't there or can't be used
-    remarks: tuple[str, ...]
-    cameras: bool
+    run: ProtocolRun
     size: Size
     cache: Path | None
+    sources: list[Listing] = field(default_factory=list)
+    tests: dict[str, Target] = field(default_factory=dict)
+    validation: dict[str, Target] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def why_missing(self) -> str:
+        return "; ".join(f"{name}: {reason}" for name, reason in self.missing.items())
 
     @cached_property
-    def train(self) -> ImageSet:
-        """All sources as one set with identities from 0 and a domain for each set, or for each camera.
+    def train(self) -> "ImageSet":
+        """All sources as one set, persons from 0, with a domain for each set or for each camera.
 
-        Raises ValueError when there is no source.
+        Raises ValueError when there is no source, or a single camera where cameras are domains.
         """
+        from metabin.data.images import cameras_as_domains, relabel
+        from metabin.datasets.load import load_images
+
         if not self.sources:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.missing.items())
-            raise ValueError(f"protocol {self.protocol!r} has no source to train on. {reasons}")
+            raise ValueError(
+                f"protocol {self.run.protocol!r} has no source to train on. {self.why_missing}"
+            )
         images = relabel(load_images(self.sources, self.size, self.cache))
-        return by_camera(images) if self.cameras else images
+        return cameras_as_domains(images) if self.run.cameras else images
+
+    def target(self, listing: Listing, splits: Sequence[Split], origin: str) -> Target:
+        return Target(listing, tuple(splits), origin, self.size, self.cache)
+
+    def add_target(self, listing: Listing) -> None:
+        """Test on drawn splits of the set, or on its own query and gallery; or say why not."""
+        name = listing.name
+        if name in DESIGNS:
+            try:
+                self.tests[name] = self.target(listing, *splits_of(listing))
+            except (ValueError, OSError) as error:
+                self.missing[name] = str(error)
+            return
+        listing = listing.part("query", "gallery")
+        split = Split([], [])
+        for row, picture in enumerate(listing.pictures):
+            getattr(split, picture.part).append(row)
+        if split.query and split.gallery:
+            origin = "the set's own query and gallery"
+            self.tests[name] = self.target(listing, [split], origin)
+        else:
+            self.missing[name] = f"{listing.root} has no query and gallery to test on"
+
+    def add_source(self, listing: Listing, held_out: int) -> None:
+        """Learn from the run's parts of the set but for held-out persons; or say why not."""
+        name, parts = listing.name, self.run.parts
+        if parts == TRAIN and SETS[name].lacks_division(listing):
+            num_ids = len(listing.ids)
+            self.remarks.append(f"{name}: not divided, all its {num_ids:,} persons are learnt from")
+        listing = listing.part(*parts).people()
+        if not len(listing):
+            self.missing[name] = (
+                f"{listing.root} has no pictures to learn from ({', '.join(parts)})"
+            )
+            return
+        if held_out:
+            listing, kept, split = hold_out(listing, held_out)
+            self.validation[name] = self.target(kept, [split], f"{held_out} persons held out")
+        self.sources.append(listing)
 
 
 def open_protocol(
-    name: str,
+    run: str | ProtocolRun,
     data_root: Path | str,
     size: Size = (256, 128),
     cache: Path | str | None = None,
-    target: str | None = None,
     held_out: int = 0,
     opt_in: Sequence[str] = (),
-) -> Experiment:
-    """Find a protocol's sets under `data_root` and draw its splits; no picture is decoded before it is asked for.
+) -> OpenProtocol:
+    """Find a protocol's sets under `data_root` and read its splits; no picture is decoded yet.
 
-    `target` chooses among the runs of "leave_one_out", "market_duke" and "supervised" (otherwise the first).
-    `held_out` identities of each source are kept out of training, to choose a model by. Sets with a notice are only read
-    if `opt_in` names them. A set that can't be read, or whose splits don't fit, is among the missing ones, and one that has
-    other counts than a complete copy is remarked. Raises ValueError for an unknown name, FileNotFoundError without the folder.
+    `run` is a protocol's name, or `protocol_run(name, target)`, or a run of your own.
+    `held_out` persons of each source are kept out of training, to choose a model by. Sets with a
+    notice are read only if `opt_in` names them. A set that can't be read, or whose splits don't
+    fit, is among the missing ones; one with other counts than a complete copy is remarked.
+    Raises ValueError for an unknown name and FileNotFoundError without the folder.
     """
-    data_root = Path(data_root).expanduser()
-    if not data_root.is_dir():
-        raise FileNotFoundError(
-            f"{data_root} is not there: give the folder that holds the data sets"
-        )
-    run, missing, remarks = choose(name, target), {}, []
-    found = {
-        s: _find(s, data_root, opt_in, missing, remarks)
-        for s in dict.fromkeys(run.sources + run.targets)
-    }
-    cache = None if cache is None else Path(cache).expanduser()
-    tests, validation, sources = {}, {}, []
-    for s in (s for s in run.targets if found[s]):
-        if splits := _splits(found[s], missing):
-            tests[s] = Target(*splits, size, cache)
-    for s in (s for s in run.sources if found[s]):
-        listing = _to_train(found[s], run.parts, missing, remarks)
-        if held_out and listing:
-            listing, kept, split = hold_out(listing, held_out)
-            validation[s] = Target(kept, (split,), f"{held_out} identities held out", size, cache)
-        sources += [listing] if listing else []
-    return Experiment(
-        name, tuple(sources), tests, validation, missing, tuple(remarks), run.cameras, size, cache
-    )
-
-
-def choose(name: str, target: str | None = None) -> Run:
-    """A protocol's run by its target; the first where none is named. Raises ValueError for names that there aren't."""
-    if name not in PROTOCOLS:
-        raise ValueError(f"no protocol {name!r}: choose from {', '.join(PROTOCOLS)}")
-    runs = [run for run in PROTOCOLS[name] if target is None or target in run.targets]
-    if not runs:
-        targets = dict.fromkeys(t for run in PROTOCOLS[name] for t in run.targets)
-        raise ValueError(
-            f"protocol {name!r} has no target {target!r}: choose from {', '.join(targets)}"
-        )
-    return runs[0]
-
-
-def _find(
-    name: str, data_root: Path, opt_in: Sequence[str], missing: dict[str, str], remarks: list[str]
-) -> Listing | None:
-    """The set's listing, with remarks; None, with the reason in `missing`, where it can't be read or wasn't asked for."""
-    known = SETS[name]
-    if known.opt_in and name not in opt_in:
-        missing[name] = f"read only on request (opt_in): {known.notice}"
-        return None
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    run = protocol_run(run) if isinstance(run, str) else run
+    root = Path(data_root).expanduser()
+    if not root.is_dir():
+        what = "is a file" if root.is_file() else "is not there"
+        raise FileNotFoundError(f"{root} {what}: give the folder that holds the data sets")
+    protocol = OpenProtocol(run, size, None if cache is None else Path(cache).expanduser())
+    listings = {}
+    for name in dict.fromkeys(run.sources + run.targets):
         try:
-            listing = known.find(data_root)
+            listings[name] = listing = find_set(name, root, opt_in)
         except (ValueError, OSError, ImportError) as error:
-            missing[name] = f"can't be read: {error}"
-            return None
+            protocol.missing[name] = str(error)
+        else:
+            lines = [*listing.remarks, *SETS[name].miscounts(listing)]
+            protocol.remarks += [f"{name}: {line}" for line in lines]
+    for name in run.targets:
+        if name in listings:
+            protocol.add_target(listings[name])
+    for name in run.sources:
+        if name in listings:
+            protocol.add_source(listings[name], held_out)
+    return protocol
+
+
+def find_set(name: str, root: Path, opt_in: Sequence[str]) -> Listing:
+    """The set's listing. Raises ValueError, OSError or ImportError that says why there is none."""
+    dataset = SETS[name]
+    if dataset.opt_in and name not in opt_in:
+        raise ValueError(f"read only on request (opt_in): {dataset.notice}")
+    try:
+        listing = dataset.find(root)
+    except (ValueError, OSError, ImportError) as error:
+        raise type(error)(f"can't be read: {error}") from None
     if listing is None:
-        missing[name] = f"not found in {data_root}: expected {known.layout}"
-        return None
-    remarks += [
-        f"{name}: {line}"
-        for line in (*(str(w.message) for w in caught), *miscounts(known, listing))
-    ]
+        raise FileNotFoundError(f"not found in {root}: expected {dataset.layout}")
     return listing
 
 
-def _to_train(
-    listing: Listing, parts: Sequence[str], missing: dict[str, str], remarks: list[str]
-) -> Listing | None:
-    """What of a source is learnt from; None, with the reason, where that is nothing."""
-    if parts == TRAIN and undivided(SETS[listing.name], listing):
-        remarks.append(
-            f"{listing.name}: not divided, all its {len(listing.ids):,} identities are learnt from"
-        )
-    listing = listing.part(*parts).people()
-    if not len(listing):
-        missing[listing.name] = f"{listing.root} has no pictures to learn from ({', '.join(parts)})"
-    return listing if len(listing) else None
-
-
-def _splits(
-    listing: Listing, missing: dict[str, str]
-) -> tuple[Listing, tuple[Split, ...], str] | None:
-    """What a target is tested on: drawn splits, or its own query and gallery; None, with the reason, where it has none."""
-    if listing.name in DESIGNS:
-        try:
-            return listing, *splits_of(listing)
-        except ValueError as error:
-            missing[listing.name] = str(error)
-            return None
-    listing = listing.part("query", "gallery")
-    parts = [picture.part for picture in listing.pictures]
-    if len(set(parts)) < 2:
-        missing[listing.name] = f"{listing.root} has no query and gallery to test on"
-        return None
-    rows = (
-        torch.tensor([row for row, part in enumerate(parts) if part == wanted])
-        for wanted in ("query", "gallery")
-    )
-    return listing, (Split(*rows),), "the set's own query and gallery"
-
-
 def hold_out(listing: Listing, num_ids: int) -> tuple[Listing, Listing, Split]:
-    """The listing without `num_ids` identities, those alone, and one query picture of each against all their others.
+    """The listing without `num_ids` persons, those alone, and a split of their pictures.
 
-    Which ones is decided by SHA-256 of set and number, among those that two cameras saw: every run holds out the same.
-    Raises ValueError when there are not more such identities.
+    The split's query has one picture of each, its gallery all others. SHA-256 of set and number
+    decides who is held out, among those whom two cameras saw: every run holds out the same.
+    Raises ValueError when there are not more such persons.
     """
-    rows, cameras = defaultdict(list), defaultdict(set)
+    cameras = defaultdict(set)
     for picture in listing.pictures:
-        rows[picture.pid].append(picture)
         cameras[picture.pid].add(picture.camid)
-
-    def digest(*words: object) -> int:
-        return int(
-            sha256("/".join(map(str, ("held out", listing.name, *words))).encode()).hexdigest(), 16
-        )
-
-    seen_twice = sorted((pid for pid in rows if len(cameras[pid]) > 1), key=digest)
+    seen_twice = [pid for pid in cameras if len(cameras[pid]) > 1]
     if not 0 < num_ids < len(seen_twice):
         raise ValueError(
-            f"{listing.name}: cannot hold out {num_ids} of {len(seen_twice)} identities seen by two cameras"
+            f"{listing.name}: cannot hold out {num_ids} of {len(seen_twice)} persons seen by two "
+            "cameras"
         )
-    chosen = sorted(seen_twice[:num_ids])
-    kept = [picture for pid in chosen for picture in rows[pid]]
-    queries, first = [], 0
-    for pid in chosen:
-        queries.append(first + digest(pid, "query") % len(rows[pid]))
-        first += len(rows[pid])
-    split = Split(torch.tensor(queries), torch.tensor(sorted(set(range(len(kept))) - set(queries))))
-    rest = tuple(picture for picture in listing.pictures if picture.pid not in set(chosen))
-    return replace(listing, pictures=rest), replace(listing, pictures=tuple(kept)), split
-
-
-def by_camera(images: ImageSet) -> ImageSet:
-    """The same images with a domain for each camera of each of its domains (Section 4.1, cross-domain)."""
-    pairs = torch.stack([images.domains, images.camids], dim=1)  # (N, 2)
-    found, domains = pairs.unique(dim=0, return_inverse=True)  # (D, 2), (N,)
-    names = tuple(
-        f"{images.names[domain]} camera {camera + 1}" for domain, camera in found.tolist()
+    seen_twice.sort(key=lambda pid: hashed("held out", listing.name, pid))
+    chosen = set(seen_twice[:num_ids])
+    kept = [picture for picture in listing.pictures if picture.pid in chosen]
+    kept.sort(key=lambda picture: picture.pid)  # persons in order, pictures of one as they were
+    rows = defaultdict(list)
+    for row, picture in enumerate(kept):
+        rows[picture.pid].append(row)
+    queries = []
+    for pid, of_person in rows.items():
+        queries.append(of_person[hashed("held out", listing.name, pid, "query") % len(of_person)])
+    gallery = [row for row in range(len(kept)) if row not in set(queries)]
+    rest = [picture for picture in listing.pictures if picture.pid not in chosen]
+    train, validation = (
+        replace(listing, pictures=tuple(rest)),
+        replace(listing, pictures=tuple(kept)),
     )
-    return replace(images, domains=domains, names=names)
+    return train, validation, Split(queries, gallery)

@@ -1,24 +1,23 @@
-"""The ten data sets in one table: what each is for, how it lies on a disk, how much it holds, who reads it."""
+"""The table of the ten data sets; `SETS["mine"] = DataSet(…)` adds another one at run time."""
 
-from metabin.datasets.cuhk02 import list_cuhk02
+from functools import partial
+
 from metabin.datasets.cuhk03 import list_cuhk03
 from metabin.datasets.cuhksysu import list_cuhksysu
 from metabin.datasets.dataset import DataSet
-from metabin.datasets.grid import list_grid
-from metabin.datasets.ilids import list_ilids
 from metabin.datasets.market1501 import list_dukemtmc, list_market1501
 from metabin.datasets.msmt17 import list_msmt17
-from metabin.datasets.prid import list_prid
-from metabin.datasets.viper import list_viper
+from metabin.datasets.small_sets import list_small_set
 
 BOXES = "bounding_box_train/, query/, bounding_box_test/"
 DUKE_NOTICE = (
-    "DukeMTMC was withdrawn by its university in 2019: people had been filmed outdoors and put online against the "
-    "approved protocol. It is read only on request, to compare with published numbers; think about whether you need it."
+    "DukeMTMC was withdrawn by its university in 2019: people had been filmed outdoors and put "
+    "online against the approved protocol. It is read only on request, to compare with published "
+    "numbers; think about whether you need it."
 )
 SETS = {
-    s.name: s
-    for s in (
+    dataset.name: dataset
+    for dataset in (
         DataSet(
             name="cuhk02",
             title="CUHK02",
@@ -27,19 +26,17 @@ SETS = {
             expected=({"train": (1816, 7264)},),
             cameras=10,
             folders=("cuhk02",),
-            reader=list_cuhk02,
+            reader=partial(list_small_set, "cuhk02"),
         ),
         DataSet(
             name="cuhk03",
             title="CUHK03",
-            role="source, target",
             layout="cuhk-03.mat, or images_detected/1_001_1_01.png, "
             "or detected/bounding_box_train/0001_c1_1.png … of CUHK03-NP",
             expected=(
                 {"train": (1467, 14097)},
                 {"train": (767, 7365), "query": (700, 1400), "gallery": (700, 5332)},
             ),
-            cameras=None,
             folders=("cuhk03",),
             reader=list_cuhk03,
             companion=(
@@ -50,7 +47,6 @@ SETS = {
         DataSet(
             name="market1501",
             title="Market-1501",
-            role="source, target",
             layout=f"{BOXES} with 0002_c1s1_000451_03.jpg",
             expected=({"train": (751, 12936), "query": (750, 3368), "gallery": (750, 15913)},),
             cameras=6,
@@ -60,7 +56,6 @@ SETS = {
         DataSet(
             name="dukemtmc",
             title="DukeMTMC-reID",
-            role="source, target",
             layout=f"{BOXES} with 0001_c2_f0046182.jpg",
             expected=({"train": (702, 16522), "query": (702, 2228), "gallery": (1110, 17661)},),
             cameras=8,
@@ -73,18 +68,17 @@ SETS = {
             name="cuhksysu",
             title="CUHK-SYSU",
             role="source",
-            layout="Image/SSM/s1.jpg and annotation/Person.mat, or cropped_images/p11422_s16929_1.jpg",
+            layout="Image/SSM/s1.jpg and annotation/Person.mat, "
+            "or cropped_images/p11422_s16929_1.jpg",
             expected=({"train": (11934, 34574)},),
-            cameras=None,
             folders=("cuhksysu",),
             reader=list_cuhksysu,
         ),
         DataSet(
             name="msmt17",
             title="MSMT17",
-            role="source, target",
-            layout="train/0000/0000_000_01_0303morning_0015_0.jpg and test/ (or mask_train_v2/ and mask_test_v2/), "
-            "list_train.txt, list_val.txt, list_query.txt, list_gallery.txt",
+            layout="train/0000/0000_000_01_0303morning_0015_0.jpg and test/ (or mask_train_v2/ "
+            "and mask_test_v2/), list_train.txt, list_val.txt, list_query.txt, list_gallery.txt",
             expected=({"train": (1041, 32621), "query": (3060, 11659), "gallery": (3060, 82161)},),
             cameras=15,
             folders=("msmt17",),
@@ -98,7 +92,7 @@ SETS = {
             expected=({"query": (632, 632), "gallery": (632, 632)},),
             cameras=2,
             folders=("viper",),
-            reader=list_viper,
+            reader=partial(list_small_set, "viper"),
         ),
         DataSet(
             name="prid",
@@ -109,7 +103,7 @@ SETS = {
             cameras=2,
             folders=("prid",),
             others=("PRID-450S",),
-            reader=list_prid,
+            reader=partial(list_small_set, "prid"),
             alone=185,
         ),
         DataSet(
@@ -118,9 +112,8 @@ SETS = {
             role="target",
             layout="probe/0001_1_25004_107_32_106_221.jpeg, gallery/, features_and_partitions.mat",
             expected=({"query": (250, 250), "gallery": (250, 1025)},),
-            cameras=None,
             folders=("grid", "qmulgrid", "undergroundreid"),
-            reader=list_grid,
+            reader=partial(list_small_set, "grid"),
             companion=(
                 "features_and_partitions.mat",
                 "the seeded splits are used, not the published ones",
@@ -132,10 +125,9 @@ SETS = {
             role="target",
             layout="Persons/0001001.jpg, or images/0001001.jpg",
             expected=({"gallery": (119, 476)},),
-            cameras=None,
             folders=("ilids", "qmulilids"),
             others=("iLIDS-VID",),
-            reader=list_ilids,
+            reader=partial(list_small_set, "ilids"),
         ),
     )
 }

@@ -1,13 +1,13 @@
-"""Who is tested on the four small sets: ten seeded draws each, in files that everyone shares (`data/splits/*.json`).
+"""Who is tested on the four small sets: ten seeded draws each, the same for everyone.
 
-A person is named by its place, from 0, among all persons that can be tested, in the order of their numbers: VIPeR's
-numbers have gaps. Which persons are drawn is decided by SHA-256 of seed, set, split and person, which no version of a
-library changes. GRID comes with ten partitions of its own; where its file is there, they are used.
+A person is named by its place, from 0, among all persons that can be tested, in the order of their
+numbers: VIPeR's numbers have gaps. Which persons are drawn is decided by SHA-256 of seed, set,
+split and person, which no version of a library changes. GRID comes with ten partitions of its own;
+where its file is there, they are used.
 
-    python -m metabin data splits        # writes the files again, with the same bytes
+    python -m metabin data splits        # writes data/splits/*.json, with the same bytes
 """
 
-import argparse
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,24 +15,23 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-from scipy.io import loadmat
-from torch import Tensor
-
+from metabin.datasets.folders import load_mat
 from metabin.datasets.listing import Listing
 
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "splits"
 PARTITIONS = "features_and_partitions.mat"
 NUM_SPLITS = 10
 SEED = 0
-DRAW = 840  # divisible by 1 … 8, the numbers of images that an i-LIDS person has: `draw % images` is fair
+DRAW = 840  # divisible by 1 … 8, the images that an i-LIDS person has: `draw % images` is fair
+MEND = "Is this a complete copy, with its own numbers? See: python -m metabin data check"
+OTHERWISE = "Copy it again from where GRID came from; without it the seeded splits are used"
+Draw = dict[str, list[int]]  # "people": places of the tested persons; "query" and "gallery"
 
 
 class Design(NamedTuple):
-    """How many persons can be tested, how many of them a split tests, the pictures of its gallery, and how it is drawn.
+    """Persons that can be tested, how many of them a split tests, and pictures of its gallery.
 
-    A split's query has a picture of each person that it tests; with `pairs`, one picture of a person is its query and
-    another one its gallery.
+    A split's query has a picture of each person that it tests; with `pairs`, one picture of a
+    person is its query and another one its gallery.
     """
 
     people: int
@@ -43,164 +42,151 @@ class Design(NamedTuple):
 
 DESIGNS = {
     "viper": Design(632, 316, 316),
-    "prid": Design(
-        200, 100, 649
-    ),  # seen by both cameras; who only camera b saw is in every gallery
+    "prid": Design(200, 100, 649),  # both cameras saw 200; who only camera b saw is always there
     "grid": Design(250, 125, 900),  # distractors are in every gallery
     "ilids": Design(119, 60, 60, pairs=True),
 }
 
 
 class Split(NamedTuple):
-    """Rows of a listing that are query and gallery, (Q,) and (G,)."""
+    """Rows of a listing that are query and gallery."""
 
-    query: Tensor
-    gallery: Tensor
-
-
-def draw_splits(name: str) -> list[dict[str, list[int]]]:
-    """Ten draws of persons; for i-LIDS also, per person, which of its images is query and which of the others gallery."""
-    design, splits = DESIGNS[name], []
-
-    def digest(*words: object) -> int:
-        return int(sha256("/".join(map(str, (SEED, name, *words))).encode()).hexdigest(), 16)
-
-    for split in range(NUM_SPLITS):
-        people = sorted(range(design.people), key=lambda person, split=split: digest(split, person))
-        splits.append({"people": sorted(people[: design.tested])})
-        for role in ("query", "gallery") if design.pairs else ():
-            splits[-1][role] = [
-                digest(split, person, role) % DRAW for person in splits[-1]["people"]
-            ]
-    return splits
+    query: list[int]
+    gallery: list[int]
 
 
-def checksum(splits: list[dict[str, list[int]]]) -> str:
-    return sha256(json.dumps(splits).encode()).hexdigest()
+def hashed(*words: object) -> int:
+    """SHA-256 of the words as a number."""
+    text = "/".join(str(word) for word in words)
+    return int(sha256(text.encode()).hexdigest(), 16)
 
 
-def write_splits(folder: Path = FOLDER) -> list[Path]:
-    """Write one file for each of the four sets; the same bytes every time."""
+def draw_people(name: str, split: int) -> Draw:
+    """The persons that a split tests.
+
+    For i-LIDS also, per person, which image is the query and which of the others the gallery.
+    """
+    design = DESIGNS[name]
+    people = sorted(range(design.people), key=lambda person: hashed(SEED, name, split, person))
+    draw = {"people": sorted(people[: design.tested])}
+    for role in ("query", "gallery") if design.pairs else ():
+        images = [hashed(SEED, name, split, person, role) % DRAW for person in draw["people"]]
+        draw[role] = images
+    return draw
+
+
+def draw_splits(name: str) -> list[Draw]:
+    return [draw_people(name, split) for split in range(NUM_SPLITS)]
+
+
+def checksum(draws: Sequence[Draw]) -> str:
+    return sha256(json.dumps(draws).encode()).hexdigest()
+
+
+def write_splits(folder: Path) -> list[Path]:
+    """Write one file for each of the four sets, for other programs; the same bytes every time."""
     folder.mkdir(parents=True, exist_ok=True)
+    files = []
     for name, design in DESIGNS.items():
-        splits = draw_splits(name)
-        head = {"set": name, "seed": SEED, "people": design.people, "sha256": checksum(splits)}
-        rows = ",\n".join("  " + json.dumps(split) for split in splits)
+        draws = draw_splits(name)
+        head = {"set": name, "seed": SEED, "people": design.people, "sha256": checksum(draws)}
+        rows = ",\n".join("  " + json.dumps(draw) for draw in draws)
         text = json.dumps(head, indent=1)[:-2] + f',\n "splits": [\n{rows}\n ]\n}}\n'
-        (folder / f"{name}.json").write_text(text, encoding="utf-8")
-    return [folder / f"{name}.json" for name in DESIGNS]
+        files.append(folder / f"{name}.json")
+        files[-1].write_text(text, encoding="utf-8")
+    return files
 
 
-def read_splits(name: str, folder: Path = FOLDER) -> tuple[list[dict[str, list[int]]], str]:
-    """A set's splits and their checksum. Raises FileNotFoundError or ValueError when the file is missing or was changed."""
-    file = folder / f"{name}.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing; write it with: python -m metabin data splits")
-    content = json.loads(file.read_text(encoding="utf-8"))
-    if checksum(content["splits"]) != content["sha256"]:
-        raise ValueError(
-            f"{file} was changed: its checksum does not fit; write it with: python -m metabin data splits"
-        )
-    return content["splits"], content["sha256"]
+def read_partitions(file: Path) -> list[Draw]:
+    """GRID's own ten partitions: who isn't in the training half is tested.
 
-
-def read_partitions(file: Path) -> list[dict[str, list[int]]]:
-    """GRID's own ten partitions: who isn't in the training half is tested. Raises ValueError on another file."""
-    people, tested, *_ = DESIGNS["grid"]
+    Raises ValueError on another file.
+    """
+    design, draws = DESIGNS["grid"], []
+    everybody = set(range(design.people))
     try:
-        cells = loadmat(file, variable_names=["trainIdxAll"])["trainIdxAll"].ravel()
-        halves = [
-            {int(person) - 1 for person in cell.ravel()[0][2].ravel()} for cell in cells
-        ]  # 3rd field: identities
+        cells = load_mat(file, variable_names=["trainIdxAll"])["trainIdxAll"].ravel()
+        identities = [cell.ravel()[0][2].ravel() for cell in cells]  # the third field
     except Exception as error:  # a damaged file makes scipy raise nearly anything
+        reason = error or type(error).__name__
+        raise ValueError(f"cannot read {file}: {reason}. {OTHERWISE}") from None
+    for numbers in identities:
+        half = {int(number) - 1 for number in numbers}
+        if len(half) == design.tested and half <= everybody:
+            draws.append({"people": sorted(everybody - half)})
+    if len(draws) != NUM_SPLITS or len(identities) != NUM_SPLITS:
         raise ValueError(
-            f"cannot read {file}: {error or type(error).__name__}. {OTHERWISE}"
-        ) from None
-    if len(halves) != NUM_SPLITS or any(
-        len(half) != tested or not half <= set(range(people)) for half in halves
-    ):
-        raise ValueError(
-            f"{file} does not hold ten times {tested} of {people} persons in trainIdxAll. {OTHERWISE}"
+            f"{file} does not hold ten times {design.tested} of {design.people} persons in "
+            f"trainIdxAll. {OTHERWISE}"
         )
-    return [{"people": sorted(set(range(people)) - half)} for half in halves]
+    return draws
 
 
-SEE = "Unpack the set again into an empty folder; see: python -m metabin data check --data-root …"
-OTHERWISE = "Copy it again from where GRID came from; without it the seeded splits are used"
-
-
-def splits_of(listing: Listing, folder: Path = FOLDER) -> tuple[tuple[Split, ...], str]:
+def splits_of(listing: Listing) -> tuple[tuple[Split, ...], str]:
     """The splits of one of the four sets as rows of its listing, and where they come from.
 
-    Raises ValueError when the listing doesn't have the persons that the splits were drawn from, or other pictures of them.
+    Raises ValueError when the listing doesn't have the persons that the splits were drawn from, or
+    other pictures of them.
     """
-    if listing.name == "grid" and (listing.root / PARTITIONS).is_file():
-        drawn, origin = read_partitions(listing.root / PARTITIONS), PARTITIONS
+    name, design = listing.name, DESIGNS[listing.name]
+    if name == "grid" and (listing.root / PARTITIONS).is_file():
+        draws, origin = read_partitions(listing.root / PARTITIONS), PARTITIONS
     else:
-        drawn, digest = read_splits(listing.name, folder)
-        origin = f"seeded, sha256 {digest[:16]}"
-    rows = {"query": defaultdict(list), "gallery": defaultdict(list)}  # part -> pid -> rows
-    for row, picture in enumerate(listing.pictures):
-        if picture.part in rows:
-            rows[picture.part][picture.pid].append(row)
-    design = DESIGNS[listing.name]
+        draws = draw_splits(name)
+        origin = f"seeded, sha256 {checksum(draws)[:16]}"
+    query, gallery = rows_by_person(listing, "query"), rows_by_person(listing, "gallery")
     if design.pairs:
-        people = sorted(pid for pid, of_person in rows["gallery"].items() if len(of_person) > 1)
+        what = "with two images or more"
+        people = sorted(pid for pid, rows in gallery.items() if len(rows) > 1)
     else:
-        people = sorted(rows["query"].keys() & rows["gallery"].keys())
+        what = "in query and gallery"
+        people = sorted(query.keys() & gallery.keys())
     if len(people) != design.people:
-        what = "with two images or more" if design.pairs else "in query and gallery"
         raise ValueError(
-            f"{listing.root}: {listing.name} has {len(people)} persons {what}, not {design.people}, so its splits do not "
-            f"fit. {SEE}"
+            f"{listing.root}: {name} has {len(people)} persons {what}, not {design.people}, so its "
+            f"splits do not fit. {MEND}"
         )
-    place = _place_pairs if design.pairs else _place
-    splits = tuple(place(split, people, rows) for split in drawn)
-    for number, (query, gallery) in enumerate(splits):
-        if (len(query), len(gallery)) != (design.tested, design.gallery):
+    splits = []
+    for draw in draws:
+        if design.pairs:
+            splits.append(split_pairs(draw, people, gallery))
+        else:
+            splits.append(split_cameras(draw, people, query, gallery))
+    for number, split in enumerate(splits):
+        if (len(split.query), len(split.gallery)) != (design.tested, design.gallery):
             raise ValueError(
-                f"{listing.root}: {listing.name}'s split {number} has {len(query)} query and {len(gallery)} gallery "
-                f"pictures, not {design.tested} and {design.gallery}: pictures were added or are missing. {SEE}"
+                f"{listing.root}: {name}'s split {number} has {len(split.query)} query and "
+                f"{len(split.gallery)} gallery pictures, not {design.tested} and "
+                f"{design.gallery}: pictures were added or are missing. {MEND}"
             )
-    return splits, origin
+    return tuple(splits), origin
 
 
-def _place(
-    split: dict[str, list[int]], people: list[int], rows: dict[str, dict[int, list[int]]]
+def rows_by_person(listing: Listing, part: str) -> dict[int, list[int]]:
+    """pid -> rows of the listing, of one part."""
+    rows = defaultdict(list)
+    for row, picture in enumerate(listing.pictures):
+        if picture.part == part:
+            rows[picture.pid].append(row)
+    return rows
+
+
+def split_cameras(
+    draw: Draw, people: list[int], query: dict[int, list[int]], gallery: dict[int, list[int]]
 ) -> Split:
     """All images of the tested persons; the gallery keeps whoever is in no query of any split."""
-    untested = set(people) - {people[place] for place in split["people"]}
-    query = [row for place in split["people"] for row in rows["query"][people[place]]]
-    gallery = [
-        row
-        for pid, of_person in rows["gallery"].items()
-        if pid not in untested
-        for row in of_person
-    ]
-    return Split(torch.tensor(query), torch.tensor(gallery))
+    tested = [people[place] for place in draw["people"]]
+    kept = gallery.keys() - (set(people) - set(tested))
+    query_rows = [row for pid in tested for row in query[pid]]
+    gallery_rows = [row for pid in gallery if pid in kept for row in gallery[pid]]
+    return Split(query_rows, gallery_rows)
 
 
-def _place_pairs(
-    split: dict[str, list[int]], people: list[int], rows: dict[str, dict[int, list[int]]]
-) -> Split:
+def split_pairs(draw: Draw, people: list[int], images: dict[int, list[int]]) -> Split:
     """One image of each tested person as the query, another one as the gallery."""
-    pairs = []
-    for place, query, gallery in zip(
-        split["people"], split["query"], split["gallery"], strict=True
-    ):
-        of_person = list(rows["gallery"][people[place]])
-        pairs.append((of_person.pop(query % len(of_person)), of_person[gallery % len(of_person)]))
-    return Split(*torch.tensor(pairs).T)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command `splits`: write the files."""
-    parser = argparse.ArgumentParser(
-        prog="python -m metabin data splits", description=write_splits.__doc__
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=FOLDER, help="where to (default: data/splits)"
-    )
-    for file in write_splits(parser.parse_args(arguments).folder):
-        print(file)
-    return 0
+    split = Split([], [])
+    for place, query, gallery in zip(draw["people"], draw["query"], draw["gallery"], strict=True):
+        rows = list(images[people[place]])
+        split.query.append(rows.pop(query % len(rows)))
+        split.gallery.append(rows[gallery % len(rows)])
+    return split

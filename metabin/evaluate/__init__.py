@@ -1,7 +1,7 @@
 """Retrieval, reports under a protocol, and how sure of a number one can be."""
 
 from metabin.evaluate.intervals import bootstrap_interval, paired_difference, paired_interval
-from metabin.evaluate.retrieval import Retrieval, evaluate, extract_features, retrieval
+from metabin.evaluate.retrieval import Retrieval, evaluate, extract_features
 
 __all__ = [
     "Retrieval",
@@ -10,5 +10,4 @@ __all__ = [
     "extract_features",
     "paired_difference",
     "paired_interval",
-    "retrieval",
 ]

@@ -1,4 +1,4 @@
-"""How sure of a rate one can be: intervals over people and over runs, and two models compared on the same queries.
+"""Intervals of rates over people and over runs, and two models on the same queries.
 
 Size letters: Q queries, I identities, R resamples.
 """
@@ -13,19 +13,17 @@ from metabin.evaluate.retrieval import Retrieval
 def bootstrap_means(
     values: Tensor, groups: Tensor, num: int = 2000, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Means of `values` (Q,) with whole `groups` (Q,), identities, drawn again and again with replacement, (R,) float64.
+    """Means of `values` (Q,), with whole `groups` (Q,) drawn with replacement: (R,) float64.
 
-    Images of one person fail together, so identities are drawn, not queries. Without a generator the draws are those
-    of seed 0: the same values give the same means. Raises ValueError with fewer than two groups.
+    Images of one person fail together, so identities are drawn, not queries. Without a generator
+    the draws are those of seed 0. Raises ValueError with fewer than two groups.
     """
-    values, groups = (
-        torch.as_tensor(values).double().cpu(),
-        torch.as_tensor(groups).cpu(),
-    )  # (Q,), (Q,)
+    values, groups = torch.as_tensor(values).double().cpu(), torch.as_tensor(groups).cpu()
     _, group, size = groups.unique(return_inverse=True, return_counts=True)  # (Q,), (I,)
     if len(size) < 2 or values.shape != groups.shape or values.isnan().any():
         raise ValueError(
-            "an interval needs a value (not NaN) and a group for each query, and at least two groups"
+            "an interval needs a value (not NaN) and a group for each query, and at least two "
+            "groups"
         )
     total = torch.zeros(len(size), dtype=torch.float64).index_add_(0, group, values)  # (I,)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
@@ -34,10 +32,9 @@ def bootstrap_means(
 
 
 def percentiles(means: Tensor, level: float = 0.95) -> tuple[float, float]:
-    """The interval that holds the share `level` of the `means` (R,), with as many below it as above."""
-    low, high = means.quantile(
-        torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
-    ).tolist()
+    """The interval with the share `level` of the `means` (R,), as many below it as above."""
+    ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    low, high = means.quantile(ends).tolist()
     return low, high
 
 
@@ -48,7 +45,7 @@ def bootstrap_interval(
     level: float = 0.95,
     generator: torch.Generator | None = None,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (Q,), resampling whole `groups` (Q,): `bootstrap_means`."""
+    """Percentile bootstrap interval of the mean of `values` (Q,) over whole `groups` (Q,)."""
     return percentiles(bootstrap_means(values, groups, num, generator), level)
 
 
@@ -62,13 +59,19 @@ def paired_values(a: Retrieval, b: Retrieval, metric: str = "mAP") -> Tensor:
 def paired_difference(
     a: Retrieval, b: Retrieval, metric: str = "mAP", generator: torch.Generator | None = None
 ) -> tuple[float, float, float]:
-    """Mean of a − b over the same queries with its 95 % `bootstrap_interval` over identities: (difference, low, high)."""
+    """Mean of a − b over the same queries with its 95 % interval over identities.
+
+    Returns (difference, low, high).
+    """
     difference = paired_values(a, b, metric)  # (Q,)
     return difference.mean().item(), *bootstrap_interval(difference, a.pids, generator=generator)
 
 
 def paired_interval(differences: Tensor, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean of one difference per run (seed, split) with Student's t interval over runs: (mean, low, high)."""
+    """Mean of one difference per run (seed, split) with Student's t interval over runs.
+
+    Returns (mean, low, high).
+    """
     differences = torch.as_tensor(differences, dtype=torch.float64)  # (runs,)
     if differences.ndim != 1 or len(differences) < 2 or not differences.isfinite().all():
         raise ValueError(

@@ -11,29 +11,25 @@ from torch.nn import functional as F
 from metabin.data.augment import normalize
 from metabin.data.images import ImageSet
 
-METRICS = (
-    "rank1",
-    "rank5",
-    "rank10",
-    "mAP",
-    "mINP",
-)  # what is reported, of all that `Retrieval.values` knows
+METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")  # reported, of all `Retrieval.values` knows
+CHUNK = 256  # queries that are ranked at a time
 Device = torch.device | str | None
 # Size letters: Q queries, G gallery images, D feature channels, M matches of a query, K ranks.
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Retrieval:
-    """What each query with a match found; every rate is a fraction, only `repr` prints percent.
+    """The ranks of each query that has a match; rates are fractions, only `repr` prints percent.
 
-    Ties are broken by nobody's luck: CMC is the expectation over a random order of equal scores, and AP and INP take
-    equal scores as one threshold, as scikit-learn does. AP is the mean precision at the matches, not interpolated.
+    Ties are averaged over all orders: CMC is the expectation over a random order of equal scores,
+    and AP and INP take equal scores as one threshold, as scikit-learn does. AP is the mean
+    precision at the matches, not interpolated.
     """
 
     queries: Tensor  # (Q,) which of the given queries these are
     pids: Tensor  # (Q,)
     ap: Tensor  # (Q,) average precision
-    inp: Tensor  # (Q,) inverse negative penalty: precision where the last match is found
+    inp: Tensor  # (Q,) inverse negative penalty: precision at the last match
     ahead: Tensor  # (Q,) wrong images that score higher than the best match
     tied_wrong: Tensor  # (Q,) wrong images that score the same as the best match
     tied_matches: Tensor  # (Q,) matches that score the same as the best match, itself included
@@ -42,20 +38,15 @@ class Retrieval:
     @property
     def first_hit(self) -> Tensor:
         """Expected rank of the first match, from 1, (Q,)."""
-        return self.ahead + (self.tied_wrong + self.tied_matches + 1) / (
-            self.tied_matches.double() + 1
-        )
+        tied = self.tied_wrong + self.tied_matches
+        return self.ahead + (tied + 1) / (self.tied_matches.double() + 1)
 
     def hits(self, max_rank: int) -> Tensor:
-        """Chance that a match is among the first 1, 2, …, `max_rank` images, (Q, K): 0 or 1 where nothing is tied."""
-        drawn = (
-            torch.arange(max_rank) - self.ahead[:, None]
-        )  # (Q, K) tied images already drawn, without replacement
+        """Chance of a match among the first 1, 2, …, `max_rank` images, (Q, K); 0 or 1 untied."""
+        drawn = torch.arange(max_rank) - self.ahead[:, None]  # (Q, K) tied images drawn before
         wrong_left = (self.tied_wrong[:, None] - drawn).clamp(min=0)  # (Q, K)
         left = (wrong_left + self.tied_matches[:, None]).double()  # (Q, K)
-        miss = torch.where(
-            drawn < 0, 1.0, wrong_left / left
-        )  # (Q, K) chance that this draw is wrong too
+        miss = torch.where(drawn < 0, 1.0, wrong_left / left)  # (Q, K) chance to draw a wrong one
         return 1 - miss.cumprod(dim=1)
 
     def values(self, metric: str) -> Tensor:
@@ -86,17 +77,14 @@ class Retrieval:
         return self.inp.mean().item()
 
     def __repr__(self) -> str:
-        rates = [f"Rank-{k} {self.rank(k):.1%}" for k in (1, 5, 10)] + [
-            f"mAP {self.mAP:.1%}",
-            f"mINP {self.mINP:.1%}",
-        ]
-        left_out = (
-            f"; left out: {self.num_unmatched} queries without a match"
-            if self.num_unmatched
-            else ""
+        rates = [f"Rank-{k} {self.rank(k):.1%}" for k in (1, 5, 10)]
+        rates += [f"mAP {self.mAP:.1%}", f"mINP {self.mINP:.1%}"]
+        text = (
+            f"{', '.join(rates)}; {len(self.pids)} queries of {len(self.pids.unique())} identities"
         )
-        size = f"{len(self.pids)} queries of {len(self.pids.unique())} identities"
-        return f"Retrieval({', '.join(rates)}; {size}{left_out})"
+        if self.num_unmatched:
+            text += f"; left out: {self.num_unmatched} queries without a match"
+        return f"Retrieval({text})"
 
 
 @contextmanager
@@ -111,36 +99,36 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def _device(model: nn.Module) -> torch.device:
+def device_of(model: nn.Module) -> torch.device:
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 def extract_features(
     model: nn.Module, images: ImageSet, batch_size: int = 256, device: Device = None
 ) -> Tensor:
-    """Features of length 1 from `model.embed`, (N, D) float32 on the CPU; `device` defaults to the model's."""
+    """Features of length 1 from `model.embed`, (N, D) float32 on the CPU.
+
+    They are computed on `device`, the model's where none is named.
+    """
     if len(images.images) == 0:
         raise ValueError("cannot extract features: the image set is empty")
-    device = _device(model) if device is None else device
+    device = device_of(model) if device is None else device
+    features = []
     with eval_mode(model), torch.inference_mode():
-        batches = images.images.split(batch_size)
-        features = [
-            F.normalize(model.embed(normalize(batch.to(device))).float()) for batch in batches
-        ]
-    return torch.cat(
-        features
-    ).cpu()  # (N, D) joined outside inference mode: a probe can be trained on them
+        for batch in images.images.split(batch_size):
+            features.append(F.normalize(model.embed(normalize(batch.to(device))).float()))
+    return torch.cat(features).cpu()  # joined outside inference mode: a probe can be trained on it
 
 
 def evaluate(
     model: nn.Module, query: ImageSet, gallery: ImageSet, batch_size: int = 256
 ) -> Retrieval:
     """Extract features of both sets on the model's device and retrieve under the camera rule."""
-    features = [
-        extract_features(model, images, batch_size).to(_device(model))
-        for images in (query, gallery)
-    ]
-    return retrieval(*features, query.pids, gallery.pids, query.camids, gallery.camids)
+    device = device_of(model)
+    query_features = extract_features(model, query, batch_size).to(device)
+    gallery_features = extract_features(model, gallery, batch_size).to(device)
+    labels = query.pids, gallery.pids, query.camids, gallery.camids
+    return retrieval(query_features, gallery_features, *labels)
 
 
 def retrieval(
@@ -150,12 +138,12 @@ def retrieval(
     gallery_pids: Tensor,
     query_camids: Tensor | None = None,
     gallery_camids: Tensor | None = None,
-    chunk: int = 256,
 ) -> Retrieval:
-    """Rank the gallery by cosine similarity for every query, `chunk` queries at a time.
+    """Rank the gallery by cosine similarity for every query.
 
-    With camera numbers, a query's gallery leaves out its identity's images from its own camera (Market-1501's rule).
-    Runs on the device of `query_features`; raises ValueError on shapes that do not fit and features that are not finite.
+    With camera numbers, a query's gallery leaves out its identity's images from its own camera
+    (Market-1501's rule). Runs on the device of `query_features`.
+    Raises ValueError on shapes that do not fit, features that are not finite, and without a match.
     """
     if (query_camids is None) != (gallery_camids is None):
         raise ValueError(
@@ -175,21 +163,18 @@ def retrieval(
     gallery = _unit("gallery", gallery_features, device)  # (G, D)
 
     queries, results = [], []
-    for index in torch.arange(len(query), device=device).split(chunk):
+    for index in torch.arange(len(query), device=device).split(CHUNK):
         matches = query_pids[index, None] == gallery_pids  # (Q, G)
         dropped = matches & (query_camids[index, None] == gallery_camids)  # (Q, G)
         matches &= ~dropped
-        found = matches.any(dim=1)  # (Q,)
-        queries.append(index[found])
+        matched = matches.any(dim=1)  # (Q,)
+        queries.append(index[matched])
         if len(queries[-1]):
             scores = query[queries[-1]] @ gallery.T  # (Q, G)
-            results.append(
-                _rank_matches(scores.masked_fill_(dropped[found], -torch.inf), matches[found])
-            )
+            scores = scores.masked_fill_(dropped[matched], -torch.inf)
+            results.append(_rank_matches(scores, matches[matched]))
     if not results:
-        raise ValueError(
-            "no query has a match in the gallery: do both use the same identity and camera numbers?"
-        )
+        raise ValueError(_no_match(int(torch.isin(query_pids, gallery_pids).sum())))
     queries = torch.cat(queries)  # (Q,)
     columns = [torch.cat(column).cpu() for column in zip(*results, strict=True)]
     return Retrieval(
@@ -200,28 +185,43 @@ def retrieval(
 def _labels(
     role: str, features: Tensor, pids: Tensor, camids: Tensor | None, device: Device
 ) -> list[Tensor]:
-    """Identities and cameras on `device`, checked; without cameras, numbers that query and gallery do not share."""
+    """Identities and cameras on `device`, checked; without cameras, two that nobody shares."""
     if features.ndim != 2 or not len(features):
         raise ValueError(
             f"{role} features must be (N, D) with at least one row, not {tuple(features.shape)}"
         )
-    camids = (
-        torch.full((len(features),), {"query": 0, "gallery": 1}[role]) if camids is None else camids
-    )
+    if camids is None:
+        camids = torch.full((len(features),), {"query": 0, "gallery": 1}[role])
     labels = [torch.as_tensor(values, device=device) for values in (pids, camids)]
     for name, values in zip(("pids", "camids"), labels, strict=True):
         if values.shape != features.shape[:1]:
             raise ValueError(
-                f"{role} {name} must be ({len(features)},), one for each feature, not {tuple(values.shape)}"
+                f"{role} {name} must be ({len(features)},), one for each feature, not "
+                f"{tuple(values.shape)}"
             )
     return labels
+
+
+def _no_match(same_camera: int) -> str:
+    """Why no query has a match, of which so many have one from their own camera."""
+    if same_camera:
+        return (
+            f"no query has a match from another camera: {same_camera} queries have one from their "
+            "own camera, which the camera rule leaves out. Give each picture the number of its "
+            "camera, or give no camera numbers"
+        )
+    return (
+        "no query has a match in the gallery: they have no person in common. Do both use the same "
+        "identity numbers?"
+    )
 
 
 def _unit(role: str, features: Tensor, device: Device) -> Tensor:
     """Rows of length 1 in float64, rounded to multiples of 2^-26.
 
-    Products of two such numbers and all their partial sums fit a float64 without rounding. So a score does not depend
-    on chunk, order, threads or device, and equal features tie exactly: a collapsed model cannot win by rounding errors.
+    Products of two such numbers and all their partial sums fit a float64 without rounding. So a
+    score does not depend on chunk, order, threads or device, and equal features tie exactly: a
+    collapsed model cannot win by rounding errors.
     """
     if not features.isfinite().all():
         raise ValueError(f"{role} features hold NaN or infinity: did the training diverge?")
@@ -231,20 +231,20 @@ def _unit(role: str, features: Tensor, device: Device) -> Tensor:
 
 
 def _rank_matches(scores: Tensor, matches: Tensor) -> tuple[Tensor, ...]:
-    """AP, INP and who stands at and before the best match, from `scores` and `matches` (Q, G), without a full sort."""
+    """AP, INP, and who stands at and before the best match, without a full sort.
+
+    `scores` and `matches` are (Q, G); returns five times (Q,).
+    """
     count = matches.sum(dim=1, keepdim=True)  # (Q, 1)
     wrong_last = scores.masked_fill(~matches, torch.inf)  # (Q, G)
-    levels = wrong_last.topk(
-        int(count.max()), largest=False
-    ).values  # (Q, M) the matches' scores ascending, then +inf
-    reached = torch.searchsorted(
-        levels, scores, right=True
-    )  # (Q, G) how many of the levels each image reaches
+    # (Q, M) the matches' scores ascending, then +inf
+    levels = wrong_last.topk(int(count.max()), largest=False).values
+    # (Q, G) how many of the levels each image reaches
+    reached = torch.searchsorted(levels, scores, right=True)
     histogram = count.new_zeros(len(levels), levels.shape[1] + 1)  # (Q, M + 1)
     histogram.scatter_add_(1, reached, count.new_ones(1, 1).expand_as(reached))
-    images = (
-        histogram.flip(1).cumsum(dim=1).flip(1)[:, 1:]
-    )  # (Q, M) images that score at least this level
+    # (Q, M) images that score at least this level
+    images = histogram.flip(1).cumsum(dim=1).flip(1)[:, 1:]
     right = count - torch.searchsorted(levels, levels)  # (Q, M) matches among them, 0 at +inf
     precision = right.double() / images.clamp(min=1)  # (Q, M)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 
 from metabin.datasets import SETS
-from metabin.datasets.protocols import PROTOCOLS, choose, open_protocol
+from metabin.datasets.protocols import PROTOCOLS, open_protocol, protocol_run
 from metabin.datasets.published import published
-from metabin.evaluate.protocols import evaluate_protocol, validate
+from metabin.evaluate.reports import evaluate_protocol, validate
 from metabin.runs.checkpoints import load_model
 from metabin.runs.provenance import provenance, write_json
 
@@ -64,11 +64,10 @@ def evaluate(given: argparse.Namespace) -> dict:
     notes = notes | {name: json.loads(notes.get(name, "null")) for name in ("config", "domains")}
     size = tuple(given.size or (notes["config"] or {}).get("size", (256, 128)))
     opened = open_protocol(
-        given.protocol,
+        protocol_run(given.protocol, given.target),
         given.data_root,
         size,
         given.cache,
-        given.target,
         given.held_out,
         given.opt_in,
     )
@@ -78,7 +77,7 @@ def evaluate(given: argparse.Namespace) -> dict:
     if opened.validation:
         result["validation_mAP"] = validate(model, opened)
     seconds = {"seconds": round(time.monotonic() - begun, 1)}
-    run = {"run": choose(given.protocol, given.target)._asdict(), "size": size}
+    run = {"run": opened.run._asdict(), "size": size}
     result["remarks"] += other_sources(notes["domains"], run["run"]["sources"])
     return (
         result
