@@ -132,7 +132,7 @@ def test_missing_folders_and_lists_are_named_and_where_the_set_already_lies(tmp_
     fake.write_msmt17(tmp_path / "MSMT17")
     (tmp_path / "MSMT17/list_val.txt").unlink()
     code, text = check(tmp_path)
-    assert code == 1 and "lacks P2/cam1, P5/cam1, P5/cam2" in text and "lacks list_val.txt" in text
+    assert code == 1 and "lacks pictures in P2/cam1, P5/cam1, P5/cam2" in text and "lacks list_val.txt" in text
     for name in ("CUHK02", "MSMT17"):
         assert f"it already lies in {tmp_path / name}: add what is missing" in text
         assert f"put that into {tmp_path / name.lower()}" not in text

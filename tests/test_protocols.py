@@ -15,16 +15,14 @@ from torch import nn
 
 from metabin.datasets import SETS, load, protocols
 from metabin.datasets.listing import Listing, Picture
-from metabin.datasets.protocols import PROTOCOLS, hold_out, open_protocol, protocol_run
+from metabin.datasets.protocols import PROTOCOLS, open_protocol, protocol_run
 from metabin.datasets.published import PUBLISHED, published
-from metabin.datasets.splits import DESIGNS
+from metabin.datasets.splits import DESIGNS, hold_out
 from metabin.evaluate.reports import (
-    METRICS,
     Candidate,
     choose_checkpoints,
     compare_retrievals,
     evaluate_protocol,
-    over_seeds,
     protocol_report,
     retrieve,
     validate,
@@ -223,7 +221,7 @@ def test_sets_that_are_damaged_or_dont_fit_are_missing_with_the_reason(tmp_path,
     protocol = open_protocol("no_duke", tmp_path, SIZE)
     assert names_of(protocol.sources) == ["cuhksysu"] and not protocol.tests
     assert "can't be read" in protocol.missing["cuhk02"]
-    assert "lacks P5/cam1, P5/cam2" in protocol.missing["cuhk02"]
+    assert "lacks pictures in P5/cam1, P5/cam2" in protocol.missing["cuhk02"]
     assert "viper has 3 persons in query and gallery, not 632" in protocol.missing["viper"]
     assert "pip install h5py" in protocol.missing["cuhk03"]
 
@@ -398,22 +396,6 @@ def test_two_models_on_real_splits_differ_by_the_difference_of_their_reports(ope
     assert result["average"]["low"] > 0  # more pixels are better, and ten splits show it
     alone = [width(r["average"]["rank1"]) for r in reports]
     assert width(result["average"]) < sum(alone)
-
-
-def test_several_seeds_are_averaged_with_students_interval():
-    def seed(rank1: float) -> dict:
-        values = {metric: {"mean": rank1} for metric in METRICS}
-        sets = {"protocol": "no_duke", "sources": {"a": {}}}
-        return sets | {"targets": {"t": values}, "average": values}
-
-    result = over_seeds([seed(0.5), seed(0.6), seed(0.7)])
-    for rates in (result["t"]["rank1"], result["average"]["rank1"]):
-        assert rates["mean"] == pytest.approx(0.6) and rates["std"] == pytest.approx(0.1)
-        # t of 2 degrees of freedom
-        assert rates["high"] - 0.6 == pytest.approx(4.302653 * 0.1 / 3**0.5)
-        assert rates["values"] == [0.5, 0.6, 0.7]
-    with pytest.raises(ValueError, match="same sets"):
-        over_seeds([seed(0.5), {**seed(0.6), "sources": {}}])
 
 
 def test_three_rules_choose_a_checkpoint_and_the_oracle_may_not_be_claimed():

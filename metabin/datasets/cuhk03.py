@@ -18,14 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metabin.datasets.folders import (
-    has_pictures,
-    load_mat,
-    match_pictures,
-    naming,
-    original_stem,
-    within,
-)
+from metabin.datasets.folders import load_mat, match_pictures, naming, original_stem, within
 from metabin.datasets.listing import PARTS, Listing, Picture
 from metabin.datasets.market1501 import NP_NAME, list_layout
 
@@ -41,8 +34,8 @@ def list_cuhk03(folder: Path) -> Listing | None:
     Returns None when the folder isn't CUHK03's.
     """
     images, mat = within(folder, "images_detected"), within(folder, "cuhk-03.mat")
-    if has_pictures(images, NAME):
-        rows, remarks = match_pictures(images, NAME)
+    rows, remarks = match_pictures(images, NAME)
+    if rows:
         pictures = [extracted(file, *map(int, match.groups())) for file, match in rows]
         return divide(Listing("cuhk03", folder, tuple(pictures), remarks=tuple(remarks)))
     if mat.is_file():

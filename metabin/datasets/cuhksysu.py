@@ -15,7 +15,6 @@ import numpy as np
 from metabin.datasets.folders import (
     count_names,
     files_of,
-    has_pictures,
     load_mat,
     match_pictures,
     naming,
@@ -39,19 +38,15 @@ def list_cuhksysu(folder: Path) -> Listing | None:
         return list_scenes(folder, annotation, scenes)
     for name in CROPPED:
         cropped = within(folder, name)
-        if has_pictures(cropped, NAME):
-            return list_cropped(cropped)
+        rows, remarks = match_pictures(cropped, NAME)
+        pictures, count = [], Counter()
+        for file, match in rows:
+            pid = int(match[1]) - 1
+            pictures.append(Picture(file, pid, count[pid], "train"))
+            count[pid] += 1
+        if pictures:
+            return Listing("cuhksysu", cropped, tuple(pictures), remarks=tuple(remarks))
     return None
-
-
-def list_cropped(folder: Path) -> Listing:
-    pictures, count = [], Counter()
-    rows, remarks = match_pictures(folder, NAME)
-    for file, match in rows:
-        pid = int(match[1]) - 1
-        pictures.append(Picture(file, pid, count[pid], "train"))
-        count[pid] += 1
-    return Listing("cuhksysu", folder, tuple(pictures), remarks=tuple(remarks))
 
 
 def list_scenes(folder: Path, annotation: Path, scenes: Path) -> Listing:

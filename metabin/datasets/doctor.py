@@ -19,10 +19,6 @@ NAMED = 100  # so many unreadable pictures are named, the rest counted
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"}
 AGAIN = "Unpack the set again into an empty folder"
 TOO_MANY = "This is a converted or extended copy: give the original, or give it as your own data"
-CONVERTED = (
-    "is a converted copy, in Market-1501's layout: give the original, or give this one as your own "
-    "data (data/README.md)"
-)
 
 
 @dataclass
@@ -63,7 +59,7 @@ def check_sets(
         if names and diagnosis.status == "not there":
             diagnosis.problems.append("you asked for this set, and it is not there")
         diagnoses.append(diagnosis)
-        print(*describe(diagnosis, data_root), "", sep="\n", flush=True)
+        print(*describe(diagnosis), "", sep="\n", flush=True)
     there = [d.dataset.name for d in diagnoses if d.listing is not None]
     ill = [d.dataset.name for d in diagnoses if d.problems]
     print(f"Found: {', '.join(there) or 'none'}.\nWith a problem: {', '.join(ill) or 'none'}.")
@@ -79,13 +75,13 @@ def examine(dataset: DataSet, data_root: Path, fast: bool = False) -> Diagnosis:
     try:
         listing = diagnosis.listing = dataset.find(data_root)
     except (ValueError, OSError, ImportError) as error:
+        listing = None
         problems.append(str(error))
-        return diagnosis
     for folder in subfolders(data_root):
         if dataset.is_of_another_set(folder.name):
             remarks.append(f"{folder} is another set, which is not read here")
     if listing is None:
-        remarks += traces(dataset, data_root)
+        remarks += advice(dataset, data_root, half=bool(problems))
         return diagnosis
     remarks += [*listing.remarks, *(f"left out, as it should be: {x}" for x in listing.left_out)]
     remarks += same_camera_only(listing) + without_companion(dataset, listing)
@@ -108,26 +104,26 @@ def name_unreadable(lines: Sequence[str]) -> str:
     return "\n".join([title, *lines[:NAMED], *more])
 
 
-def traces(dataset: DataSet, data_root: Path) -> list[str]:
-    """What may be meant as the set: a folder with its name, an archive that isn't unpacked."""
-    remarks = []
+def advice(dataset: DataSet, data_root: Path, half: bool) -> list[str]:
+    """What to do about a set that isn't there, or of which half is."""
+    lines, place = [], data_root / dataset.folders[0]
     tops = dataset.tops(data_root)
-    if converted := converted_copies(dataset, data_root):
-        remarks.append(f"{converted[0]} {CONVERTED}")
+    converted = [folder for folder in tops if within(folder, FOLDERS["train"]).is_dir()]
+    if converted and FOLDERS["train"] not in dataset.layout:
+        lines.append(
+            f"{converted[0]} is a converted copy, in Market-1501's layout: give the original, or "
+            "give this one as your own data (data/README.md)"
+        )
+    elif tops and half:
+        lines.append(f"it already lies in {tops[0]}: add what is missing, or unpack it again")
     elif tops:
-        remarks.append(f"{tops[0]} has the set's name, but not the layout below")
+        lines.append(f"{tops[0]} has the set's name, but not the layout below")
     for file in sorted(data_root.iterdir()):
         if file.suffix.lower() in ARCHIVES and dataset.is_called(file.name):
-            remarks.append(f"{file} may hold it: unpack it there")
-    return remarks
-
-
-def converted_copies(dataset: DataSet, data_root: Path) -> list[Path]:
-    """Folders with the set's name and Market-1501's layout, where that isn't the set's own."""
-    if FOLDERS["train"] in dataset.layout:
-        return []
-    tops = dataset.tops(data_root)
-    return [folder for folder in tops if within(folder, FOLDERS["train"]).is_dir()]
+            lines.append(f"{file} may hold it: unpack it there")
+    lines.append(f"expected: {dataset.layout}")
+    get = f"get the set as data/README.md says, unpack it and put that into {place}"
+    return lines if half else [*lines, get]
 
 
 def mixtures(dataset: DataSet, listing: Listing) -> list[str]:
@@ -172,30 +168,16 @@ def without_companion(dataset: DataSet, listing: Listing) -> list[str]:
     return [] if any(map(Path.is_file, places)) else [f"{file} is not there: {meaning}"]
 
 
-def describe(diagnosis: Diagnosis, data_root: Path) -> list[str]:
+def describe(diagnosis: Diagnosis) -> list[str]:
     """The diagnosis as lines of text, with counts where the set is there."""
     dataset, listing = diagnosis.dataset, diagnosis.listing
     lines = [f"{dataset.title} ({dataset.role}): {diagnosis.status}"]
     remarks = list(dict.fromkeys(diagnosis.remarks))
-    if listing is None:
-        remarks += [f"expected: {dataset.layout}", f"to do: {to_do(diagnosis, data_root)}"]
-    else:
+    if listing is not None:
         lines += [f"  in {listing.root}", *count_lines(dataset, listing)]
         remarks += [dataset.notice] if dataset.notice else []
     lines += [bullet("!", text) for text in diagnosis.problems]
     return lines + [bullet("-", text) for text in remarks]
-
-
-def to_do(diagnosis: Diagnosis, data_root: Path) -> str:
-    """What to do about a set that can't be read: complete it, give the original, or get it."""
-    dataset = diagnosis.dataset
-    tops = dataset.tops(data_root)
-    if diagnosis.problems and (converted := converted_copies(dataset, data_root)):
-        return f"{converted[0]} {CONVERTED}"
-    if diagnosis.problems and tops:
-        return f"it already lies in {tops[0]}: add what is missing, or unpack it again"
-    place = data_root / dataset.folders[0]
-    return f"get it as data/README.md says, unpack it and put that into {place}"
 
 
 def bullet(mark: str, text: str) -> str:

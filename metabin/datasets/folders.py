@@ -74,21 +74,14 @@ def original_stem(name: str) -> str:
     return stem
 
 
-def has_pictures(folder: Path, pattern: str) -> bool:
-    """Whether the folder is there and holds a picture whose name matches the whole pattern."""
-    if not folder.is_dir():
-        return False
-    return any(re.fullmatch(pattern, original_stem(file.name)) for file in files_of(folder))
-
-
 def match_pictures(folder: Path, pattern: str) -> tuple[list[Row], list[str]]:
     """Pictures, sorted by name, whose stem matches the whole pattern; and remarks on the others.
 
-    A picture whose name a copy tool changed is read, unless the original lies beside it.
-    Raises FileNotFoundError without the folder and ValueError when it holds no such picture.
+    A picture whose name a copy tool changed is read, unless the original lies beside it. There is
+    none where there is no such folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"the folder {folder} is missing")
+        return [], []
     rows, doubtful, others = [], [], []
     for file in files_of(folder):
         suffix = suffix_of(file.name)
@@ -111,14 +104,10 @@ def match_pictures(folder: Path, pattern: str) -> tuple[list[Row], list[str]]:
             stems.add(match[0])
             rows.append((file, match))
             renamed.append(file.name)
-    if not rows:
-        raise ValueError(f"{folder} holds no picture whose name matches {pattern}")
-    remarks = [
-        *count_names(folder, "left out", "pictures with another name", strays),
-        *count_names(folder, "left out", "copies of pictures that are there", copies),
-        *count_names(folder, "left out", "files that are not known as pictures", others),
-        *count_names(folder, "read", "pictures whose names a copy tool changed", renamed),
-    ]
+    remarks = count_names(folder, "left out", "pictures with another name", strays)
+    remarks += count_names(folder, "left out", "copies of pictures that are there", copies)
+    remarks += count_names(folder, "left out", "files that are not known as pictures", others)
+    remarks += count_names(folder, "read", "pictures whose names a copy tool changed", renamed)
     return sorted(rows, key=lambda row: row[0].name), remarks
 
 
@@ -129,23 +118,20 @@ def count_names(place: Path, verb: str, what: str, names: Sequence[str]) -> list
 
 def match_folders(
     root: Path, places: Sequence[str], pattern: str
-) -> tuple[list[list[Row]], list[str]] | None:
-    """`match_pictures` of each place below the root; None when no place holds such a picture.
+) -> tuple[list[list[Row]], list[str]]:
+    """`match_pictures` of each place below the root; ([], []) when no place holds such a picture.
 
-    Raises FileNotFoundError naming all places that are missing beside others, and what
-    `match_pictures` raises.
+    Raises FileNotFoundError naming places that lack pictures beside others.
     """
-    folders = [within(root, place) for place in places]
-    if not any(has_pictures(folder, pattern) for folder in folders):
-        return None
-    pairs = zip(places, folders, strict=True)
-    if missing := [place for place, folder in pairs if not folder.is_dir()]:
-        raise FileNotFoundError(f"{root} lacks {', '.join(missing)}")
     matches, remarks = [], []
-    for folder in folders:
-        rows, more = match_pictures(folder, pattern)
+    for place in places:
+        rows, more = match_pictures(within(root, place), pattern)
         matches.append(rows)
         remarks += more
+    if not any(matches):
+        return [], []
+    if missing := [place for place, rows in zip(places, matches, strict=True) if not rows]:
+        raise FileNotFoundError(f"{root} lacks pictures in {', '.join(missing)}")
     return matches, remarks
 
 

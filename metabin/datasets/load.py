@@ -7,8 +7,9 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache as remember
+from itertools import repeat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,24 +79,15 @@ def read_into_memory(pictures: Sequence[Picture], size: Size) -> Tensor:
 
 
 def decode_chunks(pictures: Sequence[Picture], size: Size, start: int = 0) -> Iterator[np.ndarray]:
-    """The pictures from `start` on in chunks (C, 3, H, W), with a bar of progress.
-
-    The next chunk is decoded while the caller uses this one.
-    """
-
-    def submit(first: int) -> list[Future]:
-        return [pool.submit(decode, picture, size) for picture in pictures[first : first + CHUNK]]
-
+    """The pictures from `start` on in chunks (C, 3, H, W), with a bar of progress."""
     bar = tqdm(total=len(pictures), initial=start, desc="decoding", unit="image", disable=None)
     with bar, ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
         try:
-            ahead = submit(start)
-            while ahead:
-                futures, start = ahead, start + CHUNK
-                ahead = submit(start)
-                pixels = np.empty((len(futures), 3, *size), np.uint8)  # (C, 3, H, W)
-                for row, future in enumerate(futures):
-                    pixels[row] = future.result()
+            for first in range(start, len(pictures), CHUNK):
+                chunk = pictures[first : first + CHUNK]
+                pixels = np.empty((len(chunk), 3, *size), np.uint8)  # (C, 3, H, W)
+                for row, image in enumerate(pool.map(decode, chunk, repeat(size))):
+                    pixels[row] = image
                     bar.update()
                 yield pixels
         finally:  # after an error or Ctrl-C nobody waits for the rest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from metabin.datasets.folders import has_pictures, match_pictures, within
+from metabin.datasets.folders import match_pictures, within
 from metabin.datasets.listing import Listing, Picture
 
 if TYPE_CHECKING:  # readers don't wait for torch
@@ -41,10 +41,7 @@ def list_layout(folder: Path, name: str, pattern: str) -> Listing | None:
     """
     pictures, remarks, junk = [], [], 0
     for part, place in FOLDERS.items():
-        place = within(folder, place)
-        if not has_pictures(place, pattern):
-            continue
-        rows, more = match_pictures(place, pattern)
+        rows, more = match_pictures(within(folder, place), pattern)
         remarks += more
         for file, match in rows:
             pid, camid = int(match[1]) - 1, int(match[2]) - 1

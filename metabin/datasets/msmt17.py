@@ -7,7 +7,6 @@ the person. The second release calls the folders `mask_train_v2` and `mask_test_
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 from metabin.datasets.folders import count_names, original_stem, within
 from metabin.datasets.listing import Listing, Picture
@@ -21,14 +20,6 @@ LISTS = {
 RELEASES = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
 LINE = r"(?:.*/)?\d+_\d+_(\d+)_[^/]*"
 TRAIN_IDS = 1041  # persons of the test part are numbered from 0 again
-
-
-class Line(NamedTuple):
-    """A line of a list: the path below the part's folder, person and camera, both from 0."""
-
-    path: str
-    pid: int
-    camid: int
 
 
 def list_msmt17(folder: Path) -> Listing | None:
@@ -54,12 +45,12 @@ def list_msmt17(folder: Path) -> Listing | None:
     for name, part in LISTS.items():
         place, first = places[part], 0 if part == "train" else TRAIN_IDS
         lines, missing = read_list(within(folder, name), place.name), []
-        for line in lines:
-            file = files[place].get(plain_path(line.path))
+        for path, pid, camid in lines:
+            file = files[place].get(plain_path(path))
             if file is None:
-                missing.append(line.path)
+                missing.append(path)
             else:
-                pictures.append(Picture(file, first + line.pid, line.camid, part))
+                pictures.append(Picture(file, first + pid, camid, part))
         if lines and len(missing) == len(lines):
             raise ValueError(
                 f"none of the pictures of {folder / name} is in {place}, e.g. {missing[0]}"
@@ -85,10 +76,10 @@ def plain_path(path: str) -> str:
     return f"{folder}/{original_stem(name)}".lower()
 
 
-def read_list(file: Path, place: str) -> list[Line]:
-    """The lines of a list, some of which name the folder `place` as well.
+def read_list(file: Path, place: str) -> list[tuple[str, int, int]]:
+    """Path below the folder `place`, person and camera (both from 0) of each line of a list.
 
-    Raises ValueError naming a line of another form.
+    Some lists name the folder as well. Raises ValueError naming a line of another form.
     """
     prefix = re.compile(rf"(?:\./)?(?:(?:train|test|{re.escape(place)})/)?", re.IGNORECASE)
     lines = []
@@ -101,5 +92,5 @@ def read_list(file: Path, place: str) -> list[Line]:
             raise ValueError(
                 f"{file}, line {number}: expected a path and a person's number, got {line!r}"
             )
-        lines.append(Line(path[prefix.match(path).end() :], int(pid), int(match[1]) - 1))
+        lines.append((path[prefix.match(path).end() :], int(pid), int(match[1]) - 1))
     return lines

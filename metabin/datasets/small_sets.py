@@ -77,22 +77,21 @@ LAYOUTS = {
 def list_small_set(name: str, folder: Path) -> Listing | None:
     """The set of that name in `LAYOUTS`; None when the folder holds no such pictures.
 
-    Raises FileNotFoundError and ValueError when folders are missing or empty beside others.
+    Raises FileNotFoundError when folders are missing or empty beside others.
     """
-    layout = LAYOUTS[name]
-    places = [place for place, _ in layout.folders]
+    layout, pictures = LAYOUTS[name], []
     for root in (within(folder, path) for path in layout.roots):
-        matches = match_folders(root, places, layout.pattern)
-        if matches is not None:
+        places = [place for place, _ in layout.folders]
+        matches, remarks = match_folders(root, places, layout.pattern)
+        if matches:
             break
     else:
         return None
-    pictures = []
-    for camera, rows in enumerate(matches[0]):
+    for camera, rows in enumerate(matches):
         part = layout.folders[camera][1]
         for file, match in rows:
             groups = match.groupdict()
             camid = int(groups["camera"]) - 1 if "camera" in groups else camera
             pid = layout.pid(int(groups["person"]), camera)
             pictures.append(Picture(file, pid, camid, part))
-    return Listing(name, root, tuple(pictures), remarks=tuple(matches[1]))
+    return Listing(name, root, tuple(pictures), remarks=tuple(remarks))

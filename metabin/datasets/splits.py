@@ -11,6 +11,7 @@ where its file is there, they are used.
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -190,3 +191,38 @@ def split_pairs(draw: Draw, people: list[int], images: dict[int, list[int]]) -> 
         split.query.append(rows.pop(query % len(rows)))
         split.gallery.append(rows[gallery % len(rows)])
     return split
+
+
+def hold_out(listing: Listing, num_ids: int) -> tuple[Listing, Listing, Split]:
+    """The listing without `num_ids` persons, those alone, and a split of their pictures.
+
+    The split's query has one picture of each, its gallery all others. SHA-256 of set and number
+    decides who is held out, among those whom two cameras saw: every run holds out the same.
+    Raises ValueError when there are not more such persons.
+    """
+    cameras = defaultdict(set)
+    for picture in listing.pictures:
+        cameras[picture.pid].add(picture.camid)
+    seen_twice = [pid for pid in cameras if len(cameras[pid]) > 1]
+    if not 0 < num_ids < len(seen_twice):
+        raise ValueError(
+            f"{listing.name}: cannot hold out {num_ids} of {len(seen_twice)} persons seen by two "
+            "cameras"
+        )
+    seen_twice.sort(key=lambda pid: hashed("held out", listing.name, pid))
+    chosen = set(seen_twice[:num_ids])
+    kept = [picture for picture in listing.pictures if picture.pid in chosen]
+    kept.sort(key=lambda picture: picture.pid)  # persons in order, pictures of one as they were
+    rows = defaultdict(list)
+    for row, picture in enumerate(kept):
+        rows[picture.pid].append(row)
+    queries = []
+    for pid, of_person in rows.items():
+        queries.append(of_person[hashed("held out", listing.name, pid, "query") % len(of_person)])
+    gallery = [row for row in range(len(kept)) if row not in set(queries)]
+    rest = [picture for picture in listing.pictures if picture.pid not in chosen]
+    train, validation = (
+        replace(listing, pictures=tuple(rest)),
+        replace(listing, pictures=tuple(kept)),
+    )
+    return train, validation, Split(queries, gallery)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from metabin.datasets.protocols import OpenProtocol, Target
-from metabin.evaluate.intervals import bootstrap_means, paired_interval, paired_values, percentiles
+from metabin.evaluate.intervals import bootstrap_means, paired_values, percentiles
 from metabin.evaluate.retrieval import METRICS, Retrieval, extract_features, retrieval
 
 Retrievals = Mapping[str, Sequence[Retrieval]]  # target -> one retrieval per split
@@ -117,29 +117,6 @@ def compare_retrievals(a: Retrievals, b: Retrievals, metric: str = "mAP") -> dic
         ahead = {"splits": len(means), "splits_ahead": int((means > 0).sum())}
         targets[name] = with_interval(means.mean(), samples[-1]) | ahead
     return {"metric": metric, "targets": targets, "average": average_of(targets, None, samples)}
-
-
-def over_seeds(reports: Sequence[dict]) -> dict:
-    """Mean and deviation over runs of several seeds, with Student's 95 % interval over runs.
-
-    Returns them per target, and as "average", and metric. Raises ValueError for fewer than two
-    runs and for runs whose sets differ.
-    """
-    sets = [(r["protocol"], sorted(r["sources"]), sorted(r["targets"])) for r in reports]
-    if len(set(map(repr, sets))) > 1:
-        raise ValueError(f"only runs on the same sets can be averaged, got {sets}")
-    result = {}
-    for name in [*reports[0]["targets"], "average"]:
-        rows = [r["average"] if name == "average" else r["targets"][name] for r in reports]
-        result[name] = {metric: over_runs([row[metric] for row in rows]) for metric in METRICS}
-    return result
-
-
-def over_runs(rates: Sequence[dict]) -> dict:
-    values = torch.tensor([rate["mean"] for rate in rates], dtype=torch.float64)  # (runs,)
-    mean, low, high = paired_interval(values)
-    std = values.std().item()
-    return {"mean": mean, "std": std, "low": low, "high": high, "values": values.tolist()}
 
 
 def validate(model: nn.Module, protocol: OpenProtocol, batch_size: int = 256) -> float:

@@ -13,6 +13,14 @@ from metabin.data.images import ImageSet
 
 METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")  # reported, of all `Retrieval.values` knows
 CHUNK = 256  # queries that are ranked at a time
+SAME_CAMERA = (
+    "no query has a match from another camera: {} queries have one from their own camera, which the "
+    "camera rule leaves out. Give each picture its camera's number, or give no camera numbers"
+)
+NOBODY = (
+    "no query has a match in the gallery: they have no person in common. Do both use the same "
+    "identity numbers?"
+)
 Device = torch.device | str | None
 # Size letters: Q queries, G gallery images, D feature channels, M matches of a query, K ranks.
 
@@ -174,7 +182,8 @@ def retrieval(
             scores = scores.masked_fill_(dropped[matched], -torch.inf)
             results.append(_rank_matches(scores, matches[matched]))
     if not results:
-        raise ValueError(_no_match(int(torch.isin(query_pids, gallery_pids).sum())))
+        same_camera = int(torch.isin(query_pids, gallery_pids).sum())
+        raise ValueError(SAME_CAMERA.format(same_camera) if same_camera else NOBODY)
     queries = torch.cat(queries)  # (Q,)
     columns = [torch.cat(column).cpu() for column in zip(*results, strict=True)]
     return Retrieval(
@@ -200,20 +209,6 @@ def _labels(
                 f"{tuple(values.shape)}"
             )
     return labels
-
-
-def _no_match(same_camera: int) -> str:
-    """Why no query has a match, of which so many have one from their own camera."""
-    if same_camera:
-        return (
-            f"no query has a match from another camera: {same_camera} queries have one from their "
-            "own camera, which the camera rule leaves out. Give each picture the number of its "
-            "camera, or give no camera numbers"
-        )
-    return (
-        "no query has a match in the gallery: they have no person in common. Do both use the same "
-        "identity numbers?"
-    )
 
 
 def _unit(role: str, features: Tensor, device: Device) -> Tensor:
