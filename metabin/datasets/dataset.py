@@ -50,15 +50,14 @@ class DataSet:
         and remarks the others. Raises ValueError, OSError or ImportError, with what to do, when
         the only copy is damaged or lacks a folder.
         """
-        copies = dict(self.copies(Path(data_root).expanduser()))  # folder -> reading
+        copies = self.copies(Path(data_root).expanduser())
+        listings = {f: copy for f, copy in copies.items() if isinstance(copy, Listing)}
+        if copies and not listings:
+            raise next(iter(copies.values()))
         if not copies:
             return None
-        listings = {f: copy for f, copy in copies.items() if isinstance(copy, Listing)}
-        if not listings:
-            raise next(iter(copies.values()))
         best = max(listings, key=lambda folder: size_of(listings[folder]))
-        others = [str(folder) for folder in copies if folder != best]
-        listing = listings[best]
+        listing, others = listings[best], [str(folder) for folder in copies if folder != best]
         if not others:
             return listing
         remark = f"also in {', '.join(others)}, not used: the copy in {best} has the most pictures"
@@ -74,38 +73,36 @@ class DataSet:
             )
         return listing
 
-    def copies(self, root: Path) -> Iterator[tuple[Path, Reading]]:
-        """Each folder that the reader knows, with its reading.
+    def copies(self, root: Path) -> dict[Path, Reading]:
+        """Folders that the reader knows, with its readings; what lies below one is part of it."""
+        copies, seen, known = {}, set(), set()
+        for folder in self.candidates(root):
+            real = folder.resolve()  # a link may lead to where we were
+            if real in seen or known.intersection(real.parents):
+                continue
+            seen.add(real)
+            try:
+                reading = self.reader(folder)
+            except (ValueError, OSError, ImportError) as error:
+                reading = error
+            if reading is not None:
+                copies[folder] = reading
+                known.add(real)
+        return copies
 
-        The root is tried whatever its name is, and folders down from one with the set's name.
-        """
-        seen = set()
+    def candidates(self, root: Path) -> Iterator[Path]:
+        """The root, whatever its name, and folders with the set's name, each before those in it."""
         if not root.is_dir():
             return
-        yield from self.read_below(root, DEPTH if self.is_called(root.resolve().name) else 0, seen)
+        yield root
         for top in self.tops(root):
-            yield from self.read_below(top, DEPTH, seen)
-
-    def read_below(
-        self, folder: Path, depth: int, seen: set[Path]
-    ) -> Iterator[tuple[Path, Reading]]:
-        """The reading of the folder, or else of those up to `depth` below it; none is read twice."""
-        real = folder.resolve()
-        if real in seen:  # a link led here, or a name begins like two of `folders`
-            return
-        seen.add(real)
-        try:
-            reading = self.reader(folder)
-        except (ValueError, OSError, ImportError) as error:
-            reading = error
-        if reading is not None:
-            yield folder, reading
-        elif depth:
-            for child in subfolders(folder):
-                yield from self.read_below(child, depth - 1, seen)
+            level = [top]
+            for _ in range(DEPTH + 1):
+                yield from level
+                level = [child for folder in level for child in subfolders(folder)]
 
     def tops(self, root: Path) -> list[Path]:
-        """Folders with one of the set's names: the root, those in it and one folder further down."""
+        """Folders with one of the set's names: the root, those in it and those one level below."""
         folders = subfolders(root)
         for child in list(folders):
             folders += subfolders(child)

@@ -66,7 +66,7 @@ def stem_of(name: str) -> str:
 
 
 def original_stem(name: str) -> str:
-    """The stem before a copy tool changed the name: `a (1).jpg`, `copy of a.jpg`, `a.jpg ` are `a`."""
+    """The stem before a copy tool changed it: `a (1).jpg`, `copy of a.jpg`, `a.jpg ` are `a`."""
     stem, before = stem_of(name.strip()), ""
     while stem != before:
         before = stem

@@ -1,4 +1,4 @@
-"""What a reader returns: the pictures of a set on this disk, with person and camera; none is decoded."""
+"""What a reader returns: the pictures of a set with person and camera; none is decoded."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Decode listings into an ImageSet whose pixels lie in a file on disk and are mapped into memory."""
+"""Decode listings into an ImageSet whose pixels are mapped into memory from a file on disk."""
 
 import hashlib
 import mmap
@@ -63,19 +63,11 @@ def load_images(
     pids, camids, domains = torch.tensor(rows, dtype=torch.int64).T.contiguous()  # (N,) each
     pictures = [picture for listing in listings for picture in listing.pictures]
     if cache is None:
-        pixels = read_into_memory(pictures, size)  # (N, 3, H, W)
+        chunks = [torch.from_numpy(chunk) for chunk in decode_chunks(pictures, size)]
+        pixels = torch.cat(chunks)  # (N, 3, H, W)
     else:
         pixels = map_cache(cache_file(listings, size, cache), pictures, size)  # (N, 3, H, W)
     return ImageSet(pixels, pids, camids, domains, tuple(listing.name for listing in listings))
-
-
-def read_into_memory(pictures: Sequence[Picture], size: Size) -> Tensor:
-    """The pixels of pictures, (N, 3, H, W) uint8."""
-    pixels, start = torch.empty(len(pictures), 3, *size, dtype=torch.uint8), 0
-    for chunk in decode_chunks(pictures, size):
-        pixels[start : start + len(chunk)] = torch.from_numpy(chunk)
-        start += len(chunk)
-    return pixels
 
 
 def decode_chunks(pictures: Sequence[Picture], size: Size, start: int = 0) -> Iterator[np.ndarray]:

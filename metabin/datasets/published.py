@@ -1,6 +1,7 @@
-"""What others have printed, in percent: Tables 1 and 2 of the paper and later work, with source and protocol.
+"""What others printed, in percent: Tables 1 and 2 of the paper and later work.
 
-`published("original", "viper")` gives the rows of a protocol and target. Where a number was not printed, it is None.
+`published("original", "viper")` gives the rows of a protocol and target. A number that was not
+printed is None.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from metabin.datasets.splits import DESIGNS
 
 
 class Row(NamedTuple):
-    """One method on one target ("average": over the protocol's targets), rates in percent as printed."""
+    """One method on one target, or on "average" over the protocol's targets; rates in percent."""
 
     method: str
     backbone: str  # "" where the table does not say
@@ -28,7 +29,8 @@ PAPER = "Choi et al., CVPR 2021"
 BACKBONES = {"MetaBIN": "MobileNetV2 x1.4"}
 DDAN_NOTE = 'the table prints "DDAN w/ [17]" twice; the first row is most likely DDAN alone'
 
-# Average Rank-1 and mAP, then Rank-1, -5, -10 and mAP on VIPeR, PRID, GRID and i-LIDS; + marks ResNet-50.
+# Average Rank-1 and mAP, then Rank-1, -5, -10 and mAP on VIPeR, PRID, GRID and i-LIDS.
+# + marks ResNet-50.
 TABLE_1 = """
 DIMN                | 47.5 57.9 | 51.2 70.2 76.0 60.1 | 39.2 67.0 76.7 52.0 | 29.3 53.3 65.8 41.1 | 70.2 89.7 94.5 78.4
 AugMining           | 51.8 -    | 49.8 70.8 77.0 -    | 34.3 56.2 65.7 -    | 46.6 67.5 76.1 -    | 76.3 93.0 95.3 -
@@ -93,5 +95,5 @@ PUBLISHED = (*_table_1(), *_table_2(), *LATER)
 
 
 def published(protocol: str, target: str = "average") -> tuple[Row, ...]:
-    """The printed rows of a protocol on one of its targets, in the order of the tables; none where nothing is known."""
+    """The printed rows of a protocol on one of its targets, in the order of the tables."""
     return tuple(row for row in PUBLISHED if row.protocol == protocol and row.target == target)

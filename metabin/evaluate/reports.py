@@ -1,7 +1,7 @@
 """What a model is worth under a protocol: rates with intervals, comparisons, which checkpoint.
 
     protocol = open_protocol("no_duke", "~/reid", cache="build/cache")
-    evaluate_protocol(model, protocol)["average"]["rank1"]          # {"mean": …, "low": …, "high": …}
+    evaluate_protocol(model, protocol)["average"]["rank1"]      # {"mean": …, "low": …, "high": …}
 
 All rates are fractions. Everything that is returned can be written as JSON.
 """

@@ -14,8 +14,8 @@ from metabin.data.images import ImageSet
 METRICS = ("rank1", "rank5", "rank10", "mAP", "mINP")  # reported, of all `Retrieval.values` knows
 CHUNK = 256  # queries that are ranked at a time
 SAME_CAMERA = (
-    "no query has a match from another camera: {} queries have one from their own camera, which the "
-    "camera rule leaves out. Give each picture its camera's number, or give no camera numbers"
+    "no query has a match from another camera: {} queries have one from their own camera, which "
+    "the camera rule leaves out. Give each picture its camera's number, or give no camera numbers"
 )
 NOBODY = (
     "no query has a match in the gallery: they have no person in common. Do both use the same "
