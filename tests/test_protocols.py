@@ -217,6 +217,8 @@ def test_sets_that_are_damaged_or_dont_fit_are_missing_with_the_reason(tmp_path,
     fake_datasets.write_viper(tmp_path / "VIPeR")
     fake_datasets.write_cuhk03_mat(tmp_path / "cuhk03")
     fake_datasets.write_cuhksysu(tmp_path / "cuhksysu")
+    fake_datasets.write_msmt17(tmp_path / "msmt17")
+    (tmp_path / "msmt17/list_val.txt").write_bytes(b"\xff\xfe\x00")
     monkeypatch.setitem(sys.modules, "h5py", None)
     protocol = open_protocol("no_duke", tmp_path, SIZE)
     assert names_of(protocol.sources) == ["cuhksysu"] and not protocol.tests
@@ -224,6 +226,8 @@ def test_sets_that_are_damaged_or_dont_fit_are_missing_with_the_reason(tmp_path,
     assert "lacks pictures in P5/cam1, P5/cam2" in protocol.missing["cuhk02"]
     assert "viper has 3 persons in query and gallery, not 632" in protocol.missing["viper"]
     assert "pip install h5py" in protocol.missing["cuhk03"]
+    protocol = open_protocol("leave_one_out", tmp_path, SIZE)
+    assert "cannot read" in protocol.missing["msmt17"]
 
 
 def test_an_incomplete_source_is_remarked_in_the_protocol_and_its_report(opened, report):

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import wrap
 
 from metabin.datasets.damage import examine_pictures
 from metabin.datasets.dataset import DataSet
@@ -16,6 +17,7 @@ from metabin.datasets.market1501 import FOLDERS
 from metabin.datasets.sets import SETS
 
 NAMED = 100  # so many unreadable pictures are named, the rest counted
+WIDTH = 106  # of a remark
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"}
 AGAIN = "Unpack the set again into an empty folder"
 TOO_MANY = "This is a converted or extended copy: give the original, or give it as your own data"
@@ -181,8 +183,10 @@ def describe(diagnosis: Diagnosis) -> list[str]:
 
 
 def bullet(mark: str, text: str) -> str:
-    """A line of the report; further lines of the text, which are names, stand below it."""
-    return f"  {mark} " + text.replace("\n", "\n      ")
+    """The text's first line wrapped beside the mark; the others, which are names, below it."""
+    first, *names = text.split("\n")
+    lines = wrap(first, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return f"  {mark} " + "\n    ".join(lines + [f"  {name}" for name in names])
 
 
 def count_lines(dataset: DataSet, listing: Listing) -> list[str]:

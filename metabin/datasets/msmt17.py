@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from metabin.datasets.folders import count_names, original_stem, within
+from metabin.datasets.folders import count_names, naming, original_stem, within
 from metabin.datasets.listing import Listing, Picture
 
 LISTS = {
@@ -82,8 +82,10 @@ def read_list(file: Path, place: str) -> list[tuple[str, int, int]]:
     Some lists name the folder as well. Raises ValueError naming a line of another form.
     """
     prefix = re.compile(rf"(?:\./)?(?:(?:train|test|{re.escape(place)})/)?", re.IGNORECASE)
+    with naming(file):
+        text = file.read_text(encoding="utf-8")
     lines = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         path, _, pid = line.strip().rpartition(" ")

@@ -213,7 +213,7 @@ def open_protocol(
     for name in dict.fromkeys(run.sources + run.targets):
         try:
             listings[name] = listing = find_set(name, root, opt_in)
-        except (ValueError, OSError, ImportError) as error:
+        except (ValueError, FileNotFoundError) as error:
             protocol.missing[name] = str(error)
         else:
             lines = [*listing.remarks, *SETS[name].miscounts(listing)]
@@ -228,14 +228,14 @@ def open_protocol(
 
 
 def find_set(name: str, root: Path, opt_in: Sequence[str]) -> Listing:
-    """The set's listing. Raises ValueError, OSError or ImportError that says why there is none."""
+    """The set's listing. Raises ValueError or FileNotFoundError that says why there is none."""
     dataset = SETS[name]
     if dataset.opt_in and name not in opt_in:
         raise ValueError(f"read only on request (opt_in): {dataset.notice}")
     try:
         listing = dataset.find(root)
     except (ValueError, OSError, ImportError) as error:
-        raise type(error)(f"can't be read: {error}") from None
+        raise ValueError(f"can't be read: {error}") from None
     if listing is None:
         raise FileNotFoundError(f"not found in {root}: expected {dataset.layout}")
     return listing
