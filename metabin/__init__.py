@@ -1,4 +1,4 @@
-"""MetaBIN: Meta Batch-Instance Normalization for generalizable person re-identification (CVPR 2021).
+"""MetaBIN: meta batch-instance normalization for person re-identification (CVPR 2021).
 
 The paper is these files; read them in this order:
 

@@ -1,4 +1,4 @@
-"""One door for all commands: `python -m metabin train`, or `metabin train` where the package is installed."""
+"""One door for all commands: `python -m metabin train`, or `metabin train` once installed."""
 
 import sys
 from importlib import import_module

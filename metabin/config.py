@@ -25,7 +25,7 @@ SHARES = (  # fields that are at most 1
 
 
 def choices() -> dict[str, tuple]:
-    """What a field may hold, by its name, as it is now: normalizations and backbones can be added."""
+    """What a field may hold, by its name. NORMS and BACKBONES are read anew: they can grow."""
     return OPTIONS | {
         "backbone": tuple(BACKBONES),
         "norm": tuple(NORMS),
@@ -40,7 +40,7 @@ def choices() -> dict[str, tuple]:
 
 @dataclass(frozen=True)
 class Config:
-    """Section 4.1 in its order; the defaults are the paper's, and `presets` says where the paper leaves a choice.
+    """Section 4.1 in its order. Defaults are the paper's; `presets` says where it leaves a choice.
 
     Raises ValueError or TypeError, with the field's name, for a value that makes no sense.
     """
@@ -207,5 +207,5 @@ PROFILES = {
 
 
 def demo(**changes) -> Config:
-    """The demo profile with changes: StreetNet on 64x32 streets, a short schedule for two CPU cores."""
+    """The demo profile: StreetNet on 64x32 streets, a short schedule for two CPU cores."""
     return replace(Config(), **PROFILES["demo"] | changes)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Images on the device with their labels: images (N, 3, H, W) float, pids (N,), domains (N,)."""
+    """Images with their labels: images (N, 3, H, W) float, pids (N,), domains (N,)."""
 
     images: Tensor
     pids: Tensor
@@ -18,9 +18,9 @@ class PKSampler:
     """Draws P identities with K images each from every domain (Algorithm 1, lines 4, 10 and 14).
 
     pids (N,), domains (N,) -> image numbers (num_domains, P*K) a draw, a row for each domain, so
-    that a split by domain is a choice of rows. Without domains the pool is one. An identity seen in several domains is drawn
-    within a domain; one with fewer than K images repeats them. Draws are independent: the
-    generator's state is the sampler's whole state.
+    that a split by domain is a choice of rows. Without domains the pool is one. An identity seen
+    in several domains is drawn within a domain; one with fewer than K images repeats them. Draws
+    are independent: the generator's state is the sampler's whole state.
 
     Raises ValueError when a domain has fewer than P identities.
     """
@@ -63,10 +63,9 @@ class PKSampler:
         self.members = torch.zeros(len(self.counts), int(self.counts.max()), dtype=torch.long)
         self.members[unit_of[order], column] = order
 
-    def limit_domains(self, most: int, generator: torch.Generator | None = None) -> None:
+    def limit_domains(self, most: int) -> None:
         """Let a batch hold at most so many domains, chosen at random each time."""
         self.num_domains = min(most, len(self.unit_ranges))
-        self.domain_generator = generator or self.generator
 
     def draw(self) -> Tensor:
         """One batch: image numbers (num_domains, P*K)."""
@@ -90,7 +89,10 @@ class PKSampler:
 
 
 def count_meta_train(share: float, num_domains: int) -> int:
-    """How many of a batch's domains are meta-train. Raises ValueError when a side would be empty."""
+    """How many of a batch's domains are meta-train.
+
+    Raises ValueError when a side would be empty.
+    """
     num_meta_train = int(share * num_domains + 0.5)
     if not 0 < num_meta_train < num_domains:
         raise ValueError(

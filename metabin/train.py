@@ -81,6 +81,7 @@ class Run:
 
         # What the meta-learned step needs.
         self.meta_batches = Batches(config, self.images, seeds[2], config.meta_ids_per_domain)
+        self.meta_batches.sampler.domain_generator = self.meta_batches.shared
         self.num_meta_train = 0
         if config.algorithm != "joint":
             num_domains = self.meta_batches.sampler.num_domains

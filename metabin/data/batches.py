@@ -6,7 +6,7 @@ from torch import Tensor
 from metabin.config import Config
 from metabin.data.augment import colour_jitter, erase, flip_and_crop, normalize
 from metabin.data.images import ImageSet
-from metabin.kernels.collectives import process_seed, shared_stream, world_size
+from metabin.kernels.collectives import process_seed, shared_stream
 from metabin.samplers import Batch, PKSampler
 
 
@@ -28,8 +28,7 @@ class Batches:
         self.shared = shared_stream(seed, self.generator)
         self.shared_augment = shared_stream(seed, self.augment_generator)
         self.sampler = self._sampler(images.domains.cpu(), self.ids_per_domain)
-        most = config.domains_per_batch or images.num_domains
-        self.sampler.limit_domains(most, self.shared if world_size() > 1 else None)
+        self.sampler.limit_domains(config.domains_per_batch or images.num_domains)
 
     def pool(self) -> "Batches":
         """Draw as many identities from all domains as from one; returns self."""

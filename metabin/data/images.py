@@ -20,9 +20,10 @@ PIXEL_SHARE = (
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """N images of people: `images` (N, 3, H, W) uint8 RGB and, per image, identity, camera and domain (N,) int64.
+    """N images of people with their labels.
 
-    `names[d]` is the name of domain d. Camera numbers count within a domain.
+    `images` (N, 3, H, W) uint8 RGB; `pids`, `camids`, `domains` (N,) int64. `names[d]` is the name
+    of domain d. Camera numbers count within a domain.
     Raises ValueError or TypeError when shapes or types disagree.
     """
 
@@ -48,7 +49,7 @@ class ImageSet:
         return len(self.images)
 
     def __getitem__(self, index: Tensor | slice) -> Self:
-        """The images that a LongTensor, a bool mask or a slice names; domain numbers and names stay as they are."""
+        """The images that a LongTensor, a bool mask or a slice names; domain numbers stay."""
         if not isinstance(index, Tensor | slice) or (isinstance(index, Tensor) and index.ndim != 1):
             raise TypeError(
                 f"index an ImageSet with a 1-d tensor, a bool mask or a slice, not {index!r}"
@@ -77,7 +78,7 @@ class ImageSet:
         return replace(self, **{name: function(tensor) for name, tensor in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every field that has one row per image, by name (a subclass may have more than the four of this class)."""
+        """Every field with a row per image, by name; a subclass may have more than four."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "names"}
 
     def save(self, path: Path | str) -> None:
@@ -86,7 +87,7 @@ class ImageSet:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             whole = Path(folder) / path.name
-            # a copy of the labels, since two of them may share their memory, which the format refuses
+            # The format refuses tensors that share memory, as labels may: copy them.
             tensors = {
                 k: t.contiguous() if k == "images" else t.clone() for k, t in self.tensors().items()
             }
@@ -95,7 +96,7 @@ class ImageSet:
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
-        """Read a file that `save` wrote. Raises ValueError when it is another file or holds another kind of set."""
+        """Read a file that `save` wrote; ValueError when it is another file or kind of set."""
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
@@ -107,15 +108,17 @@ class ImageSet:
         expected = {f.name for f in fields(cls)} - {"names"}
         if names is None or set(tensors) != expected:
             raise ValueError(
-                f"{path} does not hold a {cls.__name__}: expected {sorted(expected)}, got {sorted(tensors)}"
+                f"{path} does not hold a {cls.__name__}: expected {sorted(expected)}, "
+                f"got {sorted(tensors)}"
             )
         return cls(**tensors, names=tuple(names))
 
 
 def place(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, str]:
-    """Labels on the device, pixels there as well if they leave room for training; and where the pixels are, in words.
+    """The set with labels on the device and pixels where they fit; and where that is, in words.
 
-    Pixels that would take more than PIXEL_SHARE of a GPU's free memory stay where they are, in memory or mapped from a file.
+    Pixels that would take more than PIXEL_SHARE of a GPU's free memory stay where they are, in
+    memory or mapped from a file.
     """
     device, size = torch.device(device), images.images.nbytes
     free = _free_bytes(device)
@@ -136,9 +139,10 @@ def _free_bytes(device: torch.device) -> int | None:
 
 
 def concat_sets(sets: Sequence[ImageSet]) -> ImageSet:
-    """One set out of several whose people and domains have nothing to do with each other: numbers are made disjoint.
+    """One set out of several with people and domains of their own: numbers are made disjoint.
 
-    Raises ValueError for no sets, sets of different kinds or image sizes, and for distractors (pid < 0).
+    Raises ValueError for no sets, for different kinds or image sizes, and for distractors
+    (pid < 0).
     """
     if not sets:
         raise ValueError("concat_sets needs at least one set")
@@ -166,15 +170,15 @@ def relabel(s: ImageSet) -> ImageSet:
 
 
 def cameras_as_domains(s: ImageSet) -> ImageSet:
-    """The same images with every camera of every domain as a domain of its own: single-source training (Section 4.2).
+    """The same images with every camera of every domain as a domain of its own (Section 4.2).
 
     Raises ValueError when there is a single camera, which leaves nothing to generalize over.
     """
     units, domains = torch.stack([s.domains, s.camids]).unique(dim=1, return_inverse=True)
     if units.shape[1] == 1:
         raise ValueError(
-            f"{s!r} has a single camera: cameras can't serve as domains. Give images of several cameras, or train "
-            'with algorithm="joint"'
+            f"{s!r} has a single camera: cameras can't serve as domains. Give images of several "
+            'cameras, or train with algorithm="joint"'
         )
     return replace(
         s, domains=domains, names=tuple(f"{s.names[d]} camera {c}" for d, c in units.T.tolist())

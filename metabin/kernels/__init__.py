@@ -1,1 +1,1 @@
-"""The fast twins of what stands readable elsewhere in the package, each tested equal to its slow twin."""
+"""Fast twins of what stands readable elsewhere in the package, each tested equal to its twin."""

@@ -10,7 +10,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.amp import GradScaler
-from torch.distributed.nn.functional import all_reduce
 
 
 def world_size() -> int:
@@ -71,7 +70,19 @@ def _seeds(seed: int) -> list[int]:
 
 def total(tensor: Tensor) -> Tensor:
     """The sum over all processes; its gradient is the sum of theirs, to any order."""
-    return all_reduce(tensor) if world_size() > 1 else tensor
+    return _Sum.apply(tensor) if world_size() > 1 else tensor
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, tensor):
+        summed = tensor.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return _Sum.apply(gradient)
 
 
 def average(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -69,8 +69,9 @@ def _device() -> torch.device:
     if not num_gpus:
         return torch.device("cpu")
     if num_processes > num_gpus:
+        gpus = "1 GPU" if num_gpus == 1 else f"{num_gpus} GPUs"
         raise ValueError(
-            f"torchrun started {num_processes} processes on a machine with {num_gpus} GPUs: use "
+            f"torchrun started {num_processes} processes on a machine with {gpus}: use "
             f"--nproc-per-node {num_gpus}, or train on its CPU with CUDA_VISIBLE_DEVICES= in front"
         )
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
