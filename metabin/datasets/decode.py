@@ -6,6 +6,7 @@ from PIL import Image, ImageOps
 from metabin.datasets.listing import Picture
 
 Size = tuple[int, int]  # (H, W)
+Box = tuple[int, int, int, int]  # (left, top, right, bottom)
 DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")  # 16 bits a pixel
 
 
@@ -37,14 +38,16 @@ def read_rgb(picture: Picture, least: int) -> Image.Image:
         if picture.box is None:
             image.draft(None, (least, least))
         image = to_rgb(ImageOps.exif_transpose(image))
-    if picture.box is None:
-        return image
-    left, top, right, bottom = picture.box
-    inside = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
+    return image if picture.box is None else image.crop(box_within(picture.box, *image.size))
+
+
+def box_within(box: Box, width: int, height: int) -> Box:
+    """What lies within the image of a box. Raises ValueError when that is nothing."""
+    left, top, right, bottom = box
+    inside = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     if inside[0] >= inside[2] or inside[1] >= inside[3]:
-        size = f"{image.width}x{image.height}"
-        raise ValueError(f"nothing of the box {picture.box} lies within {size} pixels")
-    return image.crop(inside)
+        raise ValueError(f"nothing of the box {box} lies within {width}x{height} pixels")
+    return inside
 
 
 def open_picture(picture: Picture) -> Image.Image:
