@@ -54,7 +54,8 @@ def list_scenes(folder: Path, annotation: Path, scenes: Path) -> Listing:
 
     Raises ValueError when the annotation can't be read.
     """
-    files = {original_stem(file.name): file for file in files_of(scenes)}
+    longest_first = sorted(files_of(scenes), key=lambda file: -len(file.name))
+    files = {original_stem(f.name): f for f in longest_first}  # `a.jpg` replaces `a (1).jpg`
     pictures, missing = [], []
     for pid, camid, name, (x, y, width, height) in read_boxes(annotation):
         file = files.get(original_stem(name))
