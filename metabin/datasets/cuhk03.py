@@ -55,7 +55,7 @@ def packed(file: Path) -> Iterator[Picture]:
     with open_hdf5(file) as mat:
         for pair, cell in enumerate(mat["detected"][0]):
             images = mat[cell][()]  # (columns, persons): MATLAB's arrays lie transposed
-            for column, person in sorted(np.ndindex(images.shape), key=lambda place: place[::-1]):
+            for person, column in np.ndindex(images.T.shape):
                 if mat[images[column, person]].ndim != 3:
                     continue  # an empty cell, which is stored as its two sizes
                 pid, camid = PERSONS * pair + person, 2 * pair + column // COLUMNS_PER_VIEW
@@ -88,8 +88,8 @@ def open_hdf5(file: Path) -> Iterator:
 
 def divide(listing: Listing) -> Listing:
     """The listing in its parts, if the file with the division lies in its folder or above it."""
-    places = [within(place, DIVISION) for place in (listing.root, listing.root.parent)]
-    files = [place for place in places if place.is_file()]
+    files = [within(folder, DIVISION) for folder in (listing.root, listing.root.parent)]
+    files = [file for file in files if file.is_file()]
     if not files:
         return listing
     parts = {}  # name of an extracted image -> part

@@ -75,10 +75,10 @@ class DataSet:
 
     def copies(self, root: Path) -> dict[Path, Reading]:
         """Folders that the reader knows, with its readings; what lies below one is part of it."""
-        copies, seen, known = {}, set(), set()
+        copies, seen, done = {}, set(), set()
         for folder in self.candidates(root):
             real = folder.resolve()  # a link may lead to where we were
-            if real in seen or known.intersection(real.parents):
+            if real in seen or done.intersection(real.parents):
                 continue
             seen.add(real)
             try:
@@ -87,7 +87,7 @@ class DataSet:
                 reading = error
             if reading is not None:
                 copies[folder] = reading
-                known.add(real)
+                done.add(real)
         return copies
 
     def candidates(self, root: Path) -> Iterator[Path]:

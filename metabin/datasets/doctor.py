@@ -108,7 +108,7 @@ def name_unreadable(lines: Sequence[str]) -> str:
 
 def advice(dataset: DataSet, data_root: Path, half: bool) -> list[str]:
     """What to do about a set that isn't there, or of which half is."""
-    lines, place = [], data_root / dataset.folders[0]
+    lines = []
     tops = dataset.tops(data_root)
     converted = [folder for folder in tops if within(folder, FOLDERS["train"]).is_dir()]
     if converted and FOLDERS["train"] not in dataset.layout:
@@ -124,8 +124,10 @@ def advice(dataset: DataSet, data_root: Path, half: bool) -> list[str]:
         if file.suffix.lower() in ARCHIVES and dataset.is_called(file.name):
             lines.append(f"{file} may hold it: unpack it there")
     lines.append(f"expected: {dataset.layout}")
-    get = f"get the set as data/README.md says, unpack it and put that into {place}"
-    return lines if half else [*lines, get]
+    if not half:
+        folder = data_root / dataset.folders[0]
+        lines.append(f"get the set as data/README.md says, unpack it and put that into {folder}")
+    return lines
 
 
 def mixtures(dataset: DataSet, listing: Listing) -> list[str]:

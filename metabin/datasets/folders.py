@@ -111,26 +111,27 @@ def match_pictures(folder: Path, pattern: str) -> tuple[list[Row], list[str]]:
     return sorted(rows, key=lambda row: row[0].name), remarks
 
 
-def count_names(place: Path, verb: str, what: str, names: Sequence[str]) -> list[str]:
+def count_names(folder: Path, verb: str, what: str, names: Sequence[str]) -> list[str]:
     """A remark with the number of names and the first of them; none where there is no name."""
-    return [f"{place}: {verb} {len(names):,} {what}, e.g. {names[0]!r}"] if names else []
+    return [f"{folder}: {verb} {len(names):,} {what}, e.g. {names[0]!r}"] if names else []
 
 
 def match_folders(
-    root: Path, places: Sequence[str], pattern: str
+    root: Path, names: Sequence[str], pattern: str
 ) -> tuple[list[list[Row]], list[str]]:
-    """`match_pictures` of each place below the root; ([], []) when no place holds such a picture.
+    """`match_pictures` of each subfolder of the root; ([], []) when none holds such a picture.
 
-    Raises FileNotFoundError naming places that lack pictures beside others.
+    Raises FileNotFoundError with those that lack pictures beside others.
     """
     matches, remarks = [], []
-    for place in places:
-        rows, more = match_pictures(within(root, place), pattern)
+    for name in names:
+        rows, more = match_pictures(within(root, name), pattern)
         matches.append(rows)
         remarks += more
     if not any(matches):
         return [], []
-    if missing := [place for place, rows in zip(places, matches, strict=True) if not rows]:
+    pairs = zip(names, matches, strict=True)
+    if missing := [name for name, rows in pairs if not rows]:
         raise FileNotFoundError(f"{root} lacks pictures in {', '.join(missing)}")
     return matches, remarks
 

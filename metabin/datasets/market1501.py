@@ -40,8 +40,8 @@ def list_layout(folder: Path, name: str, pattern: str) -> Listing | None:
     Raises ValueError for a distractor outside the gallery.
     """
     pictures, remarks, junk = [], [], 0
-    for part, place in FOLDERS.items():
-        rows, more = match_pictures(within(folder, place), pattern)
+    for part, name_of_part in FOLDERS.items():
+        rows, more = match_pictures(within(folder, name_of_part), pattern)
         remarks += more
         for file, match in rows:
             pid, camid = int(match[1]) - 1, int(match[2]) - 1

@@ -22,7 +22,7 @@ LINE = r"(?:.*/)?\d+_\d+_(\d+)_[^/]*"
 TRAIN_IDS = 1041  # persons of the test part are numbered from 0 again
 
 
-def list_msmt17(folder: Path) -> Listing | None:
+def list_msmt17(root: Path) -> Listing | None:
     """Training and validation lists are "train", as is usual across domains.
 
     Returns None when the folder isn't MSMT17's; pictures that are in a list and not on the disk
@@ -30,58 +30,58 @@ def list_msmt17(folder: Path) -> Listing | None:
     list is there.
     """
     for train, test in RELEASES:
-        places = {"train": within(folder, train), "query": within(folder, test)}
-        if places["train"].is_dir():
+        folders = {"train": within(root, train), "query": within(root, test)}
+        if folders["train"].is_dir():
             break
     else:
         return None
-    if not within(folder, "list_train.txt").is_file():
+    if not within(root, "list_train.txt").is_file():
         return None
-    if missing := [name for name in LISTS if not within(folder, name).is_file()]:
-        raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}")
-    places["gallery"] = places["query"]
-    files = {place: files_below(place) for place in set(places.values())}
+    if missing := [name for name in LISTS if not within(root, name).is_file()]:
+        raise FileNotFoundError(f"{root} lacks {', '.join(missing)}")
+    folders["gallery"] = folders["query"]
+    files = {folder: files_below(folder) for folder in set(folders.values())}
     pictures, remarks = [], []
     for name, part in LISTS.items():
-        place, first = places[part], 0 if part == "train" else TRAIN_IDS
-        lines, missing = read_list(within(folder, name), place.name), []
+        folder, first = folders[part], 0 if part == "train" else TRAIN_IDS
+        lines, missing = read_list(within(root, name), folder.name), []
         for path, pid, camid in lines:
-            file = files[place].get(plain_path(path))
+            file = files[folder].get(plain_path(path))
             if file is None:
                 missing.append(path)
             else:
                 pictures.append(Picture(file, first + pid, camid, part))
         if lines and len(missing) == len(lines):
             raise ValueError(
-                f"none of the pictures of {folder / name} is in {place}, e.g. {missing[0]}"
+                f"none of the pictures of {root / name} is in {folder}, e.g. {missing[0]}"
             )
-        what = f"pictures of {name} that are missing in {place.name}"
-        remarks += count_names(folder, "left out", what, missing)
-    return Listing("msmt17", folder, tuple(pictures), remarks=tuple(remarks))
+        what = f"pictures of {name} that are missing in {folder.name}"
+        remarks += count_names(root, "left out", what, missing)
+    return Listing("msmt17", root, tuple(pictures), remarks=tuple(remarks))
 
 
-def files_below(place: Path) -> dict[str, Path]:
+def files_below(folder: Path) -> dict[str, Path]:
     """Every file below a folder by its `plain_path`."""
     files = {}
-    for top, _, names in os.walk(place, followlinks=True):
+    for top, _, names in os.walk(folder, followlinks=True):
         for name in sorted(names, key=len, reverse=True):  # `a.jpg` replaces `a (1).jpg`
             file = Path(top, name)
-            files[plain_path(str(file.relative_to(place)))] = file
+            files[plain_path(str(file.relative_to(folder)))] = file
     return files
 
 
 def plain_path(path: str) -> str:
     """A path without suffixes and case, as it was before a copy tool changed it."""
-    folder, _, name = path.replace("\\", "/").rpartition("/")
-    return f"{folder}/{original_stem(name)}".lower()
+    above, _, name = path.replace("\\", "/").rpartition("/")
+    return f"{above}/{original_stem(name)}".lower()
 
 
-def read_list(file: Path, place: str) -> list[tuple[str, int, int]]:
-    """Path below the folder `place`, person and camera (both from 0) of each line of a list.
+def read_list(file: Path, folder: str) -> list[tuple[str, int, int]]:
+    """Path below `folder`, person and camera (both from 0) of each line of a list.
 
     Some lists name the folder as well. Raises ValueError naming a line of another form.
     """
-    prefix = re.compile(rf"(?:\./)?(?:(?:train|test|{re.escape(place)})/)?", re.IGNORECASE)
+    prefix = re.compile(rf"(?:\./)?(?:(?:train|test|{re.escape(folder)})/)?", re.IGNORECASE)
     with naming(file):
         text = file.read_text(encoding="utf-8")
     lines = []

@@ -147,5 +147,5 @@ def number_words(words: Sequence[str]) -> list[int]:
     if all(re.fullmatch(r"-?[0-9]+", word) and int(word) < LARGEST for word in words):
         return [int(word) for word in words]
     different = sorted(set(words) - {"-1"})
-    places = {word: place for place, word in enumerate(different)}
-    return [places.get(word, DISTRACTOR) for word in words]
+    numbers = {word: number for number, word in enumerate(different)}
+    return [numbers.get(word, DISTRACTOR) for word in words]

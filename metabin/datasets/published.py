@@ -66,13 +66,17 @@ LATER = tuple(  # averages over the four small sets under what later papers call
 )
 
 
+def rates(cell: str) -> list[float | None]:
+    return [None if word == "-" else float(word) for word in cell.split()]
+
+
 def _parse(table: str, number: int) -> Iterator[tuple[str, str, str, list[list[float | None]]]]:
     """Method, backbone, source and the cells of each row."""
     for line in table.strip().splitlines():
         method, *cells = line.split("|")
         resnet, method = method.strip().endswith(" +"), method.strip().removesuffix("+").strip()
         backbone = "ResNet-50" if resnet else BACKBONES.get(method, "")
-        values = [[None if word == "-" else float(word) for word in cell.split()] for cell in cells]
+        values = [rates(cell) for cell in cells]
         yield method, backbone, f"{PAPER}, Table {number}", values
 
 

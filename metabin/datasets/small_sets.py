@@ -81,8 +81,8 @@ def list_small_set(name: str, folder: Path) -> Listing | None:
     """
     layout, pictures = LAYOUTS[name], []
     for root in (within(folder, path) for path in layout.roots):
-        places = [place for place, _ in layout.folders]
-        matches, remarks = match_folders(root, places, layout.pattern)
+        names = [name for name, _ in layout.folders]
+        matches, remarks = match_folders(root, names, layout.pattern)
         if matches:
             break
     else:
