@@ -1,5 +1,6 @@
-# Every target makes .venv by itself. Written for GNU make 3.81 and newer (macOS has 3.81), and for folders with spaces in
-# their names: every path is relative, and a tool is called by `python -m`, since a script's first line can't hold a space.
+# Every target makes .venv by itself. Written for GNU make 3.81 and newer (macOS has 3.81), and for
+# folders with spaces in their names: every path is relative, and a tool is called by `python -m`,
+# since a script's first line can't hold a space.
 
 PROFILE ?= demo
 SEED ?= 0
@@ -8,6 +9,19 @@ PLAN ?=
 EXPERIMENT ?= all
 SEEDS ?=
 PYTHON ?= python3
+
+# Threads that wait sleep instead of spinning: beside another busy program that is far faster.
+OMP_WAIT_POLICY ?= passive
+export OMP_WAIT_POLICY
+
+# A misspelt variable (LESON=06) would be taken without a word: stop with the nearest name.
+NAMES = PROFILE SEED LESSON PLAN EXPERIMENT SEEDS PYTHON OMP_WAIT_POLICY SHELL
+TYPED = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+UNKNOWN := $(firstword $(filter-out $(NAMES) MAKEFLAGS,$(TYPED)))
+ifneq ($(UNKNOWN),)
+CLOSE := $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1))' "$(UNKNOWN)" $(NAMES) 2>/dev/null)
+$(error no variable $(UNKNOWN)$(if $(CLOSE),; did you mean $(CLOSE)?) (there are $(NAMES)))
+endif
 
 VENV = .venv/bin/python
 READY = .venv/ready

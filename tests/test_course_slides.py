@@ -1,6 +1,5 @@
 """Slides: what of a lesson stands on them, what the decks hold, and that they need nothing from the web."""
 
-import base64
 import copy
 import html
 import json
@@ -15,32 +14,32 @@ import tiny_notebooks as tiny
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_output
 
-from metabin.course import slides, vendor
+from metabin.course import vendor
 from metabin.course.blocks import (
     Block,
     blocks_of,
     chunks,
+    docstring_and_code,
     first_sentence,
     pages_of,
-    without_docstrings,
 )
-from metabin.course.deck import drawn_html, lesson_deck, plan_deck, to_deck
+from metabin.course.deck import lesson_deck, plan_deck, to_deck
 from metabin.course.lessons import find_lessons, read_notebook, working_copy
 from metabin.course.plans import Part, find_plan, read_plans, slides_for
-from metabin.course.slides import Slide, slides_of
+from metabin.course.slides import Layout, Slide, slides_of
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SOURCE = 'def eq(x):\n    """Eq. 1.\n\n    x is (N,).\n    """\n    return x\n'
 
 
-def shown(markdown: str):
+def listing(markdown: str):
     """What show() leaves behind."""
     return new_output(
         "display_data", {"text/markdown": f"*metabin/a.py, line 7*\n\n```python\n{markdown}\n```"}
     )
 
 
-def drawn(alt: str):
+def picture(alt: str):
     """What figure() leaves behind."""
     picture = (
         f'<figure><img alt="{alt}" style="width:9px" src="data:image/png;base64,AA=="></figure>'
@@ -62,12 +61,12 @@ def lesson():
         tiny.code(tiny.PARAMETERS, "parameters"),
         cell("import torch", new_output("stream", name="stdout", text="left out: before the first heading, 1\n")),
         tiny.text("## First part\n\nThis leads to it, does it not? More, that is spoken.\n\nAnd now a figure follows here."),
-        cell("figure(draw(), 'A line')", drawn("A line")),
+        cell("figure(draw(), 'A line')", picture("A line")),
         tiny.text("The line is straight, as Eq. 1 says. It could have been otherwise.\n\n**Predict before:** what then?"),
         cell("print(2)", new_output("stream", name="stdout", text="2 of 2\nare right\n3\n4\n")),
         tiny.text("## Second part\n\n> We do it.\n\n$$y = x \\qquad (1)$$\n\nwhere x is given. See [lesson 02](02_x.ipynb)."),
         cell(SOURCE, tags=("spec",)),
-        cell("show(eq)", shown(SOURCE), new_output("stream", name="stdout", text="equal; 3 ms\n")),
+        cell("show(eq)", listing(SOURCE), new_output("stream", name="stdout", text="equal; 3 ms\n")),
         tiny.text("> **Choice (D1).** Not for a wall.\n\n## What you learned\n\n- It works.\n\n## Exercises\n\n"
                   "**1. Twice** (easy, 5 minutes). Write it. All of it."),
         cell("cases = {1: (1,)}"),
@@ -77,20 +76,28 @@ def lesson():
     )  # fmt: skip
 
 
-@pytest.fixture
-def found():
+def executed_lesson():
     made = lesson()
     made.cells[0]["attachments"] = {"p.png": {"image/png": "AA=="}}
     made.cells[13].metadata["tags"] = ["exercise"]
-    return slides_of(made, "03_a_layer")
+    return made
+
+
+@pytest.fixture
+def slides():
+    return slides_of(executed_lesson(), "03_a_layer")
 
 
 def outline(slides):
     return [(slide.heading, [block.kind for block in slide.shown]) for slide in slides]
 
 
-def test_headings_begin_slides_and_each_holds_little(found):
-    assert outline(found) == [
+def texts(blocks):
+    return [block.source for block in blocks]
+
+
+def test_headings_begin_slides_and_each_holds_little(slides):
+    assert outline(slides) == [
         ("A layer", ["picture", "text"]),
         ("After this lesson you can", ["list"]),
         ("First part", ["text", "text", "figure", "text"]),
@@ -104,28 +111,26 @@ def test_headings_begin_slides_and_each_holds_little(found):
     ]
 
 
-def test_a_paragraph_shows_its_first_sentence_and_is_spoken_whole(found):
-    assert [block.source for block in found[2].shown if block.kind == "text"] == [
-        "This leads to it, does it not?", "And now a figure follows here.", "The line is straight, as Eq. 1 says."
-    ]  # fmt: skip
-    assert "This leads to it, does it not? More, that is spoken." in [
-        block.source for block in found[2].notes
+def test_a_paragraph_shows_its_first_sentence_and_is_spoken_whole(slides):
+    shown = [block.source for block in slides[2].shown if block.kind == "text"]
+    assert shown == [
+        "This leads to it, does it not?",
+        "And now a figure follows here.",
+        "The line is straight, as Eq. 1 says.",
     ]
-    assert "The line is straight, as Eq. 1 says. It could have been otherwise." in [
-        b.source for b in found[2].notes
-    ]
+    assert "This leads to it, does it not? More, that is spoken." in texts(slides[2].notes)
 
 
-def test_a_source_stands_without_its_docstring_which_is_spoken(found):
-    spec, package = found[6], found[7]
-    assert [b.source for b in spec.shown] == ["def eq(x):\n    return x"]
+def test_a_source_stands_without_its_docstring_which_is_spoken(slides):
+    spec, package = slides[6], slides[7]
+    assert texts(spec.shown) == ["def eq(x):\n    return x"]
     assert package.shown[0].title == "metabin/a.py, line 7"
     assert package.notes[0].source == "Eq. 1.\n\nx is (N,)."
 
 
-def test_code_choices_solutions_and_further_reading_are_left_out(found):
-    everything = "\n".join(block.source for slide in found for block in slide.shown)
-    for word in (
+def test_code_choices_solutions_and_further_reading_are_left_out(slides):
+    everything = "\n".join(block.source for slide in slides for block in slide.shown)
+    absent = [
         "import torch",
         "left out",
         "Choice",
@@ -133,8 +138,8 @@ def test_code_choices_solutions_and_further_reading_are_left_out(found):
         "right 1",
         "A book",
         "cases = {1",
-    ):
-        assert word not in everything
+    ]
+    assert [word for word in absent if word in everything] == []
     assert tiny.STUB in everything and "Write it. All of it." in everything
 
 
@@ -142,11 +147,10 @@ def test_code_choices_solutions_and_further_reading_are_left_out(found):
     "text, sentence",
     [
         ("One sentence that is long enough. Two.", "One sentence that is long enough."),
-        ("As Eq. 1 and Fig. 2 of S. Choi et al. say, it is so. Really.", "As Eq. 1 and Fig. 2 of S. Choi et al. say, it is so."),
+        ("As Eq. 1 of S. Choi et al. says, it is so. Really.", "As Eq. 1 of S. Choi et al. says, it is so."),
         ("**A claim that stands in front, bold.** It holds. It does.", "**A claim that stands in front, bold.** It holds."),
         ("Short. Then more follows that is longer. Third.", "Short. Then more follows that is longer."),
         ("A formula $a. B$ with a stop in it, and so on. Next.", "A formula $a. B$ with a stop in it, and so on."),
-        ("Does it work with a question, too? “Yes.”", "Does it work with a question, too?"),
         ("no end at all, and that is all", "no end at all, and that is all"),
     ],
 )  # fmt: skip
@@ -155,208 +159,107 @@ def test_where_a_sentence_ends(text, sentence):
 
 
 def test_markdown_is_cut_at_empty_lines_but_not_within_fences_and_formulas():
-    source = "You can\n- one;\n- two.\n\n```python\na\n\nb\n```\n\n$$\nx\n\ny\n$$\n\n$$z$$\nend"
-    assert chunks(source) == [
-        "You can",
-        "- one;\n- two.",
-        "```python\na\n\nb\n```",
-        "$$\nx\n\ny\n$$",
-        "$$z$$\nend",
+    parts = ["You can", "- one;\n- two.", "```python\na\n\nb\n```", "$$\nx\n\ny\n$$", "$$z$$\nend"]
+    assert chunks("\n\n".join(parts).replace("can\n\n", "can\n")) == parts
+
+
+def test_a_prediction_within_a_paragraph_and_a_printed_table_are_blocks_of_their_own():
+    text = tiny.text("Three runs, thin lines. **Predict:** which?\n\n**Predict before** it.")
+    assert [block.kind for block in blocks_of(text)] == ["text", "predict", "predict"]
+    table = "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    printed = new_output("stream", name="stdout", text=f"{table}\na - b  -1 %\n")
+    blocks = blocks_of(cell("print()", printed))
+    assert [(block.kind, block.source) for block in blocks] == [
+        ("table", table),
+        ("output", "a - b  -1 %"),
     ]
 
 
-def test_a_long_source_goes_on_below_and_loses_no_line():
+@pytest.fixture
+def layout():
+    return Layout("03", "A")
+
+
+def test_a_long_source_goes_on_below_and_loses_no_line(layout):
     long = "\n".join(f"def f{i}():\n    a = {i}\n    return a\n\n" for i in range(12))
     pages = pages_of(long, most=20)
     assert max(len(page.splitlines()) for page in pages) <= 20
     assert re.findall(r"def f\d+", "\n".join(pages)) == [f"def f{i}" for i in range(12)]
     assert all(page.startswith("def") for page in pages), "parted at an empty line"
-    layout = slides.Layout("03")
-    layout.slides.append(Slide("03", "A", "A"))
-    layout.code(Block("code", long, "a.py"))
+    layout.put(Block("code", long, "a.py"))
     assert [slide.below for slide in layout.slides] == [False] + [True] * (len(layout.slides) - 1)
     assert layout.slides[1].shown[0].title == f"a.py (2 of {len(layout.slides)})"
 
 
-def test_a_source_that_is_only_a_docstring_or_no_python_stays():
-    assert without_docstrings('def f():\n    """All."""') == 'def f():\n    """All."""'
-    assert without_docstrings("for x in") == "for x in"
-
-
-@pytest.fixture
-def layout():
-    made = slides.Layout("03")
-    made.slides.append(Slide("03", "A", "A"))
-    return made
-
-
-def outputs(*printed):
-    return [Block("output", text) for text in printed]
-
-
-def picture(width, height):
-    """A figure whose file says this size."""
-    head = (
-        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-        + width.to_bytes(4, "big")
-        + height.to_bytes(4, "big")
-        + bytes(12)
-    )
-    return Block("figure", f'<img src="data:image/png;base64,{base64.b64encode(head).decode()}">')
+@pytest.mark.parametrize("source", ['def f():\n    """All."""', "for x in"])
+def test_a_source_that_is_only_a_docstring_or_no_python_stays(source):
+    assert docstring_and_code(source) == ("", source)
 
 
 def test_a_paragraph_that_leads_on_by_a_colon_shows_its_last_sentence_too(layout):
-    layout.put(
-        Block(
-            "text",
-            "This is all that can be said here. One might say much more about them. But rather look at these numbers:",
-        )
-    )
-    layout.put(Block("text", "So much for the other paragraph here. No more."))
-    layout.put(*outputs("1 2"))
-    assert [block.source for block in layout.slide.shown] == [
-        "This is all that can be said here.", "But rather look at these numbers:", "So much for the other paragraph here.", "1 2"
-    ]  # fmt: skip
+    first, last = "The line is straight, as one can see here.", "Now add the same number to all:"
+    layout.put(Block("figure", "<img>"))
+    layout.put(Block("text", f"{first} It could have been otherwise, after all. {last}"))
+    layout.put(Block("output", "1 2\n" * 5))
+    assert texts(layout.slides[0].shown)[1:] == [first]
+    assert texts(layout.slide.shown)[0] == last
 
 
-def test_what_explains_a_figure_may_lead_to_what_is_printed_next(layout):
-    layout.put(picture(900, 300))
-    layout.put(
-        Block(
-            "text",
-            "The line is straight, as one can see here. Now add the same number to all of them:",
-        )
-    )
-    layout.put(*outputs("1\n2"))
-    assert outline(layout.slides) == [("A", ["figure", "text"]), ("A", ["text", "output"])]
-    assert layout.slide.shown[0].source == "Now add the same number to all of them:"
-
-
-def test_a_high_figure_has_the_slide_nearly_for_itself(layout):
-    for size, kinds in (
-        ((900, 300), ["text", "text", "figure", "output"]),
-        ((900, 800), ["text", "figure"]),
-    ):
-        layout.begin()
-        for source in ("This leads to it, does it not?", "And now a figure follows here."):
-            layout.put(Block("text", source))
-        layout.put(picture(*size))
-        layout.put(*outputs("1\n2"))
-        assert [block.kind for block in layout.slide.shown] == kinds
-
-
-def test_a_prediction_within_a_paragraph_stands_alone():
-    found = blocks_of(
-        tiny.text(
-            "Three runs, thin lines. **Predict:** which come back? And when?\n\n**Predict before** it."
-        )
-    )
-    assert [(b.kind, b.source) for b in found] == [
-        ("text", "Three runs, thin lines."), ("predict", "**Predict:** which come back? And when?"), ("predict", "**Predict before** it.")
-    ]  # fmt: skip
-
-
-def test_a_printed_table_is_drawn_as_one_and_what_follows_is_text():
-    printed = new_output(
-        "stream", name="stdout", text="| a | b |\n| --- | --- |\n| 1 | 2 |\na - b  -1 %\n"
-    )
-    assert [(b.kind, b.source) for b in blocks_of(cell("print()", printed))] == [
-        ("table", "| a | b |\n| --- | --- |\n| 1 | 2 |"), ("output", "a - b  -1 %")
-    ]  # fmt: skip
-
-
-def test_wide_prose_is_wrapped_and_wide_columns_are_left_to_the_notes(layout):
+def test_wide_prose_is_wrapped_and_wide_columns_and_long_tables_are_left_to_the_notes(layout):
     prose, columns = "a plan of many words " * 9, "a plan   of columns " * 9
-    layout.put(*outputs(prose))
-    layout.put(*outputs(columns))
-    layout.put(*outputs("1\n" * 17))
-    assert [b.source for b in layout.slide.shown] == [prose]
-    assert [b.source for b in layout.slide.notes] == [columns, "1\n" * 17]
-
-
-def test_a_table_that_is_too_long_for_a_slide_is_left_to_the_notes(layout):
-    for rows in (7, 14):
-        layout.put(Block("table", "| a |\n| --- |" + "\n| 1 |" * rows))
-    assert [len(b.source.splitlines()) for b in layout.slide.shown] == [9]
-    assert [len(b.source.splitlines()) for b in layout.slide.notes] == [16]
+    table = "| a |\n| --- |" + "\n| 1 |" * 14
+    for block in (Block("output", prose), Block("output", columns), Block("table", table)):
+        layout.put(block)
+    layout.put(Block("output", "1\n" * 17))
+    assert texts(layout.slide.shown) == [prose]
+    assert texts(layout.slide.notes) == [columns, table, "1\n" * 17]
 
 
 def test_what_is_said_behind_a_solution_is_for_the_speaker():
-    made = lesson()
-    made.cells[13].metadata["tags"] = ["exercise"]
-    made.cells.insert(
-        15,
-        tiny.text(
-            "That was **the answer**.\n\n**2. Again** (easy, 5 minutes). Once more.\n\nA hint."
-        ),
-    )
+    made = executed_lesson()
+    more = "That was **the answer**.\n\n**2. Again** (easy, 5 minutes). Once more.\n\nA hint."
+    made.cells.insert(15, tiny.text(more))
     first, second = slides_of(made, "03")[-2:]
-    assert [b.source for b in first.notes] == ["That was **the answer**."]
-    assert [b.source for b in second.shown] == ["Once more.", "A hint."]
-
-
-def test_short_sources_are_large_and_long_ones_still_fit(layout):
-    looks = []
-    for lines, letters in ((6, 70), (6, 85), (16, 85), (18, 60), (24, 100)):
-        layout.begin()
-        layout.slide.shown.append(Block("code", "\n".join(["x" * letters] * lines)))
-        looks.append(layout.slide.look)
-    assert looks == ["large", "short", "short", "middle", "long"]
-    colours = BeautifulSoup(drawn_html(Block("code", "if x:\n\n    y = 1")), "html.parser").pre
-    assert [line.get_text() for line in colours(style=True)] == ["if x:\n", "\n", "    y = 1\n"]
+    assert texts(first.notes) == ["That was **the answer**."]
+    assert texts(second.shown) == ["Once more.", "A hint."]
 
 
 def test_a_list_is_whole_where_it_can_be_and_else_its_items_first_sentences(layout):
-    item = "- This item says something, and says it now. And then it goes on to say a good deal more about the very same thing, which takes three lines on a slide.\n"
-    layout.listed(Block("list", (item * 3).strip()))
-    assert (
-        layout.slide.shown[0].source.count("goes on to say") == 3 and layout.slide.look == "words"
-    )
-    layout.listed(Block("list", (item * 11).strip()))
-    assert len(layout.slides) == 2 and layout.slide.look == "full"
-    assert (
-        layout.slide.shown[0].source.splitlines()
-        == ["- This item says something, and says it now."] * 11
-    )
+    item = "- This item says something, and says it now. " + "And then it goes on to say more. " * 4
+    layout.put(Block("list", "\n".join([item] * 3)))
+    assert layout.slide.shown[0].source.count("goes on to say") == 12
+    layout.put(Block("list", "\n".join([item] * 9)))
+    lines = layout.slide.shown[0].source.splitlines()
+    assert lines == ["- This item says something, and says it now."] * 9
 
 
-def test_a_long_list_goes_on_on_the_next_slide():
-    layout = slides.Layout("03")
-    layout.slides.append(Slide("03", "A", "A"))
-    layout.listed(Block("list", "\n".join(f"- Item {i}" for i in range(25))))
+def test_a_long_list_goes_on_on_the_next_slide(layout):
+    items = [f"- Item {i}" for i in range(25)]
+    layout.put(Block("list", "\n".join(items)))
     assert len(layout.slides) == 3
-    assert "".join(f"{s.shown[0].source}\n" for s in layout.slides).split("\n")[:-1] == [
-        f"- Item {i}" for i in range(25)
-    ]
+    assert [x for s in layout.slides for x in s.shown[0].source.splitlines()] == items
 
 
 # ---- decks ---------------------------------------------------------------------------------------------------------
 
 
 def addresses(deck: str) -> set[str]:
-    """Everything in a page that a browser could fetch: src, href and the like, url(), @import, and what scripts hold."""
+    """Everything in a page that a browser could fetch: src, href, url(), @import, in scripts."""
     page, found = BeautifulSoup(deck, "html.parser"), set()
+    names = ("src", "href", "srcset", "poster", "data", "action")
     for tag in page(True):
-        found |= {
-            tag[name]
-            for name in ("src", "href", "srcset", "poster", "data", "action")
-            if tag.get(name)
-        }
-    for style in [
-        *(tag.string or "" for tag in page("style")),
-        *(tag["style"] for tag in page(style=True)),
-    ]:
-        found |= set(re.findall(r"url\(\s*['\"]?([^)'\"]+)|@import\s+['\"]?([^;'\"]+)", style))
-    for script in page("script"):
-        found |= set(re.findall(r"(?:https?:)?//[^\s'\"]+", script.string or ""))
+        found |= {tag[name] for name in names if tag.get(name)}
+        style = tag.get("style", "") + (tag.string or "" if tag.name == "style" else "")
+        for one, other in re.findall(r"url\(\s*['\"]?([^)'\"]+)|@import\s+['\"]?([^;'\"]+)", style):
+            found.add(one or other)
+        if tag.name == "script":
+            found |= set(re.findall(r"(?:https?:)?//[^\s'\"]+", tag.string or ""))
     return found
 
 
 @pytest.fixture
 def deck():
-    made = lesson()
-    made.cells[0]["attachments"] = {"p.png": {"image/png": "AA=="}}
-    return lesson_deck("03_a_layer", made)
+    return lesson_deck("03_a_layer", executed_lesson())
 
 
 def test_a_deck_asks_for_nothing_but_pictures_inside_and_the_files_beside_it(deck):
@@ -373,13 +276,14 @@ def test_a_deck_asks_for_nothing_but_pictures_inside_and_the_files_beside_it(dec
 @pytest.mark.parametrize(
     "bad",
     [
-        '<img src="https://a.b/c.png">', "<style>@import 'https://a.b';</style>", "<style>p {background: url(//a.b/c)}</style>",
+        '<img src="https://a.b/c.png">',
+        "<style>@import 'https://a.b';</style>",
         "<p style='background: url(//a.b/c)'>d</p>",
-        '<script>fetch("https://a.b")</script>', '<a href="https://a.b">c</a>',
+        '<script>fetch("https://a.b")</script>',
     ],
-)  # fmt: skip
+)
 def test_an_address_of_the_web_would_be_seen(bad):
-    assert any("a.b" in str(address) for address in addresses(f"<html>{bad}</html>"))
+    assert any("a.b" in address for address in addresses(f"<html>{bad}</html>"))
 
 
 def test_a_deck_keeps_alt_texts_formulas_and_notes(deck):
@@ -421,7 +325,7 @@ def plan_file(tmp_path):
 def test_a_plan_is_read_from_its_table(plan_file):
     plan = find_plan(plan_file, "10")
     assert (plan.name, plan.minutes, plan.title, plan.lessons) == ("10", 10, "Short", ["03"])
-    assert plan.parts[:2] == (Part(3, "03", "Second part", "Slowly."), Part(2, "", "Break", "Tea."))
+    assert plan.parts[1] == Part(2, "", "Break", "Tea.") and len(plan.parts) == 3
 
 
 def test_a_second_plan_of_as_many_minutes_is_called_by_a_word(plan_file):
@@ -440,17 +344,10 @@ def test_a_plan_deck_holds_its_agenda_and_just_what_it_names(plan_file):
     deck = plan_deck(find_plan(plan_file, "10"), {Path("03_a_layer.ipynb"): lesson()})
     page = BeautifulSoup(deck, "html.parser")
     headings = [section.h2.get_text() for section in page.select("section[data-part]")]
-    assert headings == [
-        "Short",
-        *["Second part"] * 3,
-        "Break",
-        "Exercise 1: Twice (easy, 5 minutes)",
-    ]
-    assert [cell.get_text() for cell in page.select("section table td:first-child")] == [
-        "3",
-        "2",
-        "5",
-    ]
+    exercise = "Exercise 1: Twice (easy, 5 minutes)"
+    assert headings == ["Short", *["Second part"] * 3, "Break", exercise]
+    minutes = page.select("section table td:first-child")
+    assert [cell.get_text() for cell in minutes] == ["3", "2", "5"]
     assert "3 minutes. Slowly." in page.select("aside.notes")[0].get_text()
 
 
@@ -469,44 +366,30 @@ def test_minutes_that_do_not_add_up_and_unknown_plans_and_parts_are_said(plan_fi
 
 
 def test_the_plans_of_the_course_add_up_and_name_what_there_is():
-    plans = read_plans(NOTEBOOKS / "lesson_plans.md")
-    assert {name: plan.minutes for name, plan in plans.items()} == {
-        "45": 45,
-        "90": 90,
-        "next": 90,
-        "180": 180,
-    }
-    table = re.findall(
-        r"^\| \d+ \|", (NOTEBOOKS / "lesson_plans.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
+    path = NOTEBOOKS / "lesson_plans.md"
+    plans = read_plans(path)
+    assert list(plans) == ["45", "90", "next", "180"]
+    table = re.findall(r"^\| \d+ \|", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(table) == sum(len(plan.parts) for plan in plans.values()), "a row that can't be read"
+    lessons = {}
+    for lesson in find_lessons(NOTEBOOKS):
+        copied = working_copy(read_notebook(lesson), lesson.parent)
+        lessons[lesson.name[:2]] = slides_of(copied, lesson.stem)
     for plan in plans.values():
-        lessons = {path.name[:2]: path for path in find_lessons(NOTEBOOKS, ",".join(plan.lessons))}
-        made = {
-            n: slides_of(working_copy(read_notebook(p), p.parent), p.stem)
-            for n, p in lessons.items()
-        }
-        for part in plan.parts:
-            chosen = slides_for(part, made[part.lesson]) if part.lesson else []
-            asked = [
-                int(m)
-                for s in chosen
-                for m in re.findall(r"^Exercise .* (\d+) minutes\)$", s.heading)
-            ]
-            assert sum(asked) <= part.minutes, (
-                f"{part.name} of lesson {part.lesson} needs {asked} minutes"
-            )
+        for part in filter(lambda part: part.lesson, plan.parts):
+            headings = "\n".join(s.heading for s in slides_for(part, lessons[part.lesson]))
+            asked = map(int, re.findall(r"^Exercise .* (\d+) minutes\)$", headings, re.MULTILINE))
+            assert sum(asked) <= part.minutes, f"{part.name} of lesson {part.lesson}"
 
 
 def test_a_vote_in_a_plan_is_a_question_of_the_quiz_about_that_lesson():
-    asked = re.split(
-        r"^## (\d\d) ", (NOTEBOOKS / "quiz.md").read_text(encoding="utf-8"), flags=re.MULTILINE
-    )[1:]
-    about = {
-        n: lesson
-        for lesson, text in zip(asked[::2], asked[1::2], strict=True)
-        for n in re.findall(r"### (\d+)", text)
-    }
+    about, lesson = {}, None
+    for line in (NOTEBOOKS / "quiz.md").read_text(encoding="utf-8").splitlines():
+        heading = re.match(r"## (\d\d) ", line)
+        lesson = heading[1] if heading else lesson
+        question = re.match(r"### (\d+)", line)
+        if question:
+            about[question[1]] = lesson
     votes = 0
     for plan in read_plans(NOTEBOOKS / "lesson_plans.md").values():
         for part in plan.parts:
@@ -551,7 +434,7 @@ def test_a_missing_npm_and_an_unreachable_registry_are_said_in_one_line(monkeypa
     monkeypatch.setattr(vendor.shutil, "which", lambda name: None)
     with pytest.raises(
         RuntimeError,
-        match="^slides need npm once, to fetch reveal.js: install Node.js and try again$",
+        match="^slides need npm once, to fetch reveal.js@6.0.2: install Node.js and try again$",
     ):
         vendor.fetch(vendor.REVEAL, tmp_path)
     monkeypatch.setattr(vendor.shutil, "which", lambda name: name)
@@ -560,7 +443,7 @@ def test_a_missing_npm_and_an_unreachable_registry_are_said_in_one_line(monkeypa
     )
     monkeypatch.setattr(vendor.subprocess, "run", lambda *args, **kwargs: failed)
     with pytest.raises(
-        RuntimeError, match=r"^npm could not fetch mathjax 3\.2\.2: npm error network is down$"
+        RuntimeError, match=r"^npm could not fetch mathjax@3\.2\.2: npm error network is down$"
     ):
         vendor.fetch(vendor.MATHJAX, tmp_path)
     assert list(tmp_path.iterdir()) == [], "nothing half-fetched stays behind"
@@ -572,10 +455,11 @@ MEASURE = """.then(() => {
     const {h, v} = Reveal.getIndices(slide), name = slide.querySelector("h2").textContent;
     Reveal.slide(h, v);
     const bottom = slide.querySelector("footer").getBoundingClientRect().top;
-    for (const part of slide.querySelectorAll(":scope > :not(footer):not(aside)"))
+    for (const part of slide.querySelectorAll(".body > *"))
       if (part.getBoundingClientRect().bottom > bottom + 1) bad.push(name + ": too high");
     for (const image of slide.querySelectorAll("img"))
       if (image.getBoundingClientRect().height < 200) bad.push(name + ": a small figure");
+    if (parseFloat(getComputedStyle(slide.querySelector(".body")).fontSize) < 20) bad.push(name + ": small letters");
     if (slide.querySelector("[data-mjx-error]")) bad.push(name + ": a formula that can't be drawn");
   }
   const drawn = document.querySelectorAll("mjx-container svg").length;

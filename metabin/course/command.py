@@ -1,71 +1,75 @@
-"""The command line: run, handouts, slides, exercises."""
+"""The command line of the course: run, handouts, slides, exercises, map.
+
+A command's modules are imported when it is called: `--help` must not wait for papermill.
+"""
 
 import argparse
 import importlib.util
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
-from metabin.course import runner
 from metabin.course.lessons import find_lessons
-from metabin.course.parameters import Text, from_file, from_pairs, values_for
+from metabin.course.parameters import from_file, from_pairs, values_for
+from metabin.runs.provenance import ROOT
 
 NEEDED = ("papermill", "nbconvert", "ipykernel", "latex2mathml")
 
 
 def run(chosen) -> int:
-    """Run lessons with the values that are typed or in a file."""
-    given = from_file(chosen.file) | from_pairs(chosen.parameter)
-    common = {"profile": Text(chosen.profile), "seed": Text(chosen.seed)}
-    planned = values_for(find_lessons(runner.ROOT / "notebooks", chosen.lesson), common, given)
-    return runner.run(planned, runner.ROOT / "build")
+    """run the lessons headless and collect what they find"""
+    from metabin.course import runner
+
+    values = from_file(chosen.file) | from_pairs(chosen.parameter)
+    common = {"profile": chosen.profile, "seed": chosen.seed}
+    return runner.run(values_for(lessons(chosen.lesson), common, values), ROOT / "build")
 
 
 def handouts(chosen) -> int:
-    """A page for every lesson, from its executed copy."""
+    """make a page of every lesson, to read and to print, in build/html/"""
     from metabin.course.pages import to_page
+    from metabin.course.runner import executed_copies
 
-    folder = runner.ROOT / "build" / "html"
-    lessons = find_lessons(runner.ROOT / "notebooks", chosen.lesson)
-    for lesson, notebook in runner.executed(lessons, runner.ROOT / "build").items():
-        write(folder / f"{lesson.stem}.html", to_page(notebook, lesson.stem))
+    for lesson, notebook in executed_copies(lessons(chosen.lesson), ROOT / "build").items():
+        write(ROOT / "build" / "html" / f"{lesson.stem}.html", to_page(notebook, lesson.stem))
     return 0
 
 
 def slides(chosen) -> int:
-    """A deck for every lesson, or one for a lesson plan."""
+    """make a deck of slides of every lesson, or of a lesson plan, in build/slides/"""
     from metabin.course.deck import lesson_deck, plan_deck
     from metabin.course.plans import find_plan
+    from metabin.course.runner import executed_copies
     from metabin.course.vendor import MATHJAX, REVEAL, fetch
 
-    folder = runner.ROOT / "build" / "slides"
-    lessons = find_lessons(runner.ROOT / "notebooks", chosen.lesson)
-    plan = (
-        find_plan(runner.ROOT / "notebooks" / "lesson_plans.md", chosen.plan)
-        if chosen.plan
-        else None
-    )
-    if plan:
-        lessons = find_lessons(runner.ROOT / "notebooks", ",".join(plan.lessons))
+    folder, plan = ROOT / "build" / "slides", None
+    if chosen.plan:
+        plan = find_plan(ROOT / "notebooks" / "lesson_plans.md", chosen.plan)
+    wanted = lessons(",".join(plan.lessons) if plan else chosen.lesson)
     for package in (REVEAL, MATHJAX):
         fetch(package, folder / "vendor")
-    copies = runner.executed(lessons, runner.ROOT / "build")
+    copies = executed_copies(wanted, ROOT / "build")
     if plan:
         write(folder / f"plan_{plan.name}.html", plan_deck(plan, copies))
-    else:
-        for lesson, notebook in copies.items():
-            write(folder / f"{lesson.stem}.html", lesson_deck(lesson.stem, notebook))
+        return 0
+    for lesson, notebook in copies.items():
+        write(folder / f"{lesson.stem}.html", lesson_deck(lesson.stem, notebook))
     return 0
 
 
 def exercises(chosen) -> int:
-    """Two sheets for every lesson: without solutions for students, with them for teachers."""
+    """make exercise sheets, with and without solutions, in build/exercises/"""
     from metabin.course.sheets import write_sheets
 
-    for lesson in find_lessons(runner.ROOT / "notebooks", chosen.lesson):
-        for path in write_sheets(lesson, runner.ROOT / "build" / "exercises"):
+    for lesson in lessons(chosen.lesson):
+        for path in write_sheets(lesson, ROOT / "build" / "exercises"):
             print(os.path.relpath(path))
     return 0
+
+
+def lessons(wanted: str) -> list[Path]:
+    return find_lessons(ROOT / "notebooks", wanted)
 
 
 def write(path: Path, content: str) -> None:
@@ -75,56 +79,38 @@ def write(path: Path, content: str) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be typed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m metabin course", description="The course as an instrument."
+    """The commands and their options."""
+    parser = argparse.ArgumentParser(prog="python -m metabin course", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    made = {}
+    for work in (run, handouts, slides, exercises):
+        made[work] = commands.add_parser(work.__name__, help=work.__doc__)
+        made[work].set_defaults(work=work)
+        made[work].add_argument("--lesson", default="", help="such as 6 or 02,06 (default: all)")
+    made[slides].add_argument(
+        "--plan", default="", help="a plan of notebooks/lesson_plans.md, such as 45"
     )
-    commands = parser.add_subparsers(required=True)
-    made = {
-        run: "run the lessons headless and collect what they find",
-        handouts: "make a page of every lesson, to read and to print, in build/html/",
-        slides: "make a deck of slides of every lesson, or of a lesson plan, in build/slides/",
-        exercises: "make exercise sheets, with and without solutions, in build/exercises/",
-    }
-    for work, text in made.items():
-        command = commands.add_parser(work.__name__, help=text)
-        command.set_defaults(work=work)
-        command.add_argument(
-            "--lesson",
-            default="",
-            help="only lessons whose names begin so, as 02 or 02,06 (default: all)",
-        )
-        if work is slides:
-            command.add_argument(
-                "--plan", default="", help="a plan of notebooks/lesson_plans.md, as 45"
-            )
-        if work is run:
-            command.add_argument(
-                "--profile", default="demo", help="how large everything is (default: demo)"
-            )
-            command.add_argument(
-                "--seed", default="0", help="where the random numbers start (default: 0)"
-            )
-            command.add_argument(
-                "-p",
-                "--parameter",
-                action="append",
-                default=[],
-                metavar="NAME=VALUE",
-                help="another parameter",
-            )
-            command.add_argument("-f", "--file", type=Path, help="a YAML file of parameters")
+    option = made[run].add_argument
+    option("--profile", default="demo", help="how large everything is (default: demo)")
+    option("--seed", default="0", help="where random numbers start (default: 0)")
+    option("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
+    option("-f", "--file", type=Path, help="a YAML file of parameters")
+    paper_map = "print or write the table that leads from the paper to code, lessons and tests"
+    commands.add_parser("map", help=paper_map, add_help=False)
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code: 0 all made, 1 a lesson failed, 2 nothing ran, 130 stopped by hand."""
-    chosen = parser().parse_args(arguments)
+    """Call a command. Returns 0: all made, 1: a lesson failed, 2: nothing ran, 130: stopped."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["map"]:
+        return import_module("metabin.course.paper_map").main(words[1:])
+    chosen = parser().parse_args(words)
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
+        names = ", ".join(missing)
         print(
-            f"{', '.join(missing)} not installed in {sys.executable}: pip install -e '.[all]'",
-            file=sys.stderr,
+            f"{names} not installed in {sys.executable}: pip install -e '.[all]'", file=sys.stderr
         )
         return 2
     try:

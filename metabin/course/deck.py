@@ -1,6 +1,6 @@
 """Slides as pages of reveal.js that need nothing from the web and open by a double click."""
 
-import html
+from html import escape
 from pathlib import Path
 
 from bs4 import BeautifulSoup
@@ -12,33 +12,24 @@ from pygments.lexers import PythonLexer
 
 from metabin.course.blocks import Block
 from metabin.course.plans import Plan, slides_for
-from metabin.course.room import Slide
-from metabin.course.slides import slides_of
+from metabin.course.slides import Slide, slides_of
 from metabin.course.vendor import MATHJAX, REVEAL
 
-TEMPLATE = "deck.html"
 AGENDA = 10  # rows on a slide
 
 
 def to_deck(title: str, slides: list[Slide]) -> str:
     """A deck as HTML; reveal.js and MathJax are expected in the folder vendor/ beside it."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
-    )
+    folder = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=folder, autoescape=True, trim_blocks=True)
+    environment.filters |= {"drawn": drawn, "inline": inline}
     columns = []
     for slide in slides:
-        drawn = {
-            "slide": slide,
-            "heading": inline(slide.heading),
-            "part": inline(slide.part),
-            "body": [(block.kind, drawn_html(block)) for block in slide.shown],
-            "notes": [drawn_html(block) for block in slide.notes],
-        }
         if slide.below and columns:
-            columns[-1].append(drawn)
+            columns[-1].append(slide)
         else:
-            columns.append([drawn])
-    return environment.get_template(TEMPLATE).render(
+            columns.append([slide])
+    return environment.get_template("deck.html").render(
         title=title,
         columns=columns,
         code_style=HtmlFormatter(style="default").get_style_defs("pre"),
@@ -47,27 +38,27 @@ def to_deck(title: str, slides: list[Slide]) -> str:
     )
 
 
-def drawn_html(block: Block) -> str:
+def drawn(block: Block) -> str:
     """A block as HTML with its links taken off: nobody clicks on a wall."""
     if block.kind == "figure":
         return bare_figure(block.source)
     if block.kind == "output":
-        return f"<pre>{html.escape(block.source)}</pre>"
+        return f"<pre>{escape(block.source)}</pre>"
     if block.kind == "code":
-        title = f"<p class='place'>{html.escape(block.title)}</p>" if block.title else ""
+        title = f"<p class='title'>{escape(block.title)}</p>" if block.title else ""
         return f"{title}<pre>{coloured(block.source)}</pre>"
     return markdown(block.source, block.attachments)
 
 
 def coloured(source: str) -> str:
-    """Python in colours, each line by itself: where one is wrapped, it goes on deeper than it began."""
-    lines = highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).splitlines(
-        keepends=True
-    )
-    depths = [len(line) - len(line.lstrip()) + 6 for line in source.splitlines()]
-    return "".join(
-        f'<span style="--deep:{d}ch">{line}</span>' for d, line in zip(depths, lines, strict=True)
-    )
+    """Python in colours, line by line: where a line is wrapped, it goes on deeper than it began."""
+    lexer = PythonLexer(stripnl=False)
+    lines = highlight(source, lexer, HtmlFormatter(nowrap=True)).splitlines(keepends=True)
+    spans = []
+    for plain, line in zip(source.splitlines(), lines, strict=True):
+        depth = len(plain) - len(plain.lstrip()) + 6
+        spans.append(f'<span style="--depth:{depth}ch">{line}</span>')
+    return "".join(spans)
 
 
 def markdown(source: str, attachments: dict | None = None) -> str:
@@ -82,12 +73,12 @@ def markdown(source: str, attachments: dict | None = None) -> str:
 
 
 def inline(source: str) -> str:
-    """A heading's text as HTML, without the heading around it ("3. Metrics" by itself would be a list)."""
+    """A heading's text as HTML ("3. Metrics" by itself would be a list)."""
     return BeautifulSoup(markdown(f"# {source}"), "html.parser").h1.decode_contents()
 
 
 def bare_figure(source: str) -> str:
-    """A figure's picture with its alt text; how large it is drawn is up to the slide."""
+    """A figure's picture with its alt text; the slide says how large it is."""
     images = BeautifulSoup(source, "html.parser")("img")
     for image in images:
         del image["style"]
@@ -101,24 +92,18 @@ def lesson_deck(name: str, notebook) -> str:
 
 
 def plan_deck(plan: Plan, copies: dict) -> str:
-    """The deck of a lesson plan, from executed lessons by their paths: its agenda, then the slides that it names."""
+    """The deck of a lesson plan from executed lessons by path: agenda, then the slides it names."""
     lessons = {path.name[:2]: slides_of(notebook, path.stem) for path, notebook in copies.items()}
     rows = [f"| {part.minutes} | {part.lesson} | {part.name} |" for part in plan.parts]
-    agenda = [rows[i : i + AGENDA] for i in range(0, len(rows), AGENDA)]
-    head = "| Minutes | Lesson | |\n| ---: | --- | --- |\n"
-    deck = [
-        Slide("", plan.title, plan.title, [Block("table", head + "\n".join(some))])
-        for some in agenda
-    ]
+    deck = []
+    for start in range(0, len(rows), AGENDA):
+        table = ["| Minutes | Lesson | |", "| ---: | --- | --- |", *rows[start : start + AGENDA]]
+        deck.append(Slide("", plan.title, plan.title, [Block("table", "\n".join(table))]))
     for part in plan.parts:
-        spoken = Block("text", f"**{part.minutes} minutes.** {part.why}")
-        chosen = (
-            slides_for(part, lessons[part.lesson])
-            if part.lesson
-            else [Slide("", plan.title, part.name)]
-        )
-        chosen[0].notes.insert(0, spoken)
-        if not part.lesson:
-            chosen[0].shown.append(Block("text", part.why))
+        if part.lesson:
+            chosen = slides_for(part, lessons[part.lesson])
+        else:
+            chosen = [Slide("", plan.title, part.name, [Block("text", part.why)])]
+        chosen[0].notes.insert(0, Block("text", f"**{part.minutes} minutes.** {part.why}"))
         deck += chosen
     return to_deck(f"{plan.title} ({plan.minutes} minutes)", deck)

@@ -11,21 +11,28 @@ PICTURE = re.compile(r"!\[([^\]]*)\]\((?![a-z]+:)([^)\s]+)\)")
 
 # Run after the last cell. The system counts in bytes on macOS and in KiB on Linux.
 PROBE = """import resource, sys
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))"""
+unit = 1 if sys.platform == "darwin" else 1024
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)"""
 
 
 def find_lessons(folder: Path, wanted: str = "") -> list[Path]:
-    """The lessons NN_*.ipynb of a folder in order; `wanted` picks some by the beginning of their names ("02,06")."""
+    """The lessons NN_*.ipynb of a folder in order.
+
+    `wanted` picks some by their numbers ("6", "02,06") or by the beginnings of their names.
+    """
     lessons = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not lessons:
         raise ValueError(f"no lesson (NN_name.ipynb) in {folder}")
-    starts = wanted.replace(",", " ").split()
-    for start in starts:
-        if not any(lesson.name.startswith(start) for lesson in lessons):
-            raise ValueError(
-                f"no lesson begins with {start!r}; there are {', '.join(x.stem for x in lessons)}"
-            )
-    return [x for x in lessons if not starts or x.name.startswith(tuple(starts))]
+    words = wanted.replace(",", " ").split()
+    picked = set()
+    for word in words:
+        start = f"{int(word):02}_" if word.isdecimal() else word
+        chosen = [lesson for lesson in lessons if lesson.name.startswith(start)]
+        if not chosen:
+            names = ", ".join(lesson.stem for lesson in lessons)
+            raise ValueError(f"no lesson {word!r}; there are {names}")
+        picked.update(chosen)
+    return [lesson for lesson in lessons if lesson in picked or not words]
 
 
 def read_notebook(path: Path):
@@ -40,13 +47,15 @@ def tagged(cell, tag: str) -> bool:
 
 
 def promised_seconds(notebook) -> float | None:
-    """The time that the header's line `**Time.** about 40 s` (or `3 min`) states, in seconds."""
-    found = TIME.search(notebook.cells[1].source if len(notebook.cells) > 1 else "")
-    return float(found[1]) * (60 if found[2] == "min" else 1) if found else None
+    """The seconds that the header's line `**Time.** about 40 s` (or `3 min`) states."""
+    time = TIME.search(notebook.cells[1].source) if len(notebook.cells) > 1 else None
+    if time is None:
+        return None
+    return float(time[1]) * (60 if time[2] == "min" else 1)
 
 
 def working_copy(notebook, folder: Path):
-    """What is run: pictures carried inside, exercises to read but not to run, and a last cell that measures memory."""
+    """The notebook that is run: pictures inside, exercises as text, memory measured at the end."""
     import nbformat
 
     notebook = copy.deepcopy(notebook)
@@ -61,36 +70,34 @@ def working_copy(notebook, folder: Path):
 
 
 def carry_pictures(cell, folder: Path) -> None:
-    """Turn a markdown cell's pictures from files beside the notebook into attachments, which any copy of it keeps."""
+    """Turn a markdown cell's pictures from files into attachments, which any copy keeps."""
 
-    def attach(found: re.Match) -> str:
-        path = folder / found[2]
+    def attach(link: re.Match) -> str:
+        path = folder / link[2]
         if not path.is_file():
-            return found[0]
+            return link[0]
         data = base64.b64encode(path.read_bytes()).decode()
         cell.setdefault("attachments", {})[path.name] = {mimetypes.guess_type(path.name)[0]: data}
-        return f"![{found[1]}](attachment:{path.name})"
+        return f"![{link[1]}](attachment:{path.name})"
 
     cell.source = PICTURE.sub(attach, cell.source)
 
 
 def executed_copy(lesson: Path, build: Path):
-    """The executed copy of a lesson if there is one of the lesson as it stands now and no cell failed in it, else None."""
+    """The executed copy of a lesson, or None if it failed or the lesson has changed since."""
     path = build / "notebooks" / lesson.name
     if not path.is_file():
         return None
     executed = read_notebook(path)
-    if any(
-        output.output_type == "error"
-        for cell in executed.cells
-        for output in cell.get("outputs", [])
-    ):
-        return None
-    wanted, found = (
-        [(cell.source, cell.get("attachments", {})) for cell in cells]
-        for cells in (
-            working_copy(read_notebook(lesson), lesson.parent).cells[:-1],  # without the probe
-            [cell for cell in executed.cells if not tagged(cell, "injected-parameters")],
-        )
-    )
-    return executed if wanted == found else None
+    for cell in executed.cells:
+        if any(output.output_type == "error" for output in cell.get("outputs", [])):
+            return None
+    today = working_copy(read_notebook(lesson), lesson.parent)
+    return executed if _content(executed) == _content(today) else None
+
+
+def _content(notebook) -> list[tuple]:
+    """The cells that somebody wrote: source and pictures of each."""
+    added = ("probe", "injected-parameters")
+    cells = [cell for cell in notebook.cells if not any(tagged(cell, tag) for tag in added)]
+    return [(cell.source, cell.get("attachments", {})) for cell in cells]

@@ -1,10 +1,10 @@
-"""Lesson plans: a class of so many minutes as parts of lessons, read from the tables of notebooks/lesson_plans.md."""
+"""Lesson plans: a class of so many minutes as parts of lessons, from notebooks/lesson_plans.md."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from metabin.course.room import Slide
+from metabin.course.slides import Slide
 
 HEADING = re.compile(r"## (?:([A-Z]\w+) )?(\d+) minutes: (.+)")
 ROW = re.compile(r"\|\s*(\d+)\s*\|\s*(?:\[(\d\d)\][^|]*?)?\|([^|]*)\|([^|]*)\|$")
@@ -12,22 +12,22 @@ ROW = re.compile(r"\|\s*(\d+)\s*\|\s*(?:\[(\d\d)\][^|]*?)?\|([^|]*)\|([^|]*)\|$"
 
 @dataclass(frozen=True)
 class Part:
-    """A row of a plan: minutes for a lesson's part (a heading, "Exercise 2") or, without a lesson, for something else."""
+    """A row of a plan: minutes for a part of a lesson (a heading, "Exercise 2"), or for a break."""
 
     minutes: int
-    lesson: str  # its number, as 02, or nothing
+    lesson: str  # its number, such as 02, or nothing
     name: str
     why: str
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A class of `minutes`, which its parts use up; its name is their number, or the word before it in the heading."""
+    """A class; its name is the number of its minutes, or the word before it in the heading."""
 
     name: str
     minutes: int
     title: str
-    parts: tuple[Part, ...]
+    parts: list[Part]
 
     @property
     def lessons(self) -> list[str]:
@@ -36,33 +36,37 @@ class Plan:
 
 
 def read_plans(path: Path) -> dict[str, Plan]:
-    """All plans of a file by their names; raises ValueError when the parts of one don't add up, or a name is there twice."""
-    plans, parts = {}, []
+    """All plans of a file by their names.
+
+    Raises ValueError when a plan's parts don't add up to its minutes, or a name is there twice.
+    """
+    plans, plan = {}, None
     for line in path.read_text(encoding="utf-8").splitlines():
-        if heading := HEADING.match(line):
+        heading, row = HEADING.match(line), ROW.match(line)
+        if heading:
             word, minutes, title = heading.groups()
-            name, parts = (word or minutes).lower(), []
-            if name in plans:
+            plan = Plan((word or minutes).lower(), int(minutes), title, [])
+            if plan.name in plans:
                 raise ValueError(
-                    f"{path.name}: two plans are called {name}; begin a heading by a word, as ## Next 90 minutes:"
+                    f"{path.name}: two plans are called {plan.name}; begin a heading by a word, "
+                    "as ## Next 90 minutes:"
                 )
-            plans[name] = int(minutes), title, parts
-        elif row := ROW.match(line):
-            parts.append(Part(int(row[1]), row[2] or "", row[3].strip(), row[4].strip()))
-    for name, (minutes, _, parts) in plans.items():
-        found = sum(part.minutes for part in parts)
-        if found != minutes:
+            plans[plan.name] = plan
+        elif row:
+            minutes, lesson, name, why = row.groups()
+            plan.parts.append(Part(int(minutes), lesson or "", name.strip(), why.strip()))
+    for plan in plans.values():
+        total = sum(part.minutes for part in plan.parts)
+        if total != plan.minutes:
             raise ValueError(
-                f"{path.name}: the parts of the plan {name} take {found} minutes, not {minutes}"
+                f"{path.name}: the parts of the plan {plan.name} take {total} minutes, "
+                f"not {plan.minutes}"
             )
-    return {
-        name: Plan(name, minutes, title, tuple(parts))
-        for name, (minutes, title, parts) in plans.items()
-    }
+    return plans
 
 
 def find_plan(path: Path, wanted: str) -> Plan:
-    """The plan of that name, as 45 or next."""
+    """The plan of that name, such as 45 or next."""
     plans = read_plans(path)
     if wanted.lower() not in plans:
         raise ValueError(f"no plan is called {wanted!r}; there are {', '.join(plans)}")
@@ -70,15 +74,13 @@ def find_plan(path: Path, wanted: str) -> Plan:
 
 
 def slides_for(part: Part, slides: list[Slide]) -> list[Slide]:
-    """The slides of a lesson that a part names by a heading, or by the number of an exercise; ValueError if there are none."""
-    exercise = f"{part.name}:" if part.name.startswith("Exercise ") else None
-    found = [
-        s
-        for s in slides
-        if (s.heading.startswith(exercise) if exercise else part.name in (s.part, s.heading))
-    ]
-    if not found:
+    """The slides of a lesson that a part names by a heading, or by the number of an exercise."""
+    if part.name.startswith("Exercise "):
+        chosen = [slide for slide in slides if slide.heading.startswith(f"{part.name}:")]
+    else:
+        chosen = [slide for slide in slides if part.name in (slide.part, slide.heading)]
+    if not chosen:
         raise ValueError(
             f"the {part.minutes} minutes for {part.name!r}: lesson {part.lesson} has no such part"
         )
-    return found
+    return chosen

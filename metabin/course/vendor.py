@@ -1,4 +1,4 @@
-"""reveal.js and MathJax for the decks: taken from npm's registry once, checked, kept with their licences beside the decks."""
+"""reveal.js and MathJax for the decks: fetched from npm's registry once, checked, kept beside them."""
 
 import base64
 import hashlib
@@ -41,47 +41,35 @@ MATHJAX = Package(
 def fetch(package: Package, folder: Path) -> Path:
     """The folder with the package's files and LICENSE, fetched where it isn't there yet.
 
-    Raises RuntimeError with one line when npm is missing, the registry can't be reached, or the archive isn't the right one.
+    Raises RuntimeError when npm is missing, the registry can't be reached, or the archive is wrong.
     """
-    there = folder / package.folder
-    if there.is_dir():
-        return there
+    target, name = folder / package.folder, f"{package.name}@{package.version}"
+    if target.is_dir():
+        return target
     if shutil.which("npm") is None:
-        raise RuntimeError(
-            f"slides need npm once, to fetch {package.name}: install Node.js and try again"
-        )
+        raise RuntimeError(f"slides need npm once, to fetch {name}: install Node.js and try again")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        command = [
-            "npm",
-            "pack",
-            f"{package.name}@{package.version}",
-            "--silent",
-            "--pack-destination",
-            scratch,
-        ]
+        command = ["npm", "pack", name, "--silent", "--pack-destination", scratch]
         done = subprocess.run(command, capture_output=True, text=True, cwd=scratch)
         archives = list(Path(scratch).glob("*.tgz"))
         if done.returncode or len(archives) != 1:
             reason = (done.stderr or done.stdout).strip().splitlines() or ["no archive came"]
-            raise RuntimeError(
-                f"npm could not fetch {package.name} {package.version}: {reason[-1]}"
-            )
+            raise RuntimeError(f"npm could not fetch {name}: {reason[-1]}")
         unpack(archives[0], package, Path(scratch) / "unpacked")
-        (Path(scratch) / "unpacked").rename(there)  # complete or not at all
-    return there
+        (Path(scratch) / "unpacked").rename(target)  # complete or not at all
+    return target
 
 
 def unpack(archive: Path, package: Package, folder: Path) -> None:
     """Write the wanted files of a checked archive, without the folders that they lie in there."""
-    content = archive.read_bytes()
-    if base64.b64encode(hashlib.sha512(content).digest()).decode() != package.sha512:
+    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    if digest != package.sha512:
         raise RuntimeError(
             f"what npm fetched is not {package.name} {package.version}: its sha512 differs"
         )
     folder.mkdir()
     with tarfile.open(archive) as tar:
         for name in (*package.files, "LICENSE"):
-            (folder / PurePosixPath(name).name).write_bytes(
-                tar.extractfile(f"package/{name}").read()
-            )
+            content = tar.extractfile(f"package/{name}").read()
+            (folder / PurePosixPath(name).name).write_bytes(content)
