@@ -19,10 +19,11 @@ from metabin.analysis import (
 from metabin.analysis.oracle import oracle_rho
 from metabin.data.augment import normalize
 from metabin.losses import triplet_loss
-from metabin.meta import Batch, inner_step
+from metabin.meta import inner_step
 from metabin.networks.model import build_model
 from metabin.networks.normalizations import NORMS
 from metabin.norm import balancing_parameters
+from metabin.samplers import Batch
 from metabin.train import Run, train
 
 
@@ -242,9 +243,9 @@ def test_a_layers_features_are_means_and_deviations_of_its_bands(people):
     handle = model.extractor[0][0][1].register_forward_hook(
         lambda layer, inputs, output: seen.append(output)
     )
-    found = analysis.layer_features(model, people[:5], batch_size=3)["0.0.1"]
+    found = analysis.layer_features(model, people[:5])["0.0.1"]
     handle.remove()
-    output = torch.cat(seen)  # (5, 16, 16, 8)
+    [output] = seen  # (5, 16, 16, 8)
     bands = output.reshape(5, 16, 4, 4, 8).flatten(3)  # (5, 16, 4, 32)
     means, deviations = found.view(5, 2, 16, 4).unbind(1)
     torch.testing.assert_close(means, bands.mean(3))

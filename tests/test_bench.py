@@ -7,6 +7,7 @@ import torch
 from conftest import make_people
 from torch import nn
 
+from metabin.analysis.costs import phase_bytes, phases
 from metabin.config import demo
 from metabin.experiments import bench, bench_training
 from metabin.runs.measuring import (
@@ -69,14 +70,14 @@ def test_the_meta_phases_keep_no_more_for_backward_than_the_base_step():
     """Figure 2b's claim: 48 and 32 images, one after the other, against 80, and no classifier."""
     people = make_people(num_domains=5)
     run = Run(demo(size=(32, 16), crop_pad=1), people, "cpu")
-    base, meta = bench_training.memory(run.model, bench_training.phases(run), run.device)
+    base, meta = phase_bytes(run, phases(run))
     assert 0.4 * base < meta < 0.66 * base  # 48 of 80 are 0.6
 
 
 def test_the_phases_move_what_they_should_and_nothing_else(people, quick):
     run = Run(quick, people, "cpu")
     before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
-    parts = bench_training.phases(run)
+    parts = phases(run)
     for name in ("data", "meta-train", "meta"):
         parts[name]()
     assert all(torch.equal(tensor, before[name]) for name, tensor in run.model.state_dict().items())
@@ -133,7 +134,7 @@ def test_the_training_benchmark_says_and_writes_its_numbers_beside_those_of_othe
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="its peak")
 def test_on_a_gpu_the_meta_phases_peak_below_the_base_step():
     run = Run(demo(size=(32, 16), crop_pad=1, precision="bf16"), make_people(num_domains=5))
-    base, meta = bench_training.memory(run.model, bench_training.phases(run), run.device)
+    base, meta = phase_bytes(run, phases(run))
     assert meta < base
 
 

@@ -11,9 +11,11 @@ from sklearn.metrics.pairwise import cosine_distances as sklearn_distances
 from sklearn.neighbors import NearestNeighbors
 
 from metabin.analysis import embedding_study as study
+from metabin.analysis import spaces
 from metabin.data.images import ImageSet
 from metabin.evaluate.intervals import paired_interval
 from metabin.evaluate.retrieval import retrieval
+from metabin.experiments.pictures import figure3_text
 from metabin.networks.model import build_model
 
 
@@ -85,7 +87,7 @@ def test_the_nearest_picture_is_right_as_often_as_retrieval_says(streets, featur
 
 
 def test_street_purity_leaves_the_own_pictures_out(streets, features):
-    found = study.street_purity(study.cosine_distances(features), streets, neighbours=5)
+    found = spaces.street_purity(study.cosine_distances(features), streets, neighbours=5)
     order = NearestNeighbors(n_neighbors=len(streets), metric="cosine").fit(features.numpy())
     for i, ranking in enumerate(order.kneighbors(features.numpy(), return_distance=False)):
         nearest = [j for j in ranking if streets.pids[j] != streets.pids[i]][:5]
@@ -121,7 +123,7 @@ def test_silhouettes_and_rank1_are_those_of_their_makers(streets, features):
 
 
 def test_another_random_start_gives_another_picture_and_the_same_one_the_same(features):
-    one, again, other = (study.embed_from_random(features, 5, seed) for seed in (0, 0, 1))
+    one, again, other = (study.embed_in_plane(features, 5, seed, "random") for seed in (0, 0, 1))
     assert one.shape == (len(features), 2)
     assert torch.equal(one, again) and not torch.allclose(one, other, atol=1)
 
@@ -158,7 +160,7 @@ def test_a_pair_is_compared_street_by_street_and_person_by_person(streets):
     numbers["b"]["ratio"] = [0.1, 0.4, 0.4]
     pids = streets.pids[streets.camids == 0]
     ratios = {"a": torch.full(pids.shape, 0.5), "b": torch.full(pids.shape, 0.3)}
-    found = study.paired(numbers, ratios, pids)["a - b"]
+    found = study.paired_networks(numbers, ratios, pids)["a - b"]
     assert found["ratio"] == pytest.approx(paired_interval([0.4, 0.2, 0.4]), abs=1e-6)
     assert found["purity"] == pytest.approx([0.3, 0.3, 0.3])
     assert found["ratio, people"] == pytest.approx([0.2, 0.2, 0.2], abs=1e-6)
@@ -175,7 +177,7 @@ def report(streets) -> dict:
             m: {p: build_model(m, 8) for p in moments}
             for m, moments in {"bn": (10, 100), "in": (100,)}.items()
         }
-    return study.study(networks, streets, starts=2, people=4, perplexities=(3, 8), shown=(8, 4))
+    return study.embedding_study(networks, streets, starts=2, people=4, perplexities=(3, 8))
 
 
 def test_a_report_is_plain_and_has_every_network_at_every_moment(report):
@@ -214,7 +216,7 @@ def test_the_tightest_picture_is_counted_start_by_start():
 
 
 def test_the_text_says_ratios_intervals_and_the_pictures_verdict(report):
-    text = study.figure3_text(report)
+    text = figure3_text(report)
     bn = report["numbers"]["bn"]["100"]["ratio"]
     assert f"{sum(bn) / 3:.3f}" in text.splitlines()[2]
     assert "bn - in" in text and "of 4 pictures" in text

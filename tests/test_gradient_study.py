@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from metabin.analysis import gradient_signs as signs
 from metabin.analysis import gradient_study as study
 from metabin.analysis import inner_gradients
+from metabin.experiments import pictures
 from metabin.losses import META_TRAIN, Criterion, scatter_loss
 from metabin.networks.model import build_model
 from metabin.norm import balancing_parameters, frozen_running_stats
@@ -230,7 +231,7 @@ def test_a_vanishing_inner_step_leaves_the_outer_gradient_and_a_long_one_turns_i
 
 def test_an_interval_is_students_over_the_first_dimension():
     samples = torch.tensor([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]])
-    (first, second) = study.interval(samples)
+    (first, second) = study.intervals(samples)
     assert first == pytest.approx(
         [2.0, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5], abs=1e-3
     )  # t at 97.5 %, 2 degrees
@@ -254,16 +255,9 @@ def test_several_trainings_are_joined_by_means_and_a_single_one_stays():
     assert joined["layers"]["a"][1] == [3.0, 3.0, 3.0]
 
 
-@pytest.fixture
-def measured(monkeypatch, streets, extractor, tmp_path):
-    """What Figure 5's report holds of the small network, on small streets."""
+def test_a_networks_report_holds_its_directions(monkeypatch, streets, extractor):
     monkeypatch.setattr(study, "BATCHES", 4)
-    monkeypatch.setattr(study, "source_streets", lambda seed: streets)
-    monkeypatch.setattr(study, "network_at", lambda *_: extractor)
-    return study.measure("end", 1, tmp_path)
-
-
-def test_a_networks_report_holds_its_directions(measured, streets, extractor):
+    measured = study.gradient_study(extractor, streets)
     sides = study.batches_of(streets, 4, study.SEED)
     for loss, found in study.directions(extractor, sides).items():
         means = [mean for mean, *_ in measured["layers"][loss]]
@@ -279,16 +273,18 @@ def test_figure5_joins_the_trainings_that_there_are_and_says_what_its_intervals_
 
     def one(moment, seed, folder):
         asked.append((moment, seed, folder))
-        return {"rho": seed / 10, "layers": {"shuffle": [[float(seed), 0.0, 9.0]]}}
+        layers = dict.fromkeys(study.PARTS, [[float(seed), 0.0, 9.0]])
+        return {"rho": seed / 10, "layers": layers}
 
-    monkeypatch.setattr(study, "measure", one)
-    report = study.figure5(5, 1, {1: tmp_path / "a", 3: tmp_path / "b"})
-    assert asked == [(m, s, tmp_path / f) for m in study.MOMENTS for s, f in ((1, "a"), (3, "b"))]
+    monkeypatch.setattr(pictures, "_measured", one)
+    report = pictures.figure5_report(5, 1, {1: tmp_path / "a", 3: tmp_path / "b"})
+    assert asked == [(m, s, tmp_path / f) for m in pictures.MOMENTS for s, f in ((1, "a"), (3, "b"))]
     assert report["trainings"] == [1, 3] and report["interval_over"] == "trainings"
     assert report["moments"]["end"]["rho"] == pytest.approx(0.2)
     assert report["moments"]["end"]["layers"]["shuffle"][0][0] == 2.0
-    assert report["first"]["end"] == {"shuffle": [[1.0, 0.0, 9.0]]}
-    alone = study.figure5(1, 1, {1: tmp_path, 3: tmp_path})
+    assert report["first"]["end"]["shuffle"] == [[1.0, 0.0, 9.0]]
+    assert report["worlds"] == report["seeds"] == [1, 3]
+    alone = pictures.figure5_report(1, 1, {1: tmp_path, 3: tmp_path})
     assert alone["interval_over"] == "batches" and alone["moments"]["end"]["layers"]["shuffle"] == [
         [1.0, 0.0, 9.0]
     ]
@@ -301,10 +297,10 @@ def test_the_networks_of_a_training_are_found_by_their_moment_and_missed_by_name
     for rho in balancing_parameters(model).values():
         rho.data.fill_(0.25)
     save_model(tmp_path / "metabin.safetensors", model, "bin")
-    end = study.network_at("end", 1, streets, tmp_path)
+    end = pictures.figure5_network("end", 1, streets, tmp_path)
     assert all((rho == 0.25).all() for rho in balancing_parameters(end).values())
     with pytest.raises(FileNotFoundError, match="metabin_at_10"):
-        study.network_at("10 %", 1, streets, tmp_path)
+        pictures.figure5_network("10 %", 1, streets, tmp_path)
 
 
 def test_the_text_counts_layers_and_compares_with_the_papers_signs():
@@ -318,7 +314,7 @@ def test_the_text_counts_layers_and_compares_with_the_papers_signs():
         {part: [0.5, 0, 1] for part in rows},
     )
     found = {"layers": rows, "positive": positive, "agreement": lengths}
-    text = study.figure5_text(
+    text = pictures.figure5_text(
         {"trainings": [1], "interval_over": "batches", "moments": {"end": found}}
     )
     assert "| end | scatter | 0 | 2 | 0 | 25 % | 0.5 | no |" in text

@@ -1,6 +1,7 @@
 """The toy by pencil, and the measurements of lesson 05 against independent numbers."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,8 +13,9 @@ from metabin.analysis.guard import RUNNING
 from metabin.analysis.toy import NO_IMAGES, TOY_TEST, TOY_TRAIN, Toy, toy_step, toy_walk
 from metabin.analysis.trace import snapshot
 from metabin.losses import Criterion
-from metabin.meta import Batch, meta_step
+from metabin.meta import MetaOptions, meta_step
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters
+from metabin.samplers import Batch
 
 # ---- the toy --------------------------------------------------------------------------------------------------------
 
@@ -54,7 +56,7 @@ def test_the_outer_gradient_is_what_the_meta_step_follows_and_moves_nothing(smal
     rho = balancing_parameters(extractor)
     for r in rho.values():
         nn.init.constant_(r, 0.5)
-    gradient = study.outer_gradient(extractor, meta_train, meta_test, 0.1, order=1)
+    gradient = study.outer_gradient(extractor, meta_train, meta_test, 0.1)
     assert all((r == 0.5).all() for r in rho.values())
     meta_step(extractor, meta_train, meta_test, 0.1, 1e-3)
     torch.testing.assert_close(
@@ -71,10 +73,10 @@ def test_sides_hold_every_domain_once(small_run):
 
 
 def test_the_gap_between_orders_is_that_of_the_chain_rule_on_the_toy():
-    toy = Toy(0.6)
+    toy, options = Toy(0.6), MetaOptions(meta_train=TOY_TRAIN, meta_test=TOY_TEST)
     for size in (0.0, 0.5):
         first, second = (
-            study.outer_gradient(toy, NO_IMAGES, NO_IMAGES, size, order, (TOY_TRAIN, TOY_TEST))
+            study.outer_gradient(toy, NO_IMAGES, NO_IMAGES, size, replace(options, order=order))
             for order in (1, 2)
         )
         assert second.item() == pytest.approx(first.item() * (1 - size))

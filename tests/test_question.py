@@ -2,9 +2,8 @@
 
 import pytest
 
-from metabin.experiments import EXPERIMENTS, Experiment, Row, runner
+from metabin.experiments import EXPERIMENTS
 from metabin.experiments.question import plan, plan_verdict
-from metabin.experiments.trials import METRICS
 
 REGIMES = ("unseen streets", "far streets", "twice the schedule")
 
@@ -87,15 +86,3 @@ def test_the_second_look_has_worlds_of_its_own_and_the_questions_settings():
         "joint BIN: unseen streets",
     )
     assert f"(6 to {second.first + second.seeds - 1})" in plan("second_look")
-
-
-def test_an_experiments_worlds_begin_where_it_says(monkeypatch):
-    asked = []
-
-    def run(wanted, jobs):
-        asked.extend(t.task.world.seed for t in wanted)
-        return [dict.fromkeys(METRICS, 0.5) | {"train_seconds": 1}] * len(wanted)
-
-    monkeypatch.setattr(runner, "run_trials", run)
-    runner.report(Experiment("T", (Row("BN", "bn"),), claims=(), first=6), seeds=3, jobs=1)
-    assert asked == [6, 7, 8]

@@ -8,6 +8,7 @@ import torch
 from conftest import make_people
 from scipy.stats import spearmanr
 
+from metabin.analysis import parts_of, turns
 from metabin.analysis import rho_study as study
 from metabin.data.augment import normalize
 from metabin.evaluate.retrieval import evaluate
@@ -59,7 +60,7 @@ def plain_twin(model, norm: str):
 
 
 def test_the_parts_of_a_bar_are_its_halves_and_its_ends():
-    parts = study.parts_of([[0.1, 0.2, 0.3, 0.4], [1.0, 0.0, 0.0, 0.0]])
+    parts = parts_of([[0.1, 0.2, 0.3, 0.4], [1.0, 0.0, 0.0, 0.0]])
     assert parts["to IN"] == pytest.approx([0.3, 1]) and parts["to BN"] == pytest.approx([0.7, 0])
     assert parts["almost IN"] == [0.1, 1.0] and parts["almost BN"] == [0.4, 0.0]
 
@@ -68,7 +69,7 @@ def test_a_drop_that_rebounds_is_negative_first_and_positive_later():
     means = torch.tensor(
         [[[1.0, 1.0], [0.25, 0.75], [0.5, 0.5]]]
     )  # one seed, three moments, two layers
-    change = study.turns(means, early=1)
+    change = turns(means, early=1)
     assert change["first"].tolist() == [[-0.75, -0.25]] and change["later"].tolist() == [
         [0.25, -0.25]
     ]
@@ -174,7 +175,7 @@ def test_settled_statistics_are_the_means_over_whole_batches(model):
 
 
 def test_what_instance_normalization_takes_away_is_measured_at_the_layers_input(model):
-    found = study.input_statistics(model, STREETS.images, batch_size=16)
+    found = study.input_statistics(model, STREETS.images)
     with torch.no_grad():
         maps = model.extractor[0][0][0](normalize(STREETS.images))  # (N, 16, H, W)
     assert found.keys() == own(model).keys() and found["0.0.1.rho"].shape == (40, 2, 16)
@@ -182,7 +183,7 @@ def test_what_instance_normalization_takes_away_is_measured_at_the_layers_input(
     torch.testing.assert_close(
         found["0.0.1.rho"][:, 1].exp(), maps.std((2, 3), correction=0), atol=1e-3, rtol=1e-3
     )
-    assert not any(module._forward_pre_hooks for module in model.modules())
+    assert not any(module._forward_hooks for module in model.modules())
 
 
 def test_the_shares_of_variance_are_those_of_loops():

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from metabin.analysis import Seen, StyleMixer, restyle
 from metabin.evaluate.retrieval import evaluate, extract_features
 from metabin.networks.model import build_model
-from metabin.plotting import METHODS, draw_style_mixer
+from metabin.plotting import draw_style_mixer
 
 
 @pytest.fixture(scope="module")
@@ -81,25 +81,11 @@ def test_an_unknown_knob_is_named(mixer):
         mixer.see(0, hue=1.0)
 
 
-def test_the_drawing_shows_picture_features_and_lists(mixer, sides):
-    gallery = sides[1].images
+def test_the_drawing_marks_which_pictures_are_right(mixer, sides):
     picture, seen = mixer.see(2, contrast=-0.5)
-    figure = draw_style_mixer(picture, seen, gallery, first=4)
-    shown, *rest = figure.axes
-    assert (shown.images[0].get_array() == picture.permute(1, 2, 0).numpy()).all()
-    for (name, found), feature, strip in zip(seen.items(), rest[::2], rest[1::2], strict=True):
-        neutral, now = (torch.from_numpy(line.get_ydata()) for line in feature.lines)
-        assert (neutral.diff() >= 0).all() and neutral @ now == pytest.approx(found.kept, abs=1e-6)
-        assert [text.get_text() for text in feature.texts] == [
-            METHODS[name].name,
-            f"cos {found.kept:.2f}",
-        ]
-        best = torch.from_numpy(strip.images[0].get_array().copy())[:, : gallery.shape[-1]]
-        assert torch.equal(best, gallery[found.order[0]].permute(1, 2, 0))
-        frames = [
-            patch.get_linestyle() == "-" or patch.get_linestyle() == "solid"
-            for patch in strip.patches
-        ]
-        assert frames == found.right[:4].tolist()
-        assert f"rank {found.rank}" in strip.texts[0].get_text()
+    figure = draw_style_mixer(picture, seen, sides[1].images, first=4)
+    strips = figure.axes[2::2]
+    for found, strip in zip(seen.values(), strips, strict=True):
+        solid = [patch.get_linestyle() in ("-", "solid") for patch in strip.patches]
+        assert solid == found.right[:4].tolist()
     plt.close(figure)

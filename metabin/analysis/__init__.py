@@ -1,5 +1,7 @@
-"""Numbers about what networks and their balancing parameters do. No drawing here: `plotting` turns them into figures."""
+"""Numbers about what networks and their balancing parameters do. `plotting` draws them."""
 
+from metabin.analysis.costs import step_costs
+from metabin.analysis.embedding_study import embed_in_plane
 from metabin.analysis.inner_step import (
     INNER_LOSSES,
     inner_gradients,
@@ -25,7 +27,7 @@ from metabin.analysis.retrieval_study import (
     rates_of_some,
     similar_first,
 )
-from metabin.analysis.run import embed_in_plane, rho_distribution, rho_summary, step_costs
+from metabin.analysis.rho import parts_of, rho_distribution, rho_summary, turns
 from metabin.analysis.style_mixer import Seen, StyleMixer
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "middle_query",
     "norm_layers",
     "pair_similarities",
+    "parts_of",
     "random_styles",
     "rates_of_some",
     "read_linearly",
@@ -54,4 +57,5 @@ __all__ = [
     "similar_first",
     "step_costs",
     "style_and_identity",
+    "turns",
 ]

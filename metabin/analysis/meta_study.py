@@ -1,6 +1,5 @@
-"""Numbers about the meta-step: what first order leaves out, what held statistics spare, what a clamp silences.
-
-No drawing here: `plotting.meta` turns these numbers into figures (lesson 05).
+"""The meta-step in numbers: what first order leaves out, what held statistics spare, what a clamp
+silences.
 """
 
 import copy
@@ -12,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metabin.data.batches import Batches, join, split_sides
-from metabin.losses import META_TEST, META_TRAIN, Criterion
-from metabin.meta import Batch, inner_step, meta_step
+from metabin.data.batches import Batches
+from metabin.losses import META_TEST, Criterion
+from metabin.meta import PAPER, MetaOptions, inner_step, meta_gradient
 from metabin.norm import balancing_parameters, frozen_running_stats
 from metabin.runs.measuring import most_kept, paired_seconds
+from metabin.samplers import Batch, join, split_sides
 from metabin.train import Run
 
 
@@ -25,7 +25,7 @@ def draw_sides(batches: Batches, count: int, num_meta_train: int = 3) -> list[tu
     return [split_sides(batches.draw(), num_meta_train, batches.generator) for _ in range(count)]
 
 
-# ---- what first order leaves out ------------------------------------------------------------------------------------
+# ---- what first order leaves out ---------------------------------------------------------------------------------
 
 
 def outer_gradient(
@@ -33,125 +33,130 @@ def outer_gradient(
     meta_train: Batch,
     meta_test: Batch,
     inner_lr: float,
-    order: int,
-    criteria: tuple[Criterion, Criterion] = (META_TRAIN, META_TEST),
+    options: MetaOptions = PAPER,
 ) -> Tensor:
-    """What `meta_step` would follow, over all layers: (C,). rho stays, because the outer step has size 0."""
-    found = []
-
-    def note(gradient: Tensor) -> Tensor:
-        found.append(gradient.detach().clone())
-        return gradient
-
-    meta_step(extractor, meta_train, meta_test, inner_lr, 0.0, criteria, order, control=note)
-    return torch.cat(found)
+    """What `meta_step` follows, all layers in one: (C,)."""
+    gradients, _ = meta_gradient(extractor, meta_train, meta_test, inner_lr, options)
+    return torch.cat(list(gradients.values()))
 
 
 def order_gap(
     extractor: nn.Module, sides: Sequence[tuple[Batch, Batch]], step_sizes: Sequence[float]
 ) -> dict[str, Tensor]:
-    """First against second order: cosine of the two outer gradients and first's length over second's, (splits, sizes)."""
+    """First against second order, (splits, sizes) each.
+
+    `cosine` of the two outer gradients, and `length`, the first's over the second's.
+    """
     cosines, lengths = [], []
     for pair in sides:
         for size in step_sizes:
-            first, second = (outer_gradient(extractor, *pair, size, order) for order in (1, 2))
+            first = outer_gradient(extractor, *pair, size)
+            second = outer_gradient(extractor, *pair, size, MetaOptions(order=2))
             cosines.append(torch.cosine_similarity(first, second, dim=0))
             lengths.append(first.norm() / second.norm())
     shape = len(sides), len(step_sizes)
-    return {
-        "cosine": torch.stack(cosines).view(shape).cpu(),
-        "length": torch.stack(lengths).view(shape).cpu(),
-    }
+    gaps = {"cosine": torch.stack(cosines), "length": torch.stack(lengths)}
+    return {name: values.view(shape).cpu() for name, values in gaps.items()}
 
 
 def order_cost(
     extractor: nn.Module, sides: tuple[Batch, Batch], inner_lr: float, rounds: int = 5
 ) -> dict[int, dict]:
-    """What an outer gradient costs in each order: median `seconds`, and the most `bytes` kept for backward at a time."""
+    """What an outer gradient costs in each order.
+
+    Median `seconds`, and the most `bytes` kept for backward at a time.
+    """
     device = next(extractor.parameters()).device
-    works = {order: partial(outer_gradient, extractor, *sides, inner_lr, order) for order in (1, 2)}
-    seconds = paired_seconds(list(works.values()), device, rounds)
-    return {
-        order: {"seconds": median(spent), "bytes": most_kept(extractor, work)}
-        for (order, work), spent in zip(works.items(), seconds, strict=True)
-    }
+    works = []
+    for order in (1, 2):
+        options = MetaOptions(order=order)
+        works.append(partial(outer_gradient, extractor, *sides, inner_lr, options))
+    costs = {}
+    for order, seconds in enumerate(paired_seconds(works, device, rounds), 1):
+        kept = most_kept(extractor, works[order - 1])
+        costs[order] = {"seconds": median(seconds), "bytes": kept}
+    return costs
 
 
-# ---- what holding the running statistics does -----------------------------------------------------------------------
+# ---- what holding the running statistics does --------------------------------------------------------------------
 
 
-def statistics(extractor: nn.Module) -> list[tuple[Tensor, Tensor]]:
+def running_statistics(extractor: nn.Module) -> list[tuple[Tensor, Tensor]]:
     """Running mean and variance of each norm layer that keeps them."""
-    return [
-        (layer.running_mean.clone(), layer.running_var.clone())
-        for layer in extractor.modules()
-        if isinstance(layer, nn.BatchNorm2d)
-    ]
+    statistics = []
+    for layer in extractor.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            statistics.append((layer.running_mean.clone(), layer.running_var.clone()))
+    return statistics
 
 
 def statistics_over(
     extractor: nn.Module, run: Run, iterations: int, inner_lr: float, seed: int = 0
 ) -> tuple[dict[str, nn.Module], dict[str, list]]:
-    """Running statistics over iterations in which nothing but them moves, with the meta phases held or free.
+    """Running statistics over iterations in which nothing but them moves.
 
-    "held": they see the base batches alone. "free": also each meta-train batch at rho and each meta-test batch at rho', as
-    without `frozen_running_stats`. "all": the plain mean over the same base batches, to compare with. Returns the three
-    extractors and their statistics after each iteration ("all": at the end).
+    "held": they see the base batches alone. "free": also each meta-train batch at rho and each
+    meta-test batch at rho', as without `frozen_running_stats`. "all": the plain mean over the same
+    base batches, to compare with. Returns the three extractors and their statistics after each
+    iteration ("all": at the end).
     """
     nets = {kind: copy.deepcopy(extractor).train() for kind in ("held", "free", "all")}
-    for layer in nets["all"].modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.reset_running_stats()
-            layer.momentum = None  # the plain mean of all batches
+    average_all_batches(nets["all"])
     base, meta = (Batches(run.config, run.images, seed + i) for i in (1, 2))
     rho, history = balancing_parameters(nets["free"]), {"held": [], "free": []}
     for _ in range(iterations):
-        batch, (meta_train, meta_test) = (
-            join(base.draw()),
-            draw_sides(meta, 1, run.num_meta_train)[0],
-        )
+        batch = join(base.draw())
+        [(meta_train, meta_test)] = draw_sides(meta, 1, run.num_meta_train)
         moved, _ = inner_step(nets["free"], rho, meta_train, inner_lr)
         with torch.no_grad():
             for net in nets.values():
                 net(batch.images)
             functional_call(nets["free"], rho, meta_train.images)
             functional_call(nets["free"], moved, meta_test.images)
-        for kind, seen in history.items():
-            seen.append(statistics(nets[kind]))
-    return nets, history | {"all": [statistics(nets["all"])]}
+        for kind, moments in history.items():
+            moments.append(running_statistics(nets[kind]))
+    return nets, history | {"all": [running_statistics(nets["all"])]}
+
+
+def average_all_batches(model: nn.Module) -> None:
+    """Let running statistics begin anew and be the plain means over all batches."""
+    for layer in model.modules():
+        if getattr(layer, "running_mean", None) is not None:
+            layer.reset_running_stats()
+            layer.momentum = None
 
 
 def drift(history: dict[str, list]) -> dict[str, dict[str, Tensor]]:
-    """How far statistics are from "all": `mean` |difference| in standard deviations, `var` as a ratio; (iterations, layers).
+    """How far statistics are from "all", (iterations, layers) each.
 
-    Both are averages over a layer's channels (the ratio's is geometric).
+    `mean`: |difference| in standard deviations; `var`: a ratio. Both are averages over a layer's
+    channels (the ratio's is geometric).
     """
-    reference = history["all"][0]
-    found = {}
+    [reference] = history["all"]
+    drifts = {}
     for kind in ("held", "free"):
         means, ratios = [], []
         for layers in history[kind]:
-            pairs = list(zip(layers, reference, strict=True))
-            means.append(
-                torch.stack([((m - m0).abs() / v0.sqrt()).mean() for (m, _), (m0, v0) in pairs])
-            )
-            ratios.append(torch.stack([(v / v0).log().mean().exp() for (_, v), (_, v0) in pairs]))
-        found[kind] = {"mean": torch.stack(means).cpu(), "var": torch.stack(ratios).cpu()}
-    return found
+            for (mean, var), (mean_all, var_all) in zip(layers, reference, strict=True):
+                means.append(((mean - mean_all).abs() / var_all.sqrt()).mean())
+                ratios.append((var / var_all).log().mean().exp())
+        shape = len(history[kind]), len(reference)
+        columns = {"mean": torch.stack(means), "var": torch.stack(ratios)}
+        drifts[kind] = {name: values.view(shape).cpu() for name, values in columns.items()}
+    return drifts
 
 
-# ---- rho at the end of its range ------------------------------------------------------------------------------------
+# ---- rho at the end of its range ---------------------------------------------------------------------------------
 
 
 def silent_layers(
     extractor: nn.Module, batch: Batch, clamp: Callable, criterion: Criterion = META_TEST
 ) -> Tensor:
-    """For each layer, whether rho's gradient is exactly zero in all channels when `clamp` stands before the layer: (layers,)."""
+    """Whether rho's gradient is zero in all channels where `clamp` stands before a layer: (layers,)."""
     rho = balancing_parameters(extractor)
+    clamped = {name: clamp(r) for name, r in rho.items()}
     with frozen_running_stats(extractor):
-        features = functional_call(
-            extractor, {name: clamp(r) for name, r in rho.items()}, batch.images
-        )
+        features = functional_call(extractor, clamped, batch.images)
     loss, _ = criterion(features, None, batch)
     gradients = torch.autograd.grad(loss, list(rho.values()), materialize_grads=True)
     return torch.stack([(gradient == 0).all() for gradient in gradients])

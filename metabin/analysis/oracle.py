@@ -15,28 +15,25 @@ from metabin.samplers import PKSampler
 def oracle_rho(
     model: ReIDModel, targets: ImageSet, steps: int = 150, lr: float = 0.05, seed: int = 0
 ) -> dict[str, torch.Tensor]:
-    """The rho that serves given images best: fitted by triplet loss *on the targets themselves*, labels and all.
+    """The rho that serves some images best: fitted by triplet loss *on the targets themselves*.
 
-    An upper bound that shows how much rho alone could win with these weights; never a result that may be claimed.
-    BN uses its running statistics, as in deployment. Returns rho by name, clamped to [0, 1]; the model is unchanged.
+    An upper bound that shows how much rho alone could win with these weights; never a result that
+    may be claimed. BN uses its running statistics, as in deployment. Returns rho by name, clamped
+    to [0, 1]; the model is unchanged.
     """
-    device = next(model.parameters()).device
-    rho = {
-        name: r.detach().clone().requires_grad_()
-        for name, r in balancing_parameters(model.extractor).items()
-    }
+    device, rho = next(model.parameters()).device, {}
+    for name, r in balancing_parameters(model.extractor).items():
+        rho[name] = r.detach().clone().requires_grad_()
     sampler = PKSampler(targets.pids, targets.domains, 4, 4, torch.Generator().manual_seed(seed))
     optimizer = torch.optim.Adam(rho.values(), lr)
     with eval_mode(model):
         for _ in range(steps):
-            loss = torch.zeros((), device=device)
-            rows = sampler.draw()
-            for index in rows:
+            losses = []
+            for index in sampler.draw():  # a domain each
                 images = normalize(targets.images[index].to(device))
-                loss = loss + triplet_loss(
-                    functional_call(model.extractor, rho, images), targets.pids[index].to(device)
-                )
-            gradients = torch.autograd.grad(loss / len(rows), list(rho.values()))
+                features = functional_call(model.extractor, rho, images)  # (P*K, D)
+                losses.append(triplet_loss(features, targets.pids[index].to(device)))
+            gradients = torch.autograd.grad(sum(losses) / len(losses), list(rho.values()))
             for r, gradient in zip(rho.values(), gradients, strict=True):
                 r.grad = gradient
             optimizer.step()

@@ -1,4 +1,7 @@
-"""One query seen by another camera: what becomes of its feature and of its rank list, under each of several networks."""
+"""One query seen by another camera: what becomes of its feature and of its rank list.
+
+Size letters: Q queries, G gallery images, D feature channels.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,8 +13,6 @@ from metabin.analysis.readings import restyle
 from metabin.data.images import ImageSet
 from metabin.evaluate.retrieval import extract_features, retrieval
 from metabin.networks.model import ReIDModel
-
-# Size letters: Q queries, G gallery images, D feature channels.
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class Seen:
 
 
 class StyleMixer:
-    """Queries that can be seen in any style, and a gallery that stays as it is, under several networks.
+    """Queries that can be seen in any style, and a fixed gallery, under several networks.
 
     Raises ValueError where a query's person isn't in the gallery.
     """
@@ -48,35 +49,35 @@ class StyleMixer:
                 "every query needs a picture of its person in the gallery: here some have none"
             )
         self.models, self.queries, self.gallery, self.seed = models, queries, gallery, seed
-        self._gallery = {
-            name: extract_features(model, gallery) for name, model in models.items()
-        }  # (G, D) each
-        neutral = self._restyled(queries, {})
-        self._neutral = {
-            name: extract_features(model, neutral) for name, model in models.items()
-        }  # (Q, D) each
+        self._gallery = self._features(gallery)  # (G, D) each
+        self._neutral = self._features(self._restyled(queries, {}))  # (Q, D) each
 
     def see(self, number: int, **style: float) -> tuple[Tensor, dict[str, Seen]]:
-        """One query (3, H, W) as a camera of this style (of `streets.STYLE`) delivers it, and what each network makes of it."""
+        """One query (3, H, W) as a camera of this style (of `streets.STYLE`) delivers it.
+
+        And what each network makes of it.
+        """
         query = self._restyled(self.queries[number : number + 1], style)
         same = self.gallery.pids == query.pids  # (G,)
         seen = {}
-        for name, model in self.models.items():
-            feature = extract_features(model, query)[0]  # (D,)
+        for name, [feature] in self._features(query).items():  # (D,)
             order = (self._gallery[name] @ feature).argsort(descending=True, stable=True)  # (G,)
             seen[name] = Seen(self._neutral[name][number], feature, order, same[order])
         return query.images[0], seen
 
     def rank1(self, **style: float) -> dict[str, float]:
-        """The share of all queries whose most similar picture is of their person, in this style, by network."""
+        """The share of all queries whose most similar picture is right, in this style, by network."""
         queries = self._restyled(self.queries, style)
-        people = queries.pids, self.gallery.pids
-        return {
-            name: retrieval(extract_features(model, queries), self._gallery[name], *people).rank1
-            for name, model in self.models.items()
-        }
+        rates = {}
+        for name, features in self._features(queries).items():
+            found = retrieval(features, self._gallery[name], queries.pids, self.gallery.pids)
+            rates[name] = found.rank1
+        return rates
+
+    def _features(self, images: ImageSet) -> dict[str, Tensor]:
+        return {name: extract_features(model, images) for name, model in self.models.items()}
 
     def _restyled(self, queries: ImageSet, style: dict[str, float]) -> ImageSet:
-        # One picture at a time: the camera's noise must not depend on who else is seen, or `see` and `rank1` would differ.
+        # One picture at a time: the camera's noise must not depend on who else is seen.
         pictures = [restyle(image[None], self.seed, **style) for image in queries.images]
         return replace(queries, images=torch.cat(pictures))

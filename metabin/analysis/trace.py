@@ -1,37 +1,41 @@
-"""One iteration of a MetaBIN run, phase by phase: what each line of Algorithm 1 moved, and that nothing else did.
-
-No drawing here: `plotting.meta` turns these phases into a figure (lesson 05).
-"""
+"""One iteration of a MetaBIN run, phase by phase: what each line of Algorithm 1 moved (lesson 05)."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from metabin.analysis.guard import RUNNING, changes_only
-from metabin.data.batches import join, split_sides
 from metabin.meta import base_step, inner_step, meta_step
 from metabin.norm import balancing_parameters
+from metabin.samplers import join, split_sides
 from metabin.train import Run
 
 GROUPS = ("weights θ_f", "classifier φ", "running statistics", "ρ")
+INNER = "9, 11, 12"  # the lines of Algorithm 1 that move rho to rho'
 WEIGHTS = ("*weight", "*bias")  # what Eq. 5 moves: every parameter but rho
 
 
 def group_of(name: str) -> str:
-    """Which of GROUPS a parameter or buffer belongs to, by its name in a ReIDModel; the neck counts as the classifier's."""
+    """Which of GROUPS a parameter or buffer of a ReIDModel belongs to, by its name.
+
+    The neck counts as the classifier's.
+    """
     if name.endswith("rho"):
         return "ρ"
-    if name.rpartition(".")[2] in {pattern.strip("*") for pattern in RUNNING}:
+    if name.endswith(tuple(pattern.removeprefix("*") for pattern in RUNNING)):
         return "running statistics"
     return "classifier φ" if name.startswith(("neck.", "classifier.")) else "weights θ_f"
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What some lines of Algorithm 1 did: numbers moved and the length of the move by group, losses, the length of rho' - rho."""
+    """What some lines of Algorithm 1 did.
+
+    Numbers moved and the length of the move by group, losses, the length of rho' - rho.
+    """
 
     lines: str
     does: str
@@ -41,7 +45,7 @@ class Phase:
 
 
 def moves(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, tuple[int, float]]:
-    """What moved between two state dicts: for each group that did, how many numbers, and how far in all (Euclidean)."""
+    """What moved between two state dicts: how many numbers of each group, and how far (Euclidean)."""
     counts, squares = Counter(), Counter()
     for name, old in before.items():
         change = (after[name].double() - old.double()).flatten()
@@ -56,51 +60,43 @@ def snapshot(model: nn.Module) -> dict[str, Tensor]:
 
 
 def trace_iteration(run: Run, inner_lr: float) -> list[Phase]:
-    """Take a MetaBIN run one iteration further, by hand, and tell what each phase of Algorithm 1 moved.
+    """Take a MetaBIN run one iteration further, by hand, and record what each phase moved.
 
     Raises AssertionError when a phase moves what it must not. The run's own iteration number stays.
     """
-    model, extractor = run.model.train(), run.model.extractor
+    model, extractor, options = run.model.train(), run.model.extractor, run.options
     rho, phases = balancing_parameters(extractor), []
 
-    def phase(lines: str, does: str, may: Sequence[str], work: Callable):
+    def phase(lines: str, does: str, work: Callable, *may_change: str):
         before = snapshot(model)
-        with changes_only(model, *may):
+        with changes_only(model, *may_change):
             result = work()
-        losses = result if isinstance(result, dict) else {}
-        virtual = 0.0
-        if lines == "9, 11, 12":
-            target, losses = result
-            virtual = torch.cat([target[name] - r for name, r in rho.items()]).norm().item()
-        told = {name: loss.item() for name, loss in losses.items()}
-        phases.append(Phase(lines, does, moves(before, snapshot(model)), told, virtual))
+        virtual, losses = result if lines == INNER else ({}, result)
+        values = {}
+        if isinstance(losses, dict):
+            values = {name: loss.item() for name, loss in losses.items()}
+        length = 0.0
+        if virtual:
+            length = torch.cat([virtual[name] - r for name, r in rho.items()]).norm().item()
+        phases.append(Phase(lines, does, moves(before, snapshot(model)), values, length))
         return result
 
-    batch = phase("4", "sample X_B", (), lambda: join(run.base_batches.draw()))
-    phase(
-        "3, 5, 6",
-        "base update",
-        (*WEIGHTS, *RUNNING),
-        lambda: base_step(model, run.optimizer, batch, run.base),
-    )
-    streets = phase("10, 14", "sample X_S and X_T", (), run.meta_batches.draw)
-    sides = phase(
-        "7, 8",
-        "split the domains",
-        (),
-        lambda: split_sides(streets, run.num_meta_train, run.agreed[0]),
-    )
-    phase(
-        "9, 11, 12",
-        "inner update",
-        (),
-        lambda: inner_step(extractor, rho, sides[0], inner_lr, run.criteria[0]),
-    )
-    outer_lr, criteria = run.config.outer_lr, run.criteria
-    phase(
-        "13, 15",
-        "meta update",
-        ("*.rho",),
-        lambda: meta_step(extractor, *sides, inner_lr, outer_lr, criteria),
-    )
+    def split():
+        return split_sides(streets, run.num_meta_train, run.meta_batches.shared)
+
+    def base_update():
+        return base_step(model, run.optimizer, batch, options.base)
+
+    def inner_update():
+        return inner_step(extractor, rho, sides[0], inner_lr, options)
+
+    def meta_update():
+        return meta_step(extractor, *sides, inner_lr, run.config.outer_lr, options)
+
+    batch = phase("4", "sample X_B", lambda: join(run.base_batches.draw()))
+    phase("3, 5, 6", "base update", base_update, *WEIGHTS, *RUNNING)
+    streets = phase("10, 14", "sample X_S and X_T", run.meta_batches.draw)
+    sides = phase("7, 8", "split the domains", split)
+    phase(INNER, "inner update", inner_update)
+    phase("13, 15", "meta update", meta_update, "*.rho")
     return phases

@@ -1,47 +1,38 @@
-"""Every table and figure of the paper as declarations, and what turns them into results: `python -m metabin tables`.
+"""Every table and figure of the paper as a declaration, and what makes reports of them.
 
-Settings are chosen on *development worlds* by leaving one source street out; the reported worlds have other seeds.
+Settings are chosen on *development worlds* by leaving one source street out; the reported worlds
+have other seeds. `python -m metabin tables` runs them.
 """
 
-from metabin.experiments.checkpoints import CHECKPOINTS
-from metabin.experiments.declarations import EXPERIMENTS
-from metabin.experiments.phase import phase_text
-from metabin.experiments.results import RESULTS, paired, read_results
-from metabin.experiments.rows import Experiment, Row
-from metabin.experiments.runner import text
-from metabin.experiments.spine import spine_table
-from metabin.experiments.tasks import (
-    FIRST,
-    SPINE,
-    chosen,
-    development,
-    far_streets,
-    same_streets,
-    single_street,
-    supervised,
-    trial,
-    unseen_streets,
-)
+from importlib import import_module
 
-__all__ = [
-    "CHECKPOINTS",
-    "EXPERIMENTS",
-    "FIRST",
-    "RESULTS",
-    "SPINE",
-    "Experiment",
-    "Row",
-    "chosen",
-    "development",
-    "far_streets",
-    "paired",
-    "phase_text",
-    "read_results",
-    "same_streets",
-    "single_street",
-    "spine_table",
-    "supervised",
-    "text",
-    "trial",
-    "unseen_streets",
-]
+_EXPORTS = {
+    "metabin.analysis.networks": ["CHECKPOINTS", "load_network"],
+    "metabin.experiments.declarations": ["EXPERIMENTS"],
+    "metabin.experiments.phase": ["phase_text"],
+    "metabin.experiments.results": ["RESULTS", "paired", "read_results"],
+    "metabin.experiments.rows": ["Experiment", "Row"],
+    "metabin.experiments.runner": ["experiment_text"],
+    "metabin.experiments.spine": ["spine_table"],
+    "metabin.experiments.tasks": [
+        "FIRST",
+        "SPINE",
+        "chosen",
+        "development",
+        "far_streets",
+        "same_streets",
+        "single_street",
+        "supervised",
+        "trial",
+        "unseen_streets",
+    ],
+}
+_HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    """Import a name's module when the name is first used: `--help` must not wait for torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

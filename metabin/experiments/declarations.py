@@ -1,8 +1,4 @@
-"""The paper's tables and figures as data: rows, and what the paper's numbers say of them.
-
-A row is a method with changes. Where it has a step size of its own, that is a multiple of the one chosen for the method,
-so that the same declaration serves every profile. Printed numbers are Rank-1 and mAP in percent on four real data sets.
-"""
+"""The paper's tables and figures as data: rows, and what the paper's numbers say of them."""
 
 from metabin.experiments import curves, question, tables
 

@@ -1,64 +1,88 @@
-"""The committed numbers of the experiments: where they are, how they are read, how rows are compared."""
+"""Committed numbers of the experiments: where they are, how they are read, compared and printed."""
 
 import json
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean, stdev
 
 from scipy.special import nctdtr, stdtrit
 
 from metabin.evaluate.intervals import paired_interval
+from metabin.evaluate.retrieval import METRICS
 from metabin.runs.provenance import ROOT
 
 RESULTS = ROOT / "figures" / "results"
 
 
 def read_results(experiment: str) -> dict:
-    """The committed numbers of an experiment. Raises FileNotFoundError with the command that makes them."""
+    """The committed report of an experiment.
+
+    Raises FileNotFoundError with the command that makes it.
+    """
     path = RESULTS / f"{experiment}.json"
     if not path.exists():
         raise FileNotFoundError(
             f"no results at {path}: run `make tables EXPERIMENT={experiment}` first"
         )
-    return json.loads(path.read_text())
-
-
-def paired(a: Mapping, b: Mapping) -> dict:
-    """Mean difference over seeds with its 95 % interval, [mean, low, high], for Rank-1 and mAP."""
-    return {
-        k: list(paired_interval([x - y for x, y in zip(a[k], b[k], strict=True)]))
-        for k in ("rank1", "mAP")
-    }
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def known_results(profile: str = "demo") -> dict[str, dict]:
-    """All reports that are there, of experiments with rows and claims, by the experiment's name."""
+    """All committed reports with rows and claims, by the experiment's name."""
     ending = "" if profile == "demo" else f"-{profile}"
-    found = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
-    found = {
-        name: report
-        for name, report in found.items()
-        if report.get("profile") == profile and "claims" in report
-    }
-    return {name.removesuffix(ending): report for name, report in found.items()}
+    reports = {}
+    for path in sorted(RESULTS.glob("*.json")):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        if report.get("profile") == profile and "claims" in report:
+            reports[path.stem.removesuffix(ending)] = report
+    return reports
+
+
+# ---- comparing -------------------------------------------------------------------------------------------------
+
+
+def rates_of(runs: Sequence[Mapping]) -> dict[str, list[float]]:
+    """Each metric's values in the order of the runs."""
+    return {metric: [run[metric] for run in runs] for metric in METRICS}
+
+
+def paired(a: Mapping, b: Mapping) -> dict:
+    """Mean difference over seeds with its 95 % CI, [mean, low, high], for Rank-1 and mAP."""
+    intervals = {}
+    for metric in ("rank1", "mAP"):
+        differences = [x - y for x, y in zip(a[metric], b[metric], strict=True)]
+        intervals[metric] = list(paired_interval(differences))
+    return intervals
 
 
 def compared(report: Mapping, reference: str, names: Sequence[str] = ()) -> dict:
-    """The same report with other claims: every row, or those of these names, against the row `reference`."""
+    """The same report with other claims: every row, or those named, against the row `reference`.
+
+    Raises ValueError when there is no such row.
+    """
     rows = {row["name"]: row["metrics"] for row in report["rows"]}
     if reference not in rows:
         raise ValueError(f"there is no row {reference!r}: choose one of {', '.join(rows)}")
-    others = names or [name for name in rows if name != reference]
-    claims = [
-        {"better": name, "worse": reference} | paired(rows[name], rows[reference])
-        for name in others
-    ]
+    claims = []
+    for name in names or rows:
+        if name != reference:
+            claim = {"better": name, "worse": reference}
+            claims.append(claim | paired(rows[name], rows[reference]))
     return dict(report) | {"claims": claims}
 
 
-def worlds_needed(spread: float, difference: float, power: float = 0.8) -> int:
-    """How many worlds it takes until a true difference is seen with this chance: until its 95 % interval lies above zero.
+def how_far(shown: int, claimed: int) -> str:
+    """How far observations show what is claimed: "yes", "partly" or "no"."""
+    if shown == claimed:
+        return "yes"
+    return "partly" if shown else "no"
 
-    `spread` is the standard deviation between worlds of the paired difference, in the same unit (noncentral t).
+
+def worlds_needed(spread: float, difference: float, power: float = 0.8) -> int:
+    """How many worlds it takes until a true difference is seen with this chance.
+
+    It is seen where its 95 % CI lies above zero. `spread` is the standard deviation between worlds
+    of the paired difference, in the same unit (noncentral t).
     """
     if not (spread > 0 and difference > 0 and 0 < power < 1):
         raise ValueError(
@@ -73,3 +97,28 @@ def worlds_needed(spread: float, difference: float, power: float = 0.8) -> int:
     while chance(most) < power:
         most *= 2
     return bisect_left(range(most + 1), power, lo=2, key=chance)
+
+
+# ---- writing and printing --------------------------------------------------------------------------------------
+
+
+def rounded(value, digits: int = 4):
+    """Plain values with every float in them rounded to so many digits after the point."""
+    if isinstance(value, float):
+        return round(value, digits)
+    if isinstance(value, Mapping):
+        return {name: rounded(part, digits) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(part, digits) for part in value]
+    return value
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def percent(seeds: Sequence[float]) -> str:
+    """Mean over seeds ± standard deviation, in percent."""
+    return f"{100 * mean(seeds):.1f} ± {100 * stdev(seeds):.1f}"

@@ -9,33 +9,35 @@ from metabin.experiments.trials import Task
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table, or a point of a curve."""
+    """A row of a table, or a point of a curve.
+
+    A step size of its own is a multiple of the one chosen for its method, so that the same
+    declaration serves every profile.
+    """
 
     name: str
     method: str  # of config.METHODS
     changes: dict = field(default_factory=dict)  # of its configuration
-    inner: float | None = None  # a fixed inner step, as a multiple of its range's top; None: cyclic
-    outer: float = 1.0  # the outer step, as a multiple of the one chosen
+    inner: float | None = None  # a fixed inner step over its range's top; None: cyclic
+    outer: float = 1.0  # the outer step over the chosen one
     task: Callable[[int], Task] = unseen_streets
-    paper: tuple[float | None, ...] = ()  # printed Rank-1 and mAP
+    paper: tuple[float | None, ...] = ()  # Rank-1 and mAP in percent on four real data sets
     series: str = ""  # rows of one series stand together, or are one curve
     at: float | None = None  # where a point stands on its curve
 
     @property
     def plain(self) -> bool:
-        """Whether it is its method as it is: then the oracle is fitted, too."""
-        return (
-            not self.changes
-            and self.inner is None
-            and self.outer == 1
-            and self.task is not same_streets
-        )
+        """Whether it is its method without changes: then the oracle is fitted, too."""
+        as_chosen = not self.changes and self.inner is None and self.outer == 1
+        return as_chosen and self.task is not same_streets
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A table or figure of the paper. `claims` are pairs of rows, the first better than the second in the paper; the first
-    pair is what the paper shows above all.
+    """A table or figure of the paper.
+
+    `claims` are pairs of rows, the first better than the second in the paper; the first pair is
+    what the paper shows above all.
     """
 
     title: str
@@ -44,4 +46,4 @@ class Experiment:
     seeds: int = 5
     first: int = FIRST  # the first world's number
     axis: str = ""  # what a curve is drawn over
-    keeps_rho: bool = False  # the share of channels by rho in every layer goes into the report
+    keeps_rho: bool = False  # the report holds rho's distribution in every layer

@@ -1,136 +1,151 @@
-"""From a declaration to its report: which trials it takes, and what is told of them."""
+"""From a declaration to its report: the trials it takes, and what their numbers say."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from statistics import mean, stdev
+from statistics import mean
 
 import torch
 
-from metabin.analysis import rho_distribution
 from metabin.config import Config
 from metabin.evaluate.intervals import paired_interval
-from metabin.experiments.results import paired
+from metabin.experiments.results import how_far, markdown, paired, percent, rates_of, rounded
 from metabin.experiments.rows import Experiment, Row
 from metabin.experiments.tasks import chosen, trial
-from metabin.experiments.trials import METRICS, Trial, run_trials
+from metabin.experiments.trials import Trial, run_trials
 
 
 def settings(row: Row, profile: str) -> dict:
-    """The configuration's changes of a row: what was chosen for its method on small streets, then what the row is about."""
-    found = chosen(row.method) if profile == "demo" else {}
-    found = found | row.changes
+    """The configuration's changes of a row: those chosen for its method, then its own."""
+    changes = chosen(row.method) if profile == "demo" else {}
+    changes = changes | row.changes
     if row.inner is not None:
-        top = found.get("inner_lr_high", Config.inner_lr_high)
-        found |= {"inner_lr_low": row.inner * top, "inner_lr_high": row.inner * top}
+        step = row.inner * changes.get("inner_lr_high", Config.inner_lr_high)
+        changes |= {"inner_lr_low": step, "inner_lr_high": step}
     if row.outer != 1:
-        found["outer_lr"] = row.outer * found.get("outer_lr", Config.outer_lr)
-    return found
+        changes["outer_lr"] = row.outer * changes.get("outer_lr", Config.outer_lr)
+    return changes
 
 
 def trials_of(row: Row, seeds: Sequence[int], profile: str = "demo") -> list[Trial]:
     """One trial for each seed, which is the world's and the training's."""
-    runs = [
-        trial(row.method, row.task(seed), seed, profile, **settings(row, profile)) for seed in seeds
-    ]
-    return [replace(run, oracle=run.oracle and row.plain) for run in runs]
+    changes, trials = settings(row, profile), []
+    for seed in seeds:
+        one = trial(row.method, row.task(seed), seed, profile, **changes)
+        trials.append(replace(one, oracle=one.oracle and row.plain))
+    return trials
 
 
-def report(experiment: Experiment, seeds: int, jobs: int, profile: str = "demo") -> dict:
-    """Run what isn't known yet and tell of it: rows with every seed's numbers, and how each of the claims came out."""
+def experiment_report(experiment: Experiment, seeds: int, jobs: int, profile: str = "demo") -> dict:
+    """Rows with every seed's numbers, and how each of the claims came out."""
     numbers = range(experiment.first, experiment.first + seeds)
-    plan = [trials_of(row, numbers, profile) for row in experiment.rows]
-    found = iter(run_trials([t for runs in plan for t in runs], jobs))
+    trials = []
+    for row in experiment.rows:
+        trials += trials_of(row, numbers, profile)
+    records = run_trials(trials, jobs)
     rows = []
-    for row, runs in zip(experiment.rows, plan, strict=True):
-        rows.append(_row(row, [next(found) for _ in runs], experiment.keeps_rho))
-        config = vars(runs[0].config)
-        rows[-1]["settings"] = {
-            k: v for k, v in config.items() if v != getattr(Config, k) and k != "seed"
-        }
-    by_name = {row["name"]: row["metrics"] for row in rows}
-    claims = [
-        {"better": a, "worse": b} | paired(by_name[a], by_name[b]) for a, b in experiment.claims
-    ]
-    told = {"title": experiment.title, "axis": experiment.axis, "profile": profile}
-    state = _falling(rows) if experiment.keeps_rho and experiment.axis else verdict(claims)
-    return told | {"verdict": state, "rows": rows, "claims": claims}
+    for i, row in enumerate(experiment.rows):
+        here = slice(i * seeds, (i + 1) * seeds)
+        entry = _row(row, records[here], experiment.keeps_rho)
+        rows.append(entry | {"settings": _changed(trials[here][0].config)})
+    metrics = {row["name"]: row["metrics"] for row in rows}
+    claims = []
+    for better, worse in experiment.claims:
+        claim = {"better": better, "worse": worse}
+        claims.append(claim | paired(metrics[better], metrics[worse]))
+    falls = experiment.keeps_rho and experiment.axis
+    return {
+        "title": experiment.title,
+        "axis": experiment.axis,
+        "profile": profile,
+        "worlds": list(numbers),
+        "seeds": list(numbers),
+        "verdict": falling(rows) if falls else verdict(claims),
+        "rows": rows,
+        "claims": claims,
+    }
 
 
-def _row(row: Row, runs: list[dict], keeps_rho: bool) -> dict:
-    told = {
+def _changed(config: Config) -> dict:
+    """Where a configuration differs from the default, but for its seed."""
+    changed = {}
+    for name, value in vars(config).items():
+        if name != "seed" and value != getattr(Config, name):
+            changed[name] = value
+    return changed
+
+
+def _row(row: Row, records: list[dict], keeps_rho: bool) -> dict:
+    metrics = rates_of(records)
+    entry = {
         "name": row.name,
         "method": row.method,
         "series": row.series,
         "at": row.at,
         "paper": list(row.paper),
+        "metrics": metrics,
+        "interval": {k: list(paired_interval(metrics[k])) for k in ("rank1", "mAP")},
+        "seconds": round(mean(record["train_seconds"] for record in records)),
     }
-    told["metrics"] = {k: [run[k] for run in runs] for k in METRICS}
-    told["interval"] = {
-        k: list(paired_interval(told["metrics"][k])) for k in ("rank1", "mAP")
-    }  # mean, low, high
-    told["seconds"] = round(mean(run["train_seconds"] for run in runs))
-    if "oracle" in runs[0]:
-        told["oracle"] = {k: [run["oracle"][k] for run in runs] for k in METRICS}
-    if "rho" in runs[0]:
-        final = [[torch.tensor(layer) for layer in run["rho"]["values"][-1]] for run in runs]
-        told["rho_mean"] = [torch.cat(layers).mean().item() for layers in final]
+    if "oracle" in records[0]:
+        entry["oracle"] = rates_of([record["oracle"] for record in records])
+    if "rho" in records[0]:
+        entry["rho_mean"] = [record["rho"]["summary"][-1][-1][0] for record in records]
         if keeps_rho:
-            told["layers"] = runs[0]["rho"]["layers"]
-            told["rho"] = (
-                torch.stack([rho_distribution(layers) for layers in final]).mean(0).tolist()
-            )
-    return told
+            shares = torch.tensor([record["rho"]["shares"] for record in records])
+            entry["layers"] = records[0]["rho"]["layers"]
+            entry["rho"] = rounded(shares.mean(0).tolist())
+    return entry
 
 
 def verdict(claims: Sequence[dict]) -> str:
-    """Whether the streets show what the paper's numbers say: "yes", "partly" or "no", of how many claims, and the first.
+    """Whether the streets show what the paper's numbers say, of how many claims, and the first.
 
-    A claim is shown where the 95 % interval of the paired difference of Rank-1 lies above zero.
+    A claim is shown where the 95 % CI of the paired difference of Rank-1 lies above zero.
     """
     if not claims:
         return "measured"
     shown = sum(claim["rank1"][1] > 0 for claim in claims)
     against = sum(claim["rank1"][2] < 0 for claim in claims)
-    state = "yes" if shown == len(claims) else "partly" if shown else "no"
-    reversed_ = f", {against} the other way round" if against else ""
-    return f"{state}: {shown} of {len(claims)} differences{reversed_}. {difference(claims[0])}"
+    counts = f"{shown} of {len(claims)} differences"
+    if against:
+        counts += f", {against} the other way round"
+    return f"{how_far(shown, len(claims))}: {counts}. {difference(claims[0])}"
 
 
-def _falling(rows: Sequence[dict]) -> str:
-    """Fig. 9's observation, of rows in the order of what is varied: with every step along them rho goes further to IN."""
+def falling(rows: Sequence[dict]) -> str:
+    """Fig. 9's observation: rho goes further to IN with every larger step, in the rows' order."""
     means = [row["rho_mean"] for row in rows]
-    changes = [
-        paired_interval([b - a for a, b in zip(*pair, strict=True)]) for pair in pairwise(means)
-    ]
-    shown = sum(high < 0 for _, _, high in changes)
-    state = "yes" if shown == len(changes) else "partly" if shown else "no"
+    shown = 0
+    for before, after in pairwise(means):
+        changes = [b - a for a, b in zip(before, after, strict=True)]
+        _, _, high = paired_interval(changes)
+        shown += high < 0
+    steps = len(means) - 1
     course = ", ".join(f"{mean(worlds):.2f}" for worlds in means)
-    return f"{state}: mean rho falls in {shown} of {len(changes)} steps: {course}"
+    return f"{how_far(shown, steps)}: mean rho falls in {shown} of {steps} steps: {course}"
 
 
 def difference(claim: dict) -> str:
-    """A claim's paired difference of Rank-1 with its interval, in points; a setting that both share is said once."""
+    """A claim's paired difference of Rank-1 with its 95 % CI, in points.
+
+    A setting that both rows share ("BN: far streets") is named once.
+    """
     middle, low, high = (100 * x for x in claim["rank1"])
-    (better, _, shared), (_, _, setting) = (
-        claim[side].partition(": ") for side in ("better", "worse")
-    )
-    better = better if shared == setting else claim["better"]
+    better, _, setting = claim["better"].partition(": ")
+    if setting != claim["worse"].partition(": ")[2]:
+        better = claim["better"]
     return f"{better} − {claim['worse']}: {middle:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def text(found: dict) -> str:
-    """A report as a Markdown table, in percent: mean over seeds ± standard deviation, beside it what the paper printed."""
-    lines = ["| | Rank-1 | mAP | with oracle rho | paper: Rank-1 | mAP |", "| --- " * 6 + "|"]
-    for row in found["rows"]:
-        cells = [_percent(row["metrics"]["rank1"]), _percent(row["metrics"]["mAP"])]
-        cells.append(_percent(row["oracle"]["rank1"]) if "oracle" in row else "")
-        lines.append(
-            f"| {row['name']} | {' | '.join(cells)} | {' | '.join(map(str, row['paper'] or ('', '')))} |"
-        )
-    lines += ["", *(f"- {difference(claim)}" for claim in found["claims"]), "", found["verdict"]]
-    return "\n".join([found["title"], "", *lines])
-
-
-def _percent(seeds: Sequence[float]) -> str:
-    return f"{100 * mean(seeds):.1f} ± {100 * stdev(seeds):.1f}"
+def experiment_text(report: dict) -> str:
+    """A report as a Markdown table, in percent: mean over seeds ± standard deviation."""
+    rows = []
+    for row in report["rows"]:
+        cells = [percent(row["metrics"]["rank1"]), percent(row["metrics"]["mAP"])]
+        oracle = percent(row["oracle"]["rank1"]) if "oracle" in row else ""
+        rows.append([row["name"], *cells, oracle, *(row["paper"] or ("", ""))])
+    heads = ["", "Rank-1", "mAP", "with oracle rho", "paper: Rank-1", "mAP"]
+    claims = [f"- {difference(claim)}" for claim in report["claims"]]
+    table = markdown(heads, rows)
+    return "\n".join([report["title"], "", table, "", *claims, "", report["verdict"]])

@@ -1,10 +1,11 @@
-"""The settings of each method, chosen on source streets, and the spine: BN, IN, Half, BIN and MetaBIN on unseen streets."""
+"""The settings of each method, chosen on source streets, and the spine: five methods on two tasks."""
 
+from collections import defaultdict
 from dataclasses import replace
 from itertools import combinations
-from statistics import mean, stdev
+from statistics import mean
 
-from metabin.experiments.results import paired
+from metabin.experiments.results import markdown, paired, percent, rates_of
 from metabin.experiments.tasks import (
     DEVELOPMENT,
     FIRST,
@@ -16,78 +17,85 @@ from metabin.experiments.tasks import (
     trial,
     unseen_streets,
 )
-from metabin.experiments.trials import METRICS, run_trials
+from metabin.experiments.trials import run_trials
+
+TASKS = {"unseen_streets": unseen_streets, "same_streets": same_streets}
 
 
-def tuning(seeds: int, jobs: int) -> dict:
-    """The best of each method's settings by mean mAP over the development worlds, and all that was tried."""
-    tried = [(method, setting) for method in SETTINGS for setting in SETTINGS[method]]
-    trials = [
-        replace(trial(m, development(s), s, **setting), oracle=False)
-        for m, setting in tried
-        for s in DEVELOPMENT
-    ]
-    found = iter(run_trials(trials, jobs))
-    log = [
-        {"method": m, "setting": setting, "mAP": [next(found)["mAP"] for _ in DEVELOPMENT]}
-        for m, setting in tried
-    ]
-    best = {
-        m: max((row for row in log if row["method"] == m), key=lambda row: sum(row["mAP"]))
-        for m in SETTINGS
+def tuning_report(seeds: int, jobs: int) -> dict:
+    """Each method's best setting by mean mAP over the development worlds, and all that was tried.
+
+    The development worlds are fixed: `seeds` changes nothing.
+    """
+    tried, trials = [], []
+    for method, settings in SETTINGS.items():
+        for setting in settings:
+            tried.append({"method": method, "setting": setting})
+            for seed in DEVELOPMENT:
+                one = trial(method, development(seed), seed, **setting)
+                trials.append(replace(one, oracle=False))
+    records = iter(run_trials(trials, jobs))
+    best = {}
+    for row in tried:
+        row["mAP"] = [next(records)["mAP"] for _ in DEVELOPMENT]
+        method = row["method"]
+        if method not in best or sum(row["mAP"]) > sum(best[method]["mAP"]):
+            best[method] = row
+    return {
+        "worlds": list(DEVELOPMENT),
+        "seeds": list(DEVELOPMENT),
+        "tuning": tried,
+        "chosen": {method: row["setting"] for method, row in best.items()},
     }
-    return {"tuning": log, "chosen": {m: row["setting"] for m, row in best.items()}}
 
 
 def tuning_text(report: dict) -> str:
     """What was chosen, as a Markdown table."""
-    lines = ["| method | chosen | of | mAP |", "| --- | --- | --- | --- |"]
+    rows = []
     for method, setting in report["chosen"].items():
         tried = [row for row in report["tuning"] if row["method"] == method]
         best = max(100 * mean(row["mAP"]) for row in tried)
-        told = ", ".join(f"{name}={value:g}" for name, value in setting.items())
-        lines.append(f"| {method} | {told} | {len(tried)} | {best:.1f} |")
-    return "\n".join(lines)
+        words = ", ".join(f"{name}={value:g}" for name, value in setting.items())
+        rows.append([method, words, len(tried), f"{best:.1f}"])
+    return markdown(["method", "chosen", "of", "mAP"], rows)
 
 
-def spine(seeds: int, jobs: int) -> dict:
-    """Do BN, IN, Half, BIN and MetaBIN differ on unseen streets, and where should IN lose?"""
-    tasks = {"unseen_streets": unseen_streets, "same_streets": same_streets}
-    plan = [(name, m, s) for name in tasks for m in SPINE for s in range(FIRST, FIRST + seeds)]
-    found = run_trials([trial(m, tasks[name](s), s, **chosen(m)) for name, m, s in plan], jobs)
-    report = {"chosen": {m: chosen(m) for m in SPINE}}
-    for name in tasks:
-        runs = {
-            m: [r for (n, k, _), r in zip(plan, found, strict=True) if (n, k) == (name, m)]
-            for m in SPINE
-        }
-        oracles = {
-            f"{m} + oracle rho": [r["oracle"] for r in rs]
-            for m, rs in runs.items()
-            if "oracle" in rs[0]
-        }
-        rows = {m: {k: [r[k] for r in rs] for k in METRICS} for m, rs in (runs | oracles).items()}
-        report[name] = {
-            "methods": rows,
-            "paired": {f"{a} - {b}": paired(rows[a], rows[b]) for a, b in combinations(rows, 2)},
-        }
+def spine_report(seeds: int, jobs: int) -> dict:
+    """Whether BN, IN, Half, BIN and MetaBIN differ on unseen streets, and where IN should lose."""
+    numbers, trials, keys = range(FIRST, FIRST + seeds), [], []
+    for name, task in TASKS.items():
+        for method in SPINE:
+            for seed in numbers:
+                keys.append((name, method))
+                trials.append(trial(method, task(seed), seed, **chosen(method)))
+    records = defaultdict(list)
+    for key, record in zip(keys, run_trials(trials, jobs), strict=True):
+        records[key].append(record)
+    report = {"worlds": list(numbers), "seeds": list(numbers)}
+    report["chosen"] = {method: chosen(method) for method in SPINE}
+    for name in TASKS:
+        report[name] = _compared_methods({m: records[name, m] for m in SPINE})
     return report
 
 
+def _compared_methods(records: dict[str, list[dict]]) -> dict:
+    """Each method's rates, those with the oracle's rho, and all differences."""
+    rows = {method: rates_of(runs) for method, runs in records.items()}
+    for method, runs in records.items():
+        if "oracle" in runs[0]:
+            rows[f"{method} + oracle rho"] = rates_of([run["oracle"] for run in runs])
+    differences = {f"{a} - {b}": paired(rows[a], rows[b]) for a, b in combinations(rows, 2)}
+    return {"methods": rows, "paired": differences}
+
+
 def spine_table(report: dict, setting: str) -> str:
-    """One setting of the spine as a Markdown table: mean over seeds ± standard deviation, in percent."""
-    lines = ["| method | Rank-1 | mAP | mINP |", "| --- | --- | --- | --- |"]
-    for method, row in report[setting]["methods"].items():
-        cells = [
-            f"{100 * mean(row[k]):.1f} ± {100 * stdev(row[k]):.1f}"
-            for k in ("rank1", "mAP", "mINP")
-        ]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    """One task of the spine as a Markdown table, in percent: mean ± standard deviation."""
+    metrics, rows = ("rank1", "mAP", "mINP"), []
+    for method, rates in report[setting]["methods"].items():
+        rows.append([method, *(percent(rates[metric]) for metric in metrics)])
+    return markdown(["method", "Rank-1", "mAP", "mINP"], rows)
 
 
 def spine_text(report: dict) -> str:
-    """Both settings of the spine, to be printed."""
-    return "\n\n".join(
-        f"{name}\n{spine_table(report, name)}" for name in ("unseen_streets", "same_streets")
-    )
+    """Both tasks of the spine, to be printed."""
+    return "\n\n".join(f"{name}\n{spine_table(report, name)}" for name in TASKS)

@@ -1,0 +1,56 @@
+"""All experiments of `python -m metabin tables`: how each is run, printed and drawn."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from metabin.experiments import costs, history, phase, pictures, spine
+from metabin.experiments.declarations import EXPERIMENTS
+from metabin.experiments.rows import Experiment
+from metabin.experiments.runner import experiment_report, experiment_text
+
+
+class Procedure(NamedTuple):
+    """How an experiment is run, printed, and drawn by a function of `plotting`."""
+
+    report: Callable[[int, int], dict]  # (seeds, jobs) -> report
+    text: Callable[[dict], str]
+    draw: str = ""
+    seeds: int = 5
+
+
+def procedures(profile: str = "demo") -> dict[str, Procedure]:
+    """All experiments by name, in an order in which each finds what it builds on."""
+
+    def here(report: Callable) -> Callable[[int, int], dict]:
+        return partial(report, profile=profile)
+
+    named = {
+        "tuning": Procedure(spine.tuning_report, spine.tuning_text),
+        "spine": Procedure(spine.spine_report, spine.spine_text, "draw_spine"),
+    }
+    for name, experiment in EXPERIMENTS.items():
+        report, draw = here(partial(experiment_report, experiment)), _drawing(name, experiment)
+        named[name] = Procedure(report, experiment_text, draw, experiment.seeds)
+    figure2 = here(costs.figure2_report)
+    named["figure2"] = named["figure2"]._replace(report=figure2, text=costs.figure2_text)
+    return named | {
+        "history": Procedure(here(history.history_report), history.history_text, "draw_history"),
+        "figure3": Procedure(pictures.figure3_report, pictures.figure3_text, "draw_figure3"),
+        "figure5": Procedure(pictures.figure5_report, pictures.figure5_text, "draw_figure5"),
+        "table6": Procedure(here(costs.table6_report), costs.table6_text, seeds=3),
+        "phase": Procedure(phase.phase_report, phase.phase_text, "draw_phase", seeds=3),
+    }
+
+
+def _drawing(name: str, experiment: Experiment) -> str:
+    if experiment.keeps_rho and name.startswith("figure"):
+        return "draw_rho_layers"
+    is_curve = any(row.at is not None for row in experiment.rows)
+    return "draw_curves" if is_curve else "draw_table"
+
+
+def chosen_procedures(experiment: str, profile: str) -> dict[str, Procedure]:
+    """One experiment by its name, or "all"."""
+    named = procedures(profile)
+    return named if experiment == "all" else {experiment: named[experiment]}

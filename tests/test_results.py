@@ -1,0 +1,125 @@
+"""The committed numbers: do they follow from the runs, and do the pages tell them as they are?"""
+
+from itertools import pairwise
+from statistics import mean
+
+import pytest
+from scipy import stats
+
+from metabin.experiments import phase
+from metabin.experiments.results import paired, read_results
+from metabin.experiments.spine import spine_table
+from metabin.experiments.tasks import SETTINGS, SPINE, chosen
+from metabin.runs.provenance import ROOT
+
+PAGE = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def spine():
+    return read_results("spine")
+
+
+def in_points(interval) -> str:
+    middle, low, high = (f"{100 * x:+.1f}".replace("-", "−") for x in interval)
+    return f"{middle}, 95 % CI [{low}, {high}]"
+
+
+def test_the_spine_says_where_its_numbers_come_from(spine):
+    made = spine["provenance"]
+    assert "tables --experiment spine" in made["command"]
+    assert len(made["commit"]) == 40 and made["versions"]["torch"] and made["seconds"] > 0
+
+
+def test_the_chosen_settings_are_the_best_of_those_tried(spine):
+    tuning = read_results("tuning")
+    assert tuning["chosen"].keys() == SETTINGS.keys()
+    for method, setting in tuning["chosen"].items():
+        tried = [row for row in tuning["tuning"] if row["method"] == method]
+        assert [row["setting"] for row in tried] == SETTINGS[method]
+        assert max(tried, key=lambda row: mean(row["mAP"]))["setting"] == setting
+    assert spine["chosen"] == {method: chosen(method) for method in SPINE}
+
+
+@pytest.mark.parametrize("task", ["unseen_streets", "same_streets"])
+def test_the_spines_intervals_follow_from_its_seeds(spine, task):
+    rows = spine[task]["methods"]
+    for pair, metrics in spine[task]["paired"].items():
+        a, b = pair.split(" - ")
+        for metric, interval in metrics.items():
+            gaps = [x - y for x, y in zip(rows[a][metric], rows[b][metric], strict=True)]
+            ends = stats.t.interval(0.95, len(gaps) - 1, mean(gaps), stats.sem(gaps))
+            assert interval == pytest.approx([mean(gaps), *ends], abs=1e-9)
+
+
+def test_bn_fails_abroad_in_where_colour_is_identity_and_nobody_saturates(spine):
+    abroad = spine["unseen_streets"]
+    for other in ("in", "bin", "metabin"):
+        assert abroad["paired"][f"bn - {other}"]["rank1"][2] < 0  # the interval's upper end
+    assert spine["same_streets"]["paired"]["bn - in"]["rank1"][1] > 0
+    assert 0.5 < max(mean(abroad["methods"][method]["rank1"]) for method in SPINE) < 0.85
+
+
+def test_the_phase_diagrams_winners_follow_from_its_runs():
+    report = read_results("phase")
+    assert len(report["cells"]) == len(report["styles"]) * len(report["colours"])
+    for cell in report["cells"]:
+        winner = phase.phase_winner(cell["methods"])
+        assert {name: cell[name] for name in winner} == winner
+
+
+# ---- what the page of results says -----------------------------------------------------------------------------
+
+
+def test_the_page_shows_the_spine(spine):
+    assert spine_table(spine, "unseen_streets") in PAGE
+    abroad, at_home = (spine[task]["paired"] for task in ("unseen_streets", "same_streets"))
+    told = [abroad[f"bn - {method}"]["rank1"] for method in ("in", "bin", "metabin")]
+    told += [abroad["bin - metabin"]["rank1"], abroad["bin - metabin"]["mAP"]]
+    for middle, low, high in told:
+        assert in_points((-middle, -high, -low)) in PAGE
+    assert in_points(at_home["bn - in"]["rank1"]) in PAGE
+
+
+STEP = ("source statistics, no inner step: unseen streets", "no inner step: unseen streets")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "better", "worse"),
+    [
+        ("table1", "MetaBIN", "Switchable (BN+IN) [27]"),
+        ("table1", "MetaBIN", "BIN, two affine pairs"),
+        ("table3", "MetaBIN", "no inner step"),
+        ("table3", "MetaBIN", "rho at random"),
+        ("table5", "MetaBIN, own streets", "BN, own streets"),
+        ("second_look", STEP[0], "joint BIN: unseen streets"),
+        ("second_look", "MetaBIN: unseen streets", "joint BIN: unseen streets"),
+        ("second_look", *STEP),
+    ],
+)
+def test_the_page_tells_the_committed_differences(experiment, better, worse):
+    rows = {row["name"]: row["metrics"] for row in read_results(experiment)["rows"]}
+    assert in_points(paired(rows[better], rows[worse])["rank1"]) in PAGE
+
+
+def test_the_page_tells_where_rho_ends_with_every_outer_step():
+    rows = read_results("figure9")["rows"]
+    means = [mean(row["rho_mean"]) for row in rows]
+    assert all(a > b for a, b in pairwise(means))
+    assert [row["at"] for row in rows] == [0.04, 0.2, 1, 5]
+    first, second, third, last = (f"{value:.2f}" for value in means)
+    assert f"{first}, {second}, {third} and {last} for 0.04, 0.2, 1 and 5 times" in PAGE
+
+
+def test_what_no_interval_shows_is_not_told_as_shown():
+    """The page's "all hold zero", and its "none of twelve lies above zero"."""
+    parts = {
+        "table3": {"tri + scat, fixed", "tri + shuf, fixed", "tri + scat + shuf, fixed"},
+        "table4": {"MetaBIN in one episode"},
+    }
+    for experiment, names in parts.items():
+        claims = read_results(experiment)["claims"]
+        about = [c["rank1"] for c in claims if {c["better"], c["worse"]} & names]
+        assert about and all(low <= 0 <= high for _, low, high in about)
+    question = [claim["rank1"][1] for claim in read_results("question")["claims"]]
+    assert len(question) == 12 and max(question) <= 0
