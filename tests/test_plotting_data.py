@@ -9,7 +9,7 @@ import torch
 from matplotlib import pyplot as plt
 
 from metabin.evaluate.certainty import half_width
-from metabin.plotting import METHODS, STYLE, save
+from metabin.plotting import LOOKS, STYLE, save
 from metabin.plotting.data import (
     RankList,
     ablation_steps,
@@ -89,7 +89,7 @@ def test_a_bar_for_each_method_under_each_rule():
     }
     assert heights == {"BN": pytest.approx([10, 40]), "MetaBIN": pytest.approx([70, 80])}
     assert [label.get_text() for label in axis.get_xticklabels()] == ["one", "two"]
-    assert axis.containers[0][0].get_hatch() == METHODS["bn"].hatch
+    assert axis.containers[0][0].get_hatch() == LOOKS["bn"].hatch
 
 
 def test_targets_stand_at_their_queries_and_half_widths_over_the_band_of_differences():
@@ -132,8 +132,8 @@ def test_each_rule_marks_its_checkpoint_and_an_oracle_is_hollow():
 @pytest.mark.parametrize("ours", [None, 63.2])
 def test_what_was_not_run_is_said_and_not_drawn(ours):
     (axis,) = draw_published([("A", 50.0), ("B", 60.0)], ours).axes
-    assert markers(axis, METHODS["paper"].marker) == [(50, 0), (60, 1)]
-    assert markers(axis, METHODS["metabin"].marker) == ([] if ours is None else [(63.2, 2)])
+    assert markers(axis, LOOKS["paper"].marker) == [(50, 0), (60, 1)]
+    assert markers(axis, LOOKS["metabin"].marker) == ([] if ours is None else [(63.2, 2)])
     assert ("not run" in [text.get_text() for text in axis.texts]) == (ours is None)
 
 
@@ -174,5 +174,5 @@ def test_the_committed_teaser_is_todays(tmp_path):
         for path in (today, STYLE.parent / "splits.svg")
     )
     assert len(drawn) > 10 and kept == pytest.approx(drawn, abs=1), (
-        "draw it again: python -m metabin.plotting.data"
+        "draw it again: python -m metabin figures --picture splits"
     )

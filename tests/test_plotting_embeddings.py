@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
-from metabin.plotting import METHODS
+from metabin.plotting import LOOKS
 from metabin.plotting import embeddings as drawing
 
 matplotlib.use("Agg")
@@ -83,7 +83,7 @@ def test_figure_3_draws_the_reports_points_and_says_how_far_to_trust_them():
     axes = drawing.draw_figure3(report).axes
     expected = [PLANE, shifted, shifted, PLANE]
     assert [set(dots(axis)) for axis in axes] == [{tuple(p) for p in plane} for plane in expected]
-    assert [title(axis) for axis in axes[:2]] == [METHODS[m].name for m in ("bn", "metabin")]
+    assert [title(axis) for axis in axes[:2]] == [LOOKS[m].name for m in ("bn", "metabin")]
     assert all(
         axis.get_xlabel() == "trust 0.900\nnearest is right: 50 %, in space 75 %" for axis in axes
     )
@@ -103,7 +103,7 @@ def test_every_start_is_a_dot_and_space_a_line():
     dotted = [
         line.get_ydata().tolist()
         for line in left.lines
-        if line.get_marker() == METHODS["bn"].marker
+        if line.get_marker() == LOOKS["bn"].marker
     ]
     assert dotted == [[0.2, 0.3]] * 2
     assert left.collections[0].get_segments()[0][:, 1].tolist() == [0.35, 0.35]

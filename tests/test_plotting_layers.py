@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 
 from metabin.analysis import norm_layers
 from metabin.networks.backbones import build_backbone
-from metabin.plotting import METHODS
+from metabin.plotting import LOOKS
 from metabin.plotting import layers as layers
 
 matplotlib.use("Agg")
@@ -19,13 +19,8 @@ def close_figures():
     plt.close("all")
 
 
-def test_the_teaser_draws_bn_in_and_their_mean_as_computed_by_hand(monkeypatch):
-    found = []
-    monkeypatch.setattr(layers, "save", lambda figure, path: found.append((figure, path)))
-    monkeypatch.setattr(layers, "use_style", lambda: None)
-    layers.main()
-    ((figure, path),) = found
-    assert path == layers.STYLE.parent / "layer.svg"
+def test_the_teaser_draws_bn_in_and_their_mean_as_computed_by_hand():
+    figure = layers.draw_teaser()
     by_hand = {  # three images of two pixels: BN divides by 3, IN gives (-1, 1)
         "BN": [[-4 / 3, -2 / 3], [-2 / 3, 2 / 3], [1 / 3, 5 / 3]],
         "BIN": [[-7 / 6, 1 / 6], [-5 / 6, 5 / 6], [-1 / 3, 4 / 3]],
@@ -92,7 +87,7 @@ def test_the_family_has_a_tile_for_each_layer_in_its_kinds_colour():
     axis = figure.axes[0]
     colours = [patch.get_facecolor() for patch in axis.patches]
     expected = [
-        METHODS["in" if kind == in_ else "bn"].colour
+        LOOKS["in" if kind == in_ else "bn"].colour
         for kinds in rows["net"].values()
         for kind in kinds
     ]

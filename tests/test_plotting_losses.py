@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 
 from metabin.analysis.plane import eighteen_points, push
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
-from metabin.plotting import LOSSES, METHODS, STYLE, save
+from metabin.plotting import LOOKS, LOSSES, STYLE, save
 from metabin.plotting.losses import (
     DOMAINS,
     draw_batch,
@@ -141,7 +141,7 @@ def test_splits_are_counted_beside_what_equal_chances_would_give():
 
 
 def test_a_domains_colour_is_no_methods_and_no_losss():
-    taken = {look.colour for look in METHODS.values()} | {colour for colour, _ in LOSSES.values()}
+    taken = {look.colour for look in LOOKS.values()} | {colour for colour, _ in LOSSES.values()}
     assert {colour for colour, _, _ in DOMAINS} & taken == set()
 
 
@@ -153,7 +153,7 @@ def test_the_same_points_give_the_same_bytes(tmp_path):
 def test_the_committed_teaser_shows_what_the_losses_do_today():
     text = (STYLE.parent / "losses.svg").read_text(encoding="utf-8")
     groups = re.findall(r'<g id="Quiver_\d">(.*?)</g>', text, re.DOTALL)
-    assert len(groups) == len(PUSHES), "draw it again: python -m metabin.plotting.losses"
+    assert len(groups) == len(PUSHES), "draw it again: python -m metabin figures --picture losses"
     for group, expected in zip(groups, PUSHES.values(), strict=True):
         outlines = [
             re.findall(r"[-\d.]+ [-\d.]+", path)

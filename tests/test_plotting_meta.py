@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 
 from metabin.analysis.toy import toy_step
 from metabin.analysis.trace import GROUPS, Phase
-from metabin.plotting import METHODS
+from metabin.plotting import LOOKS, STYLE
 from metabin.plotting import meta as drawing
 
 matplotlib.use("Agg")
@@ -26,13 +26,8 @@ def arrows(axis) -> list[tuple[float, float]]:
     return [(text.xyann[0], text.xy[0]) for text in found]
 
 
-def test_the_teaser_draws_the_pencils_step_and_walks_to_both_resting_places(monkeypatch):
-    found = []
-    monkeypatch.setattr(drawing, "save", lambda figure, path: found.append((figure, path)))
-    monkeypatch.setattr(drawing, "use_style", lambda: None)
-    drawing.main()
-    ((figure, path),) = found
-    assert path == drawing.STYLE.parent / "meta_step.svg"
+def test_the_teaser_draws_the_pencils_step_and_walks_to_both_resting_places():
+    figure = drawing.draw_teaser()
     one, many = figure.axes
     assert arrows(one) == [pytest.approx((0.6, 0.4)), pytest.approx((0.6, 0.7))]
     for line, (lowest, curvature) in zip(one.lines[:2], ((0.2, 1.0), (0.5, 4.0)), strict=True):
@@ -45,7 +40,7 @@ def test_the_teaser_draws_the_pencils_step_and_walks_to_both_resting_places(monk
 
 
 def test_the_committed_teaser_is_there_and_a_drawing():
-    assert "</svg>" in (drawing.STYLE.parent / "meta_step.svg").read_text()
+    assert "</svg>" in (STYLE.parent / "meta_step.svg").read_text()
 
 
 def test_a_step_without_an_inner_move_has_one_arrow_and_says_so():
@@ -94,7 +89,7 @@ def test_a_phases_cells_say_what_moved_and_how_far():
     rho = GROUPS.index("ρ")
     assert said == {(0, 0): "0.5  in 1,200", (1, len(GROUPS)): "0.25", (2, rho): "0.12  in 7"}
     cells = {(round(p.get_y() + 0.4), round(p.get_x() + 0.46)): p for p in axis.patches}
-    assert to_hex(cells[2, rho].get_facecolor()).upper() == METHODS["metabin"].colour
+    assert to_hex(cells[2, rho].get_facecolor()).upper() == LOOKS["metabin"].colour
     assert to_hex(cells[1, rho].get_facecolor()) == "#ffffff" and cells[1, len(GROUPS)].get_hatch()
 
 

@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from metabin.evaluate.certainty import half_width
 from metabin.experiments import CHECKPOINTS, FIRST, unseen_streets
 from metabin.networks.model import build_model
-from metabin.plotting import METHODS, STYLE, save
+from metabin.plotting import LOOKS, STYLE, save
 from metabin.plotting.retrieval import (
     RIGHT,
     WRONG,
@@ -129,8 +129,8 @@ def test_cmc_curves_begin_at_rank_1_in_their_methods_look():
         [[1, 50], [2, 100]],
     ]
     assert [line.get_marker() for line in axis.lines] == [
-        METHODS["bn"].marker,
-        METHODS["in"].marker,
+        LOOKS["bn"].marker,
+        LOOKS["in"].marker,
     ]
 
 
@@ -175,6 +175,6 @@ def test_the_committed_teaser_is_todays(tmp_path):
         for path in (today, committed)
     ]
     assert len(marks[0]) == 16 and marks[0] == marks[1], (
-        "draw it again: python -m metabin.plotting.retrieval"
+        "draw it again: python -m metabin figures --picture rank_list"
     )
     assert committed.stat().st_size < 150_000

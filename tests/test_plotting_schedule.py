@@ -4,7 +4,8 @@ import pytest
 from matplotlib import pyplot as plt
 
 from metabin.config import Config
-from metabin.plotting.schedule import STYLE, draw_schedule, save
+from metabin.plotting import STYLE, save
+from metabin.plotting.schedule import draw_schedule
 
 
 def test_the_schedule_has_the_papers_step_sizes():

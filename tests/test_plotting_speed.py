@@ -5,8 +5,8 @@ import json
 import matplotlib
 import pytest
 
-from metabin.plotting.speed import LOOKS, draw_speed, phase_parts
-from metabin.plotting.style import LOSSES, METHODS, STYLE, save
+from metabin.plotting.speed import SHARES, draw_speed, phase_parts
+from metabin.plotting.style import LOOKS, LOSSES, STYLE, save
 
 ROW = {"base_ms": 900.0, "meta_train_ms": 400.0, "meta_test_ms": 100.0}
 ROW |= {
@@ -45,8 +45,8 @@ def test_the_bars_are_stacked_and_end_where_the_phase_or_its_limit_does():
 
 
 def test_a_parts_colour_is_no_methods_and_no_losss():
-    others = {look.colour for look in METHODS.values()} | {colour for colour, _ in LOSSES.values()}
-    assert not others & {colour for colour, _ in LOOKS.values()}
+    others = {look.colour for look in LOOKS.values()} | {colour for colour, _ in LOSSES.values()}
+    assert not others & {colour for colour, _ in SHARES.values()}
 
 
 def test_the_committed_figure_is_that_of_the_committed_numbers(tmp_path):

@@ -1,7 +1,4 @@
-"""The figures of lesson 11: what metrics count, how far chance moves a rate, rank lists, who printed what.
-
-python -m metabin.plotting.data        # draws figures/splits.svg again, from closed formulas and printed numbers
-"""
+"""The figures of lesson 11: what metrics count, how far chance moves a rate, rank lists, who printed what."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -15,7 +12,7 @@ from metabin.datasets import SETS
 from metabin.datasets.published import published
 from metabin.datasets.splits import DESIGNS
 from metabin.evaluate.certainty import LOSS_ABLATION, half_width
-from metabin.plotting.style import FAINT, INK, METHODS, STYLE, save, use_style
+from metabin.plotting.style import FAINT, INK, LOOKS
 from metabin.plotting.worlds import draw_rankings
 
 TARGETS = ("o", "s", "^", "D")  # a marker for each of the four small sets
@@ -55,7 +52,7 @@ def draw_two_areas(right: Sequence[bool]) -> Figure:
         for i in np.flatnonzero(width):
             left, top = precision[i + 1 if name == "step" else i], precision[i + 1]
             axis.fill_between(
-                recall[i : i + 2], [left, top], color=METHODS["half"].colour, alpha=0.6, lw=0
+                recall[i : i + 2], [left, top], color=LOOKS["half"].colour, alpha=0.6, lw=0
             )
         axis.plot(recall, precision, "o-", color=INK, ms=7, lw=1.2)
         for rank, (x, y) in enumerate(zip(recall[1:], precision[1:], strict=True), 1):
@@ -75,7 +72,7 @@ def draw_rules(rates: Mapping[str, Mapping[str, float]]) -> Figure:
     figure, axis = plt.subplots(figsize=(9.5, 4.4))
     methods = list(next(iter(rates.values())))
     for i, method in enumerate(methods):
-        look, x = METHODS[method], np.arange(len(rates)) + 0.36 * (i - (len(methods) - 1) / 2)
+        look, x = LOOKS[method], np.arange(len(rates)) + 0.36 * (i - (len(methods) - 1) / 2)
         percent = [100 * row[method] for row in rates.values()]
         axis.bar(x, percent, 0.33, color=look.colour, hatch=look.hatch, label=look.name)
         for place, value in zip(x, percent, strict=True):
@@ -114,7 +111,7 @@ def draw_half_widths(
     axis.axhspan(
         min(differences),
         max(differences),
-        facecolor=METHODS["metabin"].colour,
+        facecolor=LOOKS["metabin"].colour,
         alpha=0.3,
         hatch="//",
         lw=0,
@@ -146,7 +143,7 @@ def draw_chance(panels: Mapping[str, tuple[float, Tensor]]) -> Figure:
     bins = np.linspace(-reach, reach, 41)  # 0 is an edge
     for axis, (title, (truth, values)) in zip(axes[0], panels.items(), strict=True):
         values = values.numpy()  # (R,)
-        right, wrong = METHODS["half"].colour, "#DDDDDD"
+        right, wrong = LOOKS["half"].colour, "#DDDDDD"
         axis.hist(values[values > 0], bins, color=right, edgecolor="white", lw=0.5)
         axis.hist(values[values <= 0], bins, color=wrong, edgecolor=FAINT, hatch="///", lw=0.5)
         axis.axvline(truth, color=INK, ls="--", lw=2)
@@ -181,7 +178,7 @@ def draw_selection(
         above.plot(
             step,
             row,
-            METHODS["oracle"].marker if oracle else "o",
+            LOOKS["oracle"].marker if oracle else "o",
             color=INK,
             ms=13,
             mec=INK,
@@ -197,7 +194,7 @@ def draw_selection(
 
 def draw_published(rows: Sequence[tuple[str, float]], ours: float | None) -> Figure:
     """Printed rates in percent as grey dots, one line each, and ours below them, or that it was not run."""
-    paper, own = METHODS["paper"], METHODS["metabin"]
+    paper, own = LOOKS["paper"], LOOKS["metabin"]
     figure, axis = plt.subplots(figsize=(9.5, 0.42 * len(rows) + 1.9))
     for y, (_, value) in enumerate(rows):
         axis.plot([0, value], [y, y], color=paper.colour, lw=2)
@@ -233,8 +230,3 @@ def ablation_steps() -> list[float]:
     """Differences between the rows of `LOSS_ABLATION` that follow each other, in points."""
     rates = list(LOSS_ABLATION.values())
     return [b - a for a, b in zip(rates, rates[1:], strict=False)]
-
-
-if __name__ == "__main__":
-    use_style()
-    print(save(draw_teaser(), STYLE.parent / "splits.svg"))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from metabin.plotting.style import FAINT, INK, METHODS
+from metabin.plotting.style import FAINT, INK, LOOKS
 
 # Tol's muted colours, none of them a method's; L* is 22, 31, 44, 56, 64, 83: told apart in a greyscale print too
 GROUPS = "#332288", "#882255", "#117733", "#CC6677", "#44AA99", "#DDCC77"
@@ -108,7 +108,7 @@ def draw_figure3(report: Mapping) -> Figure:
             )
             axis.set_xlabel(note(part["scores"][method]), fontsize=12)
     for axis, method in zip(axes[0], methods, strict=True):
-        axis.set_title(METHODS[method].name)
+        axis.set_title(LOOKS[method].name)
     axes[0, 0].set_ylabel("colour: unseen street")
     axes[1, 0].set_ylabel(f"{report['streets'][0]}, colour: person")
     streets = [
@@ -137,7 +137,7 @@ def draw_distances(distances: Mapping[str, Mapping[str, Sequence[float]]]) -> Fi
         0, max(max(values) for pair in distances.values() for values in pair.values()) * 1.02, 32
     )
     for axis, (method, pair) in zip(axes[0], distances.items(), strict=True):
-        look = METHODS[method]
+        look = LOOKS[method]
         looks = (
             dict(color=look.colour, alpha=0.9),
             dict(color="#D9D9D9", hatch="//", ec="#777777", alpha=0.8),
@@ -165,7 +165,7 @@ def draw_sensitivity(table: Mapping[str, Mapping], space: Mapping[str, float]) -
     figure, axes = plt.subplots(1, 2, figsize=(12.5, 4.6))
     perplexities = list(next(iter(table.values())))
     for i, (method, by_perplexity) in enumerate(table.items()):
-        look, shift = METHODS[method], 0.16 * (i - (len(table) - 1) / 2)
+        look, shift = LOOKS[method], 0.16 * (i - (len(table) - 1) / 2)
         for axis, score in zip(axes, ("ratio", "trust"), strict=True):
             for x, perplexity in enumerate(perplexities):
                 values = by_perplexity[perplexity][score]
@@ -181,7 +181,7 @@ def draw_sensitivity(table: Mapping[str, Mapping], space: Mapping[str, float]) -
     for axis in axes:
         axis.set_xlabel("perplexity")
         axis.grid(axis="x", visible=False)
-    looks = [METHODS[method] for method in table]
+    looks = [LOOKS[method] for method in table]
     handles = [
         Line2D([], [], marker=k.marker, color=k.colour, ms=12, ls="", label=k.name) for k in looks
     ]
@@ -199,7 +199,7 @@ def draw_moments(
     figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 4.3), squeeze=False)
     for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
         for i, (method, values) in enumerate(lines.items()):
-            look, x = METHODS[method], np.arange(len(moments)) + 0.07 * (i - (len(lines) - 1) / 2)
+            look, x = LOOKS[method], np.arange(len(moments)) + 0.07 * (i - (len(lines) - 1) / 2)
             middle, low, high = np.array(values).T  # (moments,) each
             axis.vlines(x, low, high, color=look.colour, lw=2)
             axis.plot(

@@ -1,9 +1,5 @@
-"""How the inner step's gradients are drawn: by loss, layer and moment of the training.
+"""How the inner step's gradients are drawn: by loss, layer and moment of the training."""
 
-python -m metabin.plotting.gradients      # draws figures/figure5.svg from figures/results/figure5.json
-"""
-
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +10,7 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from metabin.plotting.losses import DOMAINS
-from metabin.plotting.style import FAINT, INK, LOSSES, STYLE, save, use_style
+from metabin.plotting.style import FAINT, INK, LOSSES
 
 MARKERS = {"scatter": "s", "shuffle": "^", "triplet": "o", "sum": "D"}
 
@@ -262,14 +258,3 @@ def draw_agreement(
         axis.spines[:].set_visible(False)
         axis.tick_params(length=0)
     return figure
-
-
-def main() -> None:
-    """Draw Figure 5 from its committed numbers."""
-    use_style()
-    report = json.loads((STYLE.parent / "results" / "figure5.json").read_text(encoding="utf-8"))
-    print(save(draw_figure5(report), STYLE.parent / "figure5.svg"))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,4 @@
-"""How the layer is drawn: what it does to one channel, what it costs, how rho learns, and where each method puts what.
-
-python -m metabin.plotting.layers      # draws figures/layer.svg, the teaser of lesson 03
-"""
+"""How the layer is drawn: what it does to one channel, what it costs, how rho learns, and where each method puts what."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
-from metabin.norm import mix_of_two
-from metabin.plotting.style import FAINT, INK, METHODS, STYLE, save, to_picture, use_style
+from metabin.norm import batch_instance_norm
+from metabin.plotting.style import FAINT, INK, LOOKS, to_picture
 
 IMAGES = (
     ("#7B3294", "o"),
@@ -70,7 +67,7 @@ def draw_reach(paths: Mapping[str, Sequence[Tensor]]) -> Figure:
     figure, axes = plt.subplots(
         1, len(paths), figsize=(5.4 * len(paths), 5.2), sharex=True, sharey=True, squeeze=False
     )
-    tint = METHODS["bin"].colour
+    tint = LOOKS["bin"].colour
     for number, (axis, (label, lines)) in enumerate(zip(axes[0], paths.items(), strict=True)):
         corners = [(0, 0), (-2, -2)] if number == 0 else [(0, 0), (-2, -2), (-2, 0), (0, -2)]
         for corner in corners:
@@ -137,7 +134,7 @@ def draw_variance(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
 def draw_layer_cost(cost: Mapping[str, float]) -> Figure:
     """Time and kept memory of BIN and of two separate calls, as multiples of BN's and of the input's (`bench.layer_cost`)."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 3))
-    looks = {"bin": (METHODS["bin"].colour, METHODS["bin"].hatch), "naive": ("#DDDDDD", "")}
+    looks = {"bin": (LOOKS["bin"].colour, LOOKS["bin"].hatch), "naive": ("#DDDDDD", "")}
     panels = (
         ("forward + backward, BN = 1", "_over_bn"),
         ("kept for the backward pass, input = 1", "_kept"),
@@ -202,11 +199,11 @@ def draw_decay(
 
 
 KINDS = {  # a norm layer's class -> what it is called, its colour and hatch
-    "BatchNorm2d": ("BN", METHODS["bn"].colour, ""),
-    "InstanceNorm2d": ("IN", METHODS["in"].colour, "\\\\"),
-    "HalfNorm2d": ("half BN, half IN", METHODS["half"].colour, ".."),
-    "IBNorm2d": ("half IN, half BN", METHODS["half"].colour, "--"),
-    "BatchInstanceNorm2d": ("BIN", METHODS["bin"].colour, "xx"),
+    "BatchNorm2d": ("BN", LOOKS["bn"].colour, ""),
+    "InstanceNorm2d": ("IN", LOOKS["in"].colour, "\\\\"),
+    "HalfNorm2d": ("half BN, half IN", LOOKS["half"].colour, ".."),
+    "IBNorm2d": ("half IN, half BN", LOOKS["half"].colour, "--"),
+    "BatchInstanceNorm2d": ("BIN", LOOKS["bin"].colour, "xx"),
     "SharedBatchInstanceNorm2d": ("shared BIN", "#A6DBC8", "++"),
     "SwitchableNorm2d": ("switchable", "#AA4499", "//"),
 }
@@ -283,22 +280,17 @@ def draw_channel(pictures: Tensor, maps: Mapping[str, Tensor], labels: Sequence[
     return figure
 
 
-def main() -> None:
-    """Draw the teaser of lesson 03."""
-    use_style()
+def draw_teaser() -> Figure:
+    """figures/layer.svg: what the layer does to three images' values, for three balances."""
     x, channel = three_images(), torch.ones(1).double()
+    labels = {
+        1.0: "ρ = 1: BN, one line for all",
+        0.5: "ρ = ½: BIN",
+        0.0: "ρ = 0: IN, one line each",
+    }
     panels = {}
-    for rho, label in (
-        (1.0, "ρ = 1: BN, one line for all"),
-        (0.5, "ρ = ½: BIN"),
-        (0.0, "ρ = 0: IN, one line each"),
-    ):
-        y = mix_of_two(
-            x, channel * rho, channel, 0 * channel, channel, 0 * channel, None, None, 1e-12
-        )
+    for rho, label in labels.items():
+        coefficients = channel * rho, channel, 0 * channel, channel, 0 * channel
+        y = batch_instance_norm(x, coefficients, eps=1e-12)
         panels[label] = x.flatten(1), y.flatten(1)
-    print(save(draw_lines(panels), STYLE.parent / "layer.svg"))
-
-
-if __name__ == "__main__":
-    main()
+    return draw_lines(panels)

@@ -1,7 +1,4 @@
-"""How losses and batches are drawn: points that are pushed, samples that are chosen, pictures that a batch holds.
-
-python -m metabin.plotting.losses      # draws figures/losses.svg, the teaser of lesson 04
-"""
+"""How losses and batches are drawn: points that are pushed, samples that are chosen, pictures that a batch holds."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +13,7 @@ from torch import Tensor
 
 from metabin.analysis.plane import eighteen_points, push
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
-from metabin.plotting.style import FAINT, INK, LOSSES, STYLE, save, to_picture, use_style
+from metabin.plotting.style import FAINT, INK, LOSSES, to_picture
 
 DOMAINS = (
     ("#8C510A", "o", 10),
@@ -270,8 +267,3 @@ def draw_teaser() -> Figure:
     return draw_pushes(
         features, pids, domains, {name: push(loss, features) for name, loss in losses.items()}
     )
-
-
-if __name__ == "__main__":
-    use_style()
-    print(save(draw_teaser(), STYLE.parent / "losses.svg"))

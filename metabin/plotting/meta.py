@@ -1,7 +1,4 @@
-"""How the meta-step is drawn: on the toy's two curves, phase by phase, and what first order, free statistics and a clamp do.
-
-python -m metabin.plotting.meta      # draws figures/meta_step.svg, the teaser of lesson 05
-"""
+"""How the meta-step is drawn: on the toy's two curves, phase by phase, and what first order, free statistics and a clamp do."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +13,7 @@ from torch import Tensor
 
 from metabin.analysis.toy import ToyStep, toy_step, toy_walk
 from metabin.analysis.trace import GROUPS, Phase
-from metabin.plotting.style import FAINT, INK, LOSSES, METHODS, STYLE, save, use_style
+from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
 
 _OTHER = {"left": "right", "right": "left"}
 TRAIN, TEST = LOSSES["scatter + shuffle"][0], LOSSES["triplet"][0]  # meta-train and meta-test
@@ -159,7 +156,7 @@ def draw_phases(phases: Sequence[Phase], until: int | None = None) -> Figure:
     for y, phase in enumerate(phases):
         for x, group in enumerate(columns):
             moved = phase.moved.get(group)
-            colour = METHODS["metabin"].colour if group == "ρ" else "#5B6C7D"
+            colour = LOOKS["metabin"].colour if group == "ρ" else "#5B6C7D"
             filled = y < len(rows) and (moved or (x == len(GROUPS) and phase.virtual))
             look = (
                 dict(facecolor=colour)
@@ -168,7 +165,7 @@ def draw_phases(phases: Sequence[Phase], until: int | None = None) -> Figure:
             )
             if filled and not moved:
                 look = dict(
-                    facecolor="white", edgecolor=METHODS["metabin"].colour, hatch="//", lw=1.5
+                    facecolor="white", edgecolor=LOOKS["metabin"].colour, hatch="//", lw=1.5
                 )
             axis.add_patch(Rectangle((x - 0.46, y - 0.4), 0.92, 0.8, **look))
             if filled:
@@ -271,13 +268,3 @@ def draw_teaser() -> Figure:
     axes[0].legend(loc="upper left", ncols=1)
     axes[1].legend(loc="lower right")
     return figure
-
-
-def main() -> None:
-    """Draw the teaser of lesson 05."""
-    use_style()
-    print(save(draw_teaser(), STYLE.parent / "meta_step.svg"))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from metabin.analysis import Seen
-from metabin.plotting.style import FAINT, INK, METHODS, RIGHT, WRONG, to_picture
+from metabin.plotting.style import FAINT, INK, LOOKS, RIGHT, WRONG, to_picture
 
 
 def draw_style_mixer(
@@ -36,7 +36,7 @@ def draw_style_mixer(
 
 
 def _draw_feature(axis, name: str, found: Seen) -> None:
-    look, order = METHODS[name], found.neutral.argsort()  # (D,)
+    look, order = LOOKS[name], found.neutral.argsort()  # (D,)
     size = 8 if look.marker == "*" else 5  # a star fills less of its square
     axis.plot(found.neutral[order].numpy(), color=FAINT, lw=2)
     axis.plot(

@@ -1,10 +1,6 @@
-"""How retrieval is drawn: people by camera and street, rank lists, similarities, styles, and how far chance moves a rate.
-
-python -m metabin.plotting.retrieval      # draws figures/rank_list.svg, the teaser of lesson 01
-"""
+"""How retrieval is drawn: people by camera and street, rank lists, similarities, styles, and how far chance moves a rate."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,7 +14,7 @@ from metabin.analysis import middle_query, similar_first
 from metabin.data.images import ImageSet
 from metabin.evaluate.certainty import half_width
 from metabin.evaluate.retrieval import extract_features
-from metabin.plotting.style import INK, METHODS, RIGHT, STYLE, WRONG, save, to_picture, use_style
+from metabin.plotting.style import INK, LOOKS, RIGHT, WRONG, to_picture
 
 PAIRS = {
     "same person": (INK, "-", ""),
@@ -180,13 +176,13 @@ def draw_styles(
 
 
 def draw_cmc(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """Rank-k over k for each method of METHODS: (K,) fractions, a panel for each kind of streets."""
+    """Rank-k over k for each method of LOOKS: (K,) fractions, a panel for each kind of streets."""
     figure, axes = plt.subplots(
         1, len(panels), figsize=(5.2 * len(panels), 3.9), sharey=True, squeeze=False
     )
     for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
         for method, values in curves.items():
-            look, ranks = METHODS[method], range(1, len(values) + 1)
+            look, ranks = LOOKS[method], range(1, len(values) + 1)
             drawn = {
                 "color": look.colour,
                 "marker": look.marker,
@@ -245,19 +241,3 @@ def draw_teaser(model: nn.Module, streets: Mapping[str, ImageSet]) -> Figure:
         order, right = similar_first(features, query, images, 7)
         lists[name] = images.images[query[0]], images.images[order[0]], right[0], ()
     return draw_rank_lists(lists)
-
-
-if __name__ == "__main__":
-    from metabin.experiments import CHECKPOINTS, FIRST, unseen_streets
-    from metabin.runs.checkpoints import load_model
-
-    use_style()
-    task = unseen_streets(FIRST)
-    own, unseen = replace(task, targets=task.sources).target_set(), task.target_set()
-    streets = {"streets it was\ntrained on": own, "streets it\nnever saw": unseen}
-    print(
-        save(
-            draw_teaser(load_model(CHECKPOINTS / "bn.safetensors")[0], streets),
-            STYLE.parent / "rank_list.svg",
-        )
-    )

@@ -1,14 +1,11 @@
-"""The step sizes of a whole run.
-
-python -m metabin.plotting.schedule      # draws figures/schedule.svg, the teaser of lesson 06, from Section 4.1's formulas
-"""
+"""The step sizes of a whole run."""
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from metabin.config import Config
 from metabin.meta import cyclic_inner_lr
-from metabin.plotting.style import INK, STYLE, save, use_style
+from metabin.plotting.style import INK
 from metabin.train import learning_rate
 
 
@@ -27,8 +24,3 @@ def draw_schedule(config: Config, points: int = 1000) -> Figure:
         axis.set(title=title, xlabel="% of the iterations", ylim=(0, None))
     axes[0].set_ylabel("step size")
     return figure
-
-
-if __name__ == "__main__":
-    use_style()
-    print(save(draw_schedule(Config()), STYLE.parent / "schedule.svg"))

@@ -1,17 +1,13 @@
-"""How near training is to what the machine could do (lesson 06).
+"""How near training is to what the machine could do (lesson 06)."""
 
-python -m metabin.plotting.speed      # draws figures/speed.svg from figures/results/bench.json
-"""
-
-import json
 from collections.abc import Mapping
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from metabin.plotting.style import INK, STYLE, save, use_style
+from metabin.plotting.style import INK
 
-LOOKS = {
+SHARES = {
     "convolutions, as one product": ("#BBCC33", "//"),
     "norm layers, as one copy": ("#FFAABB", ".."),
     "all else": ("#FFFFFF", ""),
@@ -43,7 +39,7 @@ def draw_speed(row: Mapping, limits: Mapping[str, float]) -> Figure:
     figure, axis = plt.subplots(figsize=(10, 3.6))
     left = [0.0] * len(parts)
     for (name, (colour, hatch)), widths in zip(
-        LOOKS.items(), zip(*parts.values(), strict=True), strict=True
+        SHARES.items(), zip(*parts.values(), strict=True), strict=True
     ):
         shown = [max(width, 0.0) for width in widths]
         axis.barh(
@@ -71,11 +67,3 @@ def draw_speed(row: Mapping, limits: Mapping[str, float]) -> Figure:
     axis.grid(axis="y", visible=False)
     figure.legend(loc="outside upper center", ncols=3)
     return figure
-
-
-if __name__ == "__main__":
-    use_style()
-    training = json.loads((STYLE.parent / "results" / "bench.json").read_text(encoding="utf-8"))[
-        "training"
-    ]
-    print(save(draw_speed(training["rows"][0], training["limits"]), STYLE.parent / "speed.svg"))
