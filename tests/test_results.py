@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from metabin.experiments import phase
-from metabin.experiments.results import paired, read_results
+from metabin.experiments.results import RESULTS, paired, read_results
 from metabin.experiments.spine import spine_table
 from metabin.experiments.tasks import SETTINGS, SPINE, chosen
 from metabin.runs.provenance import ROOT
@@ -123,3 +123,24 @@ def test_what_no_interval_shows_is_not_told_as_shown():
         assert about and all(low <= 0 <= high for _, low, high in about)
     question = [claim["rank1"][1] for claim in read_results("question")["claims"]]
     assert len(question) == 12 and max(question) <= 0
+
+
+def numbers_of(report: dict) -> list[list[float]]:
+    """Every row's Rank-1, a number for each world."""
+    if "rows" in report:
+        return [row["metrics"]["rank1"] for row in report["rows"]]
+    rows = []
+    for task in ("unseen_streets", "same_streets"):
+        methods = report.get(task, {}).get("methods", {})
+        rows += [rates["rank1"] for rates in methods.values()]
+    return rows
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_a_report_carries_its_worlds_and_seeds(path):
+    if path.stem in ("bench", "phase"):  # no worlds; made from a changed tree
+        pytest.skip("worlds are not known")
+    report = read_results(path.stem)
+    assert report["worlds"] == report["seeds"] and max(report["worlds"], default=0) < 2000
+    for rank1 in numbers_of(report):
+        assert len(rank1) == len(report["worlds"])
