@@ -1,143 +1,95 @@
-"""The package's imports run one way, and what only notebooks need stays at the top."""
+"""Imports of the package: arrows run one way between rooms, and heavy packages stay where they belong."""
 
-import ast
-from pathlib import Path
+import subprocess
+import sys
 
-import pytest
+import house
 
-PACKAGE = Path(__file__).resolve().parents[1] / "metabin"
-
-# From the ground up: a module may use what stands on lower lines. On line 0 nothing uses anything else of the package; the
-# modules of the last line may use each other as long as they don't do it in a circle.
-LAYERS = [
-    {
-        "norm_kernels",
-        "losses",
-        "samplers",
-        "augment",
-        "images",
-        "provenance",
-        "plane",
-        "guard",
-        "certainty",
-        "measuring",
-    },
-    {"norm", "datasets", "streets", "distributed"},
-    {"normalizations"},
-    {"backbones", "synced_norms"},
-    {"model", "config"},
-    {"meta", "evaluate", "checkpoint"},
-    {"batches", "intervals"},
-    {"train", "protocols"},
-    {"presets", "analysis", "oracle", "progress", "compiling"},
-    {"flags"},
-    {"command"},
-    {
-        "course",
-        "paper_map",
-        "lesson",
-        "trials",
-        "experiments",
-        "bench",
-        "bench_training",
-        "protocol_command",
-    }
-    | {"plotting"},
-]
-WORLD = {"provenance", "images", "streets", "datasets"}  # pictures know nothing of networks
-LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
-TOP = len(LAYERS) - 1
-ONLY_IN = {  # third-party package -> the modules that may use it
-    "IPython": {"lesson"},
-    "ipywidgets": {"lesson"},
-    "matplotlib": {"lesson", "plotting"},
-    "matplotlib_inline": {"lesson"},
-    "seaborn": {"plotting"},
-    "papermill": {"course"},
-    "nbformat": {"course"},
-    "nbconvert": {"course"},
+# What a room may use. A room that stands here is built of those above it.
+MAY_USE = {
+    "kernels": set(),
+    "samplers": set(),
+    "norm": {"kernels"},
+    "losses": {"kernels"},
+    "networks": {"kernels", "norm", "losses"},
+    "config": {"kernels", "norm", "losses", "networks"},
+    "data": {"samplers", "config"},
+    "datasets": {"data"},
+    "streets": {"data"},
+    "evaluate": {"data", "datasets"},
+    "meta": {"kernels", "samplers", "norm", "losses", "networks", "config"},
 }
+# Above them, a room may use every room that is named before it.
+TOWER = ["train", "presets", "runs", "analysis", "experiments", "plotting", "course", "__main__"]
+for room in TOWER:
+    MAY_USE[room] = set(MAY_USE)
+
+LESSON, COURSE, PLOTTING = "metabin.course.lesson", "metabin.course", "metabin.plotting"
+ONLY_IN = {  # third-party package: beginnings of the names of the modules that may import it
+    "IPython": (LESSON,),
+    "ipywidgets": (LESSON,),
+    "matplotlib_inline": (LESSON,),
+    "matplotlib": (LESSON, PLOTTING),
+    "seaborn": (LESSON, PLOTTING),
+    "papermill": (COURSE,),
+    "nbformat": (COURSE,),
+    "nbconvert": (COURSE,),
+}
+SOURCES = house.read_package()
+USES = house.module_uses(SOURCES)
 
 
-def imports(source: str) -> set[str]:
-    """Every module that a source imports, at its top or within a function; what it does as a command doesn't count."""
-    found, tree = set(), ast.parse(source)
-    tree.body = [node for node in tree.body if not ast.unparse(node).startswith("if __name__ ==")]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports of the package are absolute"
-            found |= (
-                {f"{node.module}.{name.name}" for name in node.names}
-                if node.module == "metabin"
-                else {node.module}
-            )
-    return found
+def test_a_room_uses_only_the_rooms_below_it():
+    forbidden = []
+    for module, others in USES.items():
+        room = house.room_of(module)
+        for other in others - {"metabin"}:
+            if room and house.room_of(other) not in MAY_USE[room] | {room}:
+                forbidden.append(f"{module} imports {other}")
+    assert not forbidden, "\n".join(forbidden)
 
 
-def module_of(path: Path) -> str:
-    """The name in the table of layers of a file of the package: its file's or its folder's."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def test_neither_files_nor_rooms_use_each_other_in_a_circle():
+    assert not house.in_circles(USES)
+    assert not house.in_circles(house.room_uses(USES))
 
 
-def within(source: str) -> set[str]:
-    """The modules of the package that a source imports."""
-    return {name.split(".")[1] for name in imports(source) if name.startswith("metabin.")}
+def test_packages_for_drawing_and_for_notebooks_stay_where_they_belong():
+    strangers = []
+    for module, source in SOURCES.items():
+        for name in house.imported_names(source):
+            package = name.partition(".")[0]
+            if not module.startswith(ONLY_IN.get(package, "")):
+                strangers.append(f"{module} imports {package}")
+    assert not strangers, "\n".join(strangers)
 
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+def test_at_most_nine_files_and_eleven_folders_stand_at_the_top():
+    files, folders = house.top_of_package()
+    assert len(files) <= 9, files
+    assert len(folders) <= 11, folders
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_below(path):
-    module = module_of(path)
-    assert module in LEVEL, "a new module needs its place in the table of layers"
-    for other in within(path.read_text()) - {module}:
-        assert other in LEVEL, f"{other} is not in the table of layers"
-        assert other in WORLD or module not in WORLD, (
-            f"{module} draws or reads pictures: it must not use {other}"
-        )
-        assert LEVEL[other] < LEVEL[module] or LEVEL[module] == TOP, (
-            f"{module} must not use {other}"
-        )
+def test_the_only_command_of_the_package_is_its_door():
+    commands = [module for module, source in SOURCES.items() if "if __name__ ==" in source]
+    assert commands == ["metabin.__main__"]
 
 
-def test_the_top_modules_do_not_import_in_a_circle():
-    uses = {module: set() for module in LAYERS[TOP]}
-    for path in FILES:
-        if module_of(path) in uses:
-            uses[module_of(path)] |= within(path.read_text()) & LAYERS[TOP] - {module_of(path)}
-    while uses:
-        free = {module for module, others in uses.items() if not others}
-        assert free, f"a circle among {sorted(uses)}"
-        uses = {module: others - free for module, others in uses.items() if module not in free}
+def test_no_torch_is_loaded_before_a_command_needs_it():
+    modules = "metabin, metabin.__main__, metabin.course.command, metabin.datasets.command"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_what_notebooks_and_drawings_need_stays_where_it_belongs(path):
-    for name in imports(path.read_text()):
-        package = name.split(".")[0]
-        assert module_of(path) in ONLY_IN.get(package, {module_of(path)}), (
-            f"{package} is for {ONLY_IN.get(package)}"
-        )
-
-
-def test_the_runner_never_imports_torch():
-    for path in (PACKAGE / "course").glob("*.py"):
-        assert not {"torch", "numpy"} & {
-            name.split(".")[0] for name in imports(path.read_text())
-        }, path.name
-    top = {
-        node
-        for node in ast.parse((PACKAGE / "lesson.py").read_text()).body
-        if isinstance(node, ast.Import | ast.ImportFrom)
+def test_an_import_and_a_circle_are_seen_wherever_they_stand():
+    sources = {
+        "metabin.a": "def f():\n    from metabin.b import g",
+        "metabin.b": "if __name__ == '__main__':\n    import metabin.c.d",
+        "metabin.c.d": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import metabin.a",
+        "metabin.e": "import os\nfrom metabin import a",
     }
-    named = imports(ast.unparse(ast.Module(sorted(top, key=lambda node: node.lineno), [])))
-    assert not {"torch", "numpy", "matplotlib", "metabin"} & {name.split(".")[0] for name in named}
-
-
-def test_an_import_is_seen_wherever_it_stands():
-    source = "import torch.nn as nn\ndef f():\n    from metabin.train import train\n    from metabin import meta"
-    assert imports(source) == {"torch.nn", "metabin.train", "metabin.meta"}
-    assert within(source) == {"train", "meta"}
+    uses = house.module_uses(sources)
+    assert uses["metabin.a"] == {"metabin.b"} and uses["metabin.e"] == {"metabin.a"}
+    assert house.in_circles(uses) == {"metabin.a", "metabin.b", "metabin.c.d"}
+    assert house.in_circles(house.room_uses(uses)) == {"a", "b", "c"}

@@ -1,15 +1,16 @@
-"""The paper map: every equation, algorithm line, table and figure -> function -> lesson -> test.
+"""Paper map: every equation, algorithm line, table and figure with its code, lesson, test, result.
 
-    python -m metabin course map            # print it
-    python -m metabin course map --write    # put it into the README
+    python -m metabin course map            # print the map and the status of tables and figures
+    python -m metabin course map --write    # write both into their pages, between the markers
 
-Equations and lines of Algorithm 1 are read from docstrings: the first sentence of what implements them ends with
-"(Eq. 5; Algorithm 1, lines 3 and 6)". Lessons are those that show the code, or else use it; tests those that use it.
+Equations and lines of Algorithm 1 are read from docstrings. The first sentence of the code that
+implements them ends with "(Eq. 5; Algorithm 1, lines 3 and 6)".
 """
 
 import argparse
 import ast
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,284 +20,227 @@ from pathlib import Path
 from metabin.runs.provenance import ROOT
 
 PACKAGE = Path(__file__).parents[1]
-EQUATIONS = [f"Eq. {n}" for n in range(1, 11)]
-LINES = [f"Algorithm 1, line {n}" for n in range(1, 16)]
-TITLES = {  # what the paper's own words are about
-    "Eq. 1": "batch-instance normalization", "Eq. 2": "cross-entropy", "Eq. 3": "triplet loss",
-    "Eq. 4": "base loss", "Eq. 5": "base model update", "Eq. 6": "intra-domain scatter loss",
-    "Eq. 7": "inter-domain shuffle loss", "Eq. 8": "meta-train loss", "Eq. 9": "inner update", "Eq. 10": "meta update",
-    "Algorithm 1, line 1": "initialize", "Algorithm 1, line 2": "for each iteration",
-    "Algorithm 1, line 3": "base model update", "Algorithm 1, line 4": "sample X_B",
-    "Algorithm 1, line 5": "L_base", "Algorithm 1, line 6": "move the weights",
-    "Algorithm 1, line 7": "domain-level sampling", "Algorithm 1, line 8": "split the domains",
-    "Algorithm 1, line 9": "meta-train", "Algorithm 1, line 10": "sample X_S", "Algorithm 1, line 11": "L_mtr",
-    "Algorithm 1, line 12": "rho'", "Algorithm 1, line 13": "meta-test", "Algorithm 1, line 14": "sample X_T",
+RESULTS = ROOT / "figures" / "results"
+TITLES = {
+    "Eq. 1": "batch-instance normalization",
+    "Eq. 2": "cross-entropy",
+    "Eq. 3": "triplet loss",
+    "Eq. 4": "base loss",
+    "Eq. 5": "base model update",
+    "Eq. 6": "intra-domain scatter loss",
+    "Eq. 7": "inter-domain shuffle loss",
+    "Eq. 8": "meta-train loss",
+    "Eq. 9": "inner update",
+    "Eq. 10": "meta update",
+    "Algorithm 1, line 1": "initialize",
+    "Algorithm 1, line 2": "for each iteration",
+    "Algorithm 1, line 3": "base model update",
+    "Algorithm 1, line 4": "sample X_B",
+    "Algorithm 1, line 5": "L_base",
+    "Algorithm 1, line 6": "move the weights",
+    "Algorithm 1, line 7": "domain-level sampling",
+    "Algorithm 1, line 8": "split the domains",
+    "Algorithm 1, line 9": "meta-train",
+    "Algorithm 1, line 10": "sample X_S",
+    "Algorithm 1, line 11": "L_mtr",
+    "Algorithm 1, line 12": "rho'",
+    "Algorithm 1, line 13": "meta-test",
+    "Algorithm 1, line 14": "sample X_T",
     "Algorithm 1, line 15": "move rho",
-}  # fmt: skip
+}
+STUDIES = {  # what a table or figure is about, and the code that makes it possible
+    "Table 1": ("methods on unseen data sets", "config.METHODS", "evaluate.evaluate_protocol"),
+    "Table 2": ("one source, cameras as domains", "data.cameras_as_domains", "presets.preset"),
+    "Table 3": ("losses, inner step sizes", "config.Config.criterion", "meta.cyclic_inner_lr"),
+    "Table 4": ("MLDG, episode separation", "meta.mldg_step", "config.METHODS"),
+    "Table 5": ("normalizations, supervised too", "networks.convert_norm", "presets.SETTINGS"),
+    "Table 6": ("architectures", "networks.build_backbone", "experiments.backbone_cost"),
+    "Fig. 1": (
+        "style kept, identity lost",
+        "analysis.style_and_identity",
+        "plotting.draw_phase",
+    ),
+    "Fig. 2": ("domains and images per batch", "samplers.PKSampler", "samplers.split_domains"),
+    "Fig. 3": ("t-SNE of unseen domains", "analysis.embed_in_plane"),
+    "Fig. 4": ("rho in every layer", "analysis.rho_distribution"),
+    "Fig. 5": ("direction of the inner gradients", "analysis.inner_gradients"),
+    "Fig. 6": ("weights of the meta-train losses", "losses.Criterion"),
+    "Fig. 7": ("losses during training", "train.train", "plotting.draw_losses"),
+    "Fig. 8": ("period of the inner step", "meta.cyclic_inner_lr"),
+    "Fig. 9": ("outer step size against rho", "meta.meta_step", "analysis.rho_distribution"),
+    "Fig. 10": ("rho in other networks", "networks.build_backbone", "analysis.rho_distribution"),
+    "Fig. 11": ("rho during training", "analysis.rho_summary", "plotting.draw_rho_history"),
+}
+ITEMS = TITLES | {item: title for item, (title, *_) in STUDIES.items()}
+EXPERIMENTS = {"Fig. 1": "phase", "Fig. 7": "history", "Fig. 11": "history"}  # others: "table1"
 
 
 @dataclass(frozen=True)
-class Study:
-    """A table or figure of the paper: what it is about, the code that makes it possible, and its experiment's name."""
+class Definition:
+    """Public function, class, method or constant, named after its room ("data.Batches.draw")."""
 
-    item: str
-    title: str
-    code: tuple[str, ...]  # "module.function"
-    experiment: str = ""  # its numbers are in figures/results/<experiment>.json; "": not run
+    name: str
+    path: Path
+    docstring: str | None = None
 
 
-STUDIES = (
-    Study(
-        "Table 1",
-        "methods on unseen data sets",
-        ("config.METHODS", "protocols.evaluate_protocol"),
-        "table1",
-    ),
-    Study(
-        "Table 2",
-        "one source, cameras as domains",
-        ("images.cameras_as_domains", "presets.preset"),
-        "table2",
-    ),
-    Study(
-        "Table 3",
-        "losses, fixed and cyclic inner step",
-        ("config.Config.criterion", "meta.cyclic_inner_lr"),
-        "table3",
-    ),
-    Study("Table 4", "MLDG, episode separation", ("meta.mldg_step", "config.METHODS"), "table4"),
-    Study(
-        "Table 5",
-        "normalizations, supervised too",
-        ("normalizations.convert_norm", "presets.SETTINGS"),
-        "table5",
-    ),
-    Study(
-        "Table 6", "architectures", ("backbones.build_backbone", "bench.backbone_cost"), "table6"
-    ),
-    Study(
-        "Fig. 1",
-        "under- and over-style-normalization",
-        ("analysis.style_and_identity", "plotting.draw_phase"),
-        "phase",
-    ),
-    Study(
-        "Fig. 2",
-        "domains and images per batch",
-        ("samplers.PKSampler", "samplers.split_domains"),
-        "figure2",
-    ),
-    Study("Fig. 3", "t-SNE of unseen domains", ("analysis.embed_in_plane",), "figure3"),
-    Study("Fig. 4", "rho in every layer", ("analysis.rho_distribution",), "figure4"),
-    Study("Fig. 5", "direction of the inner gradients", ("analysis.inner_gradients",), "figure5"),
-    Study("Fig. 6", "weights of the meta-train losses", ("losses.Criterion",), "figure6"),
-    Study("Fig. 7", "losses during training", ("train.train", "plotting.draw_losses"), "history"),
-    Study("Fig. 8", "period of the inner step", ("meta.cyclic_inner_lr",), "figure8"),
-    Study(
-        "Fig. 9",
-        "outer step size against rho",
-        ("meta.meta_step", "analysis.rho_distribution"),
-        "figure9",
-    ),
-    Study(
-        "Fig. 10",
-        "rho in other networks and data sets",
-        ("backbones.build_backbone", "analysis.rho_distribution"),
-        "figure10",
-    ),
-    Study(
-        "Fig. 11",
-        "rho during training",
-        ("analysis.rho_summary", "plotting.draw_rho_history"),
-        "history",
-    ),
-)
+@cache
+def definitions() -> list[Definition]:
+    """Every public definition of the package."""
+    everything = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        everything += _definitions_in(ast.parse(path.read_text(encoding="utf-8")), room, path)
+    return everything
+
+
+def _definitions_in(tree: ast.Module | ast.ClassDef, name: str, path: Path) -> Iterator[Definition]:
+    """Public definitions of a module or of a class of this name."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield Definition(f"{name}.{node.name}", path, ast.get_docstring(node))
+            if isinstance(node, ast.ClassDef):
+                yield from _definitions_in(node, f"{name}.{node.name}", path)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            yield Definition(f"{name}.{node.targets[0].id}", path)
 
 
 def references(docstring: str | None) -> list[str]:
-    """What a docstring's first sentence says it implements, in parentheses at its end: equations and algorithm lines."""
-    end = re.search(r"\(([^()]*)\)\.?$", (docstring or "").strip().split("\n\n")[0].split("\n")[0])
-    found = []
-    for part in end[1].split(";") if end else ():
+    """Equations and algorithm lines in the parentheses that end a docstring's first sentence."""
+    paragraph = " ".join((docstring or "").split("\n\n")[0].split())
+    sentence = re.match(r".*?(?<!Eq)\.(?= |$)", paragraph)
+    ending = re.search(r"\(([^()]*)\)\.$", sentence[0]) if sentence else None
+    items = []
+    for reference in ending[1].split("; ") if ending else []:
         for kind in ("Eq.", "Algorithm 1, line"):
-            if part.strip().startswith(kind):
-                found += [
-                    f"{kind} {n}"
-                    for n in re.findall(r"\d+", part.strip().removeprefix(kind).split("Section")[0])
-                ]
-    return found
+            if reference.startswith(kind):
+                numbers = reference.removeprefix(kind).partition("Section")[0]
+                items += [f"{kind} {number}" for number in re.findall(r"\d+", numbers)]
+    return items
+
+
+def implementations() -> dict[str, list[Definition]]:
+    """Code that implements each equation, algorithm line, table and figure."""
+    code = {item: [] for item in ITEMS}
+    for definition in definitions():
+        for item in references(definition.docstring):
+            code.setdefault(item, []).append(definition)
+    for item, (_, *names) in STUDIES.items():
+        code[item] += [definition for definition in definitions() if definition.name in names]
+    return code
 
 
 @cache
-def definitions() -> tuple[dict[str, ast.AST], dict[str, Path]]:
-    """Every public function, class and constant of the package by its name ("train.Run"), methods too; and their files.
-
-    What a folder's files define goes by the folder's name, which is how it is imported.
-    """
-    found, places = {}, {}
-
-    def visit(body, prefix: str) -> None:
-        for node in body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                found[f"{prefix}.{node.name}"] = node
-                if isinstance(node, ast.ClassDef):
-                    visit(node.body, f"{prefix}.{node.name}")
-            elif isinstance(node, ast.Assign | ast.AnnAssign):
-                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                    if isinstance(target, ast.Name):
-                        found[f"{prefix}.{target.id}"] = node
-
-    for path in sorted(PACKAGE.rglob("*.py")):
-        names = set(found)
-        visit(
-            ast.parse(path.read_text()).body, path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        )
-        places.update(dict.fromkeys(found.keys() - names, path.relative_to(ROOT)))
-    return found, places
+def sources(folder: str, pattern: str) -> dict[Path, str]:
+    """Source of every test or code of every lesson, by its file."""
+    texts = {}
+    for path in sorted((ROOT / folder).glob(pattern)):
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".ipynb":
+            cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+            text = "\n".join("".join(cell["source"]) for cell in cells)
+        texts[path] = text
+    return texts
 
 
-def implementations() -> dict[str, list[str]]:
-    """Equation or algorithm line -> the names of what says that it implements it."""
-    found = {item: [] for item in EQUATIONS + LINES}
-    for name, node in definitions()[0].items():
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            for item in references(ast.get_docstring(node)):
-                found.setdefault(item, []).append(name)
-    return found
+def is_used(definition: Definition, source: str) -> bool:
+    """Whether a source imports a definition from the package or names it with its module."""
+    room, symbol, *methods = definition.name.split(".")
+    names = rf"import (?:\([^)]*|[^\n(]*)\b{symbol}\b"
+    imported = re.search(rf"from metabin(?:\.{room}[\w.]*)? {names}", source)
+    named = re.search(rf"\b(?:{room}|{definition.path.stem})\.{symbol}\b", source)
+    return bool(imported or named) and all(f".{method}" in source for method in methods)
 
 
-@cache
-def _sources(kind: str) -> dict[str, str]:
-    """Code of the lessons or of the tests by file name."""
-    if kind == "tests":
-        return {
-            p.name: p.read_text()
-            for p in sorted((ROOT / "tests").glob("test_*.py"))
-            if p.stem != "test_paper_map"
-        }
-    cells = {
-        p.name: json.loads(p.read_text())["cells"]
-        for p in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    }
-    return {
-        name: "\n".join("".join(c["source"]) for c in cs if c["cell_type"] == "code")
-        for name, cs in cells.items()
-    }
+def lessons_of(definition: Definition) -> list[Path]:
+    """Lessons that show a definition, or else those that use it."""
+    lessons = sources("notebooks", "[0-9]*.ipynb")
+    symbol = definition.name.split(".")[1]
+    shown = [p for p, text in lessons.items() if re.search(rf"\bshow\([\w.]*\b{symbol}\b", text)]
+    return shown or [path for path, text in lessons.items() if is_used(definition, text)]
 
 
-def _uses(source: str, name: str) -> bool:
-    """Whether a source imports or names this piece of the package ("batches.Batches.draw")."""
-    module, symbol, *method = name.split(".")
-    imported = re.search(rf"from metabin\.{module} import (\([^)]*|[^\n(]*)\b{symbol}\b", source)
-    named = re.search(rf"\b{module}\.{symbol}\b", source)
-    return bool(imported or named) and all(re.search(rf"\.{part}\b", source) for part in method)
+def tests_of(definition: Definition) -> list[Path]:
+    """Test files that use a definition; the file that is named after its module comes first."""
+    tests = sources("tests", "test_*.py")
+    users = [path for path, text in tests.items() if is_used(definition, text)]
+    own = (f"test_{definition.path.stem}", f"test_{definition.name.split('.')[0]}")
+    return sorted(users, key=lambda path: path.stem not in own)
 
 
-def lessons_of(name: str) -> list[str]:
-    """The lessons that show this piece of code, or else those that use it."""
-    lessons, short = _sources("lessons"), name.split(".")[1]
-    shown = [
-        file for file, source in lessons.items() if re.search(rf"\bshow\([\w.]*\b{short}\b", source)
-    ]
-    return shown or [file for file, source in lessons.items() if _uses(source, name)]
+def result_of(item: str) -> Path | None:
+    """File that holds the numbers of a table or figure, None where there is no such file."""
+    name = EXPERIMENTS.get(item, item.lower().replace("fig. ", "figure").replace(" ", ""))
+    path = RESULTS / f"{name}.json"
+    return path if path.exists() else None
 
 
-def tests_of(name: str) -> list[str]:
-    """The test files that use this piece of code; its own module's file comes first."""
-    own = f"test_{name.split('.')[0]}.py"
-    return sorted(
-        (f for f, source in _sources("tests").items() if _uses(source, name)),
-        key=lambda f: f != own,
-    )
+def _links(page: Path, paths: dict[Path, str]) -> str:
+    """Markdown links to files, as they are written in a page."""
+    links = [f"[{name}]({os.path.relpath(path, page.parent)})" for path, name in paths.items()]
+    return ", ".join(links)
 
 
-def rows() -> Iterator[tuple[str, str, list[str], str]]:
-    """The map's rows: item, title, names of its code, state of its result ("" where there is none to be had)."""
-    known = implementations()
-    for item in EQUATIONS + LINES:
-        yield item, TITLES[item], known[item], ""
-    for study in STUDIES:
-        results = ROOT / "figures" / "results" / f"{study.experiment}.json"
-        state = (
-            f"[streets](figures/results/{results.name})"
-            if study.experiment and results.exists()
-            else "not run"
-        )
-        yield study.item, study.title, list(study.code), state
-
-
-def markdown() -> str:
-    """The map as a Markdown table."""
-    places = definitions()[1]
-    lines = [
-        "| paper | about | code | lesson | test | result |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for item, title, names, state in rows():
-        code = ", ".join(f"[`{name}`]({places[name]})" for name in names)
-        lessons = sorted({file for name in names for file in lessons_of(name)})
-        shown = " ".join(f"[{file[:2]}](notebooks/{file})" for file in lessons)
-        tests = sorted({file for name in names for file in tests_of(name)[:1]})
-        checked = ", ".join(f"[{file[5:-3]}](tests/{file})" for file in tests)
-        lines.append(f"| {item} | {title} | {code} | {shown} | {checked} | {state} |")
+def paper_map(page: Path) -> str:
+    """The paper map as a Markdown table."""
+    lines = ["| paper | about | code | lesson | test | result |", "|" + " --- |" * 6]
+    for item, code in implementations().items():
+        names = [_links(page, {each.path: f"`{each.name}`"}) for each in code]
+        lessons = sorted({path for each in code for path in lessons_of(each)})
+        tests = sorted({path for each in code for path in tests_of(each)[:1]})
+        result = result_of(item)
+        cells = [
+            ", ".join(names),
+            _links(page, {path: path.stem[:2] for path in lessons}),
+            _links(page, {path: path.stem.removeprefix("test_") for path in tests}),
+            _links(page, {result: "streets"} if result else {}),
+        ]
+        lines.append(f"| {item} | {ITEMS[item]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def status() -> str:
-    """What became of each table and figure, as a Markdown table: on streets, from the committed results; on real data."""
-    lines = [
-        "| paper | about | on streets | seeds | on real data |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for study in STUDIES:
-        path = ROOT / "figures" / "results" / f"{study.experiment}.json"
-        found = json.loads(path.read_text()) if study.experiment and path.exists() else {}
-        verdict = found.get("verdict", "measured")
-        verdict = verdict[study.item] if isinstance(verdict, dict) else verdict
-        told = f"[{verdict}](figures/results/{path.name})" if found else "not run"
-        seeds = {len(row["metrics"]["rank1"]) for row in found.get("rows", ())} or {
-            len(found.get("rho", ()))
-        } - {0}
-        lines.append(
-            f"| {study.item} | {study.title} | {told} | {', '.join(map(str, sorted(seeds)))} | not run |"
-        )
+def status(page: Path) -> str:
+    """The verdict on each table and figure of the paper as a Markdown table."""
+    lines = ["| paper | about | on streets | worlds |", "|" + " --- |" * 4]
+    for item in STUDIES:
+        path = result_of(item)
+        report = json.loads(path.read_text(encoding="utf-8")) if path else {}
+        verdict = report.get("verdict", "measured" if path else "not run")
+        if isinstance(verdict, dict):  # a file that serves two figures
+            verdict = verdict[item]
+        worlds = {len(row["metrics"]["rank1"]) for row in report.get("rows", [])}
+        worlds |= {len(report["rho"])} if "rho" in report else set()
+        link = _links(page, {path: verdict}) if path else verdict
+        lines.append(f"| {item} | {ITEMS[item]} | {link} | {', '.join(map(str, worlds))} |")
     return "\n".join(lines)
 
 
-BLOCKS = {  # what the README holds between two markers -> what makes it
-    "paper map": markdown,
-    "status": status,
+PAGES = {  # page: the table that it holds, what makes the table
+    "notebooks/paper_map.md": ("paper map", paper_map),
+    "figures/README.md": ("status", status),
 }
 
 
-def markers(block: str) -> tuple[str, str]:
-    return (
-        f"<!-- {block}: made by python -m metabin course map --write -->",
-        f"<!-- end of the {block} -->",
-    )
+def markers(table: str) -> tuple[str, str]:
+    """Lines between which a page holds a table."""
+    begin = f"<!-- {table}: made by python -m metabin course map --write -->"
+    return begin, f"<!-- end of the {table} -->"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m metabin course map", description="The paper map and its status."
-    )
-    parser.add_argument(
-        "--write", action="store_true", help="put both into README.md, between their markers"
-    )
-    if not parser.parse_args(arguments).write:
-        print(markdown(), status(), sep="\n\n")
-        return 0
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    for block, make in BLOCKS.items():
-        begin, end = markers(block)
-        before, _, rest = text.partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            parser.exit(
-                2,
-                f"README.md has no line {begin} followed by {end}: put both where the {block} shall stand\n",
-            )
-        text = f"{before}{begin}\n{make()}\n{end}{after}"
-    readme.write_text(text)
+    """Print both tables or write them; exit code 2 where a page lacks its markers."""
+    parser = argparse.ArgumentParser(prog="python -m metabin course map", description=__doc__)
+    parser.add_argument("--write", action="store_true", help=f"write into {' and '.join(PAGES)}")
+    write = parser.parse_args(arguments).write
+    for name, (table, make) in PAGES.items():
+        page = ROOT / name
+        if not write:
+            print(make(page), end="\n\n")
+            continue
+        begin, end = markers(table)
+        before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+        _, marked, after = rest.partition(end)
+        if not marked:
+            parser.exit(2, f"{name}: put the lines {begin} and {end} where the {table} belongs\n")
+        page.write_text(f"{before}{begin}\n{make(page)}\n{end}{after}", encoding="utf-8")
     return 0
