@@ -96,7 +96,7 @@ def meta_gradient(
     inner_lr: float,
     options: MetaOptions = PAPER,
 ) -> tuple[dict[str, Tensor], Losses]:
-    """The gradient of the meta-test loss at rho', for each rho by name (Eq. 10; line 13).
+    """The gradient of the meta-test loss at rho', for each rho by name (Algorithm 1, line 13).
 
     Returns gradients (C,) and losses. The model stays as it is, and no weight gradient is
     computed. Raises ValueError when there is no rho.

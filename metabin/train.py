@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from metabin.config import Config
 from metabin.data.batches import Batches
-from metabin.data.images import ImageSet, place
+from metabin.data.images import ImageSet, check_trainable, place
 from metabin.kernels import collectives
 from metabin.kernels.precision import autocast, precision_for
 from metabin.meta import (
@@ -55,7 +55,7 @@ class Run:
         device: torch.device | str | None = None,
         sync_stats: bool = False,
     ):
-        _check_images(images, config)
+        check_trainable(images, config.size)
         self.config, self.iteration = config, 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.precision = precision_for(self.device, config.precision)
@@ -155,7 +155,7 @@ class Step:
 
 
 def train(run: Run) -> Iterator[Step]:
-    """Algorithm 1 from where the run stands to its end, an iteration at a time (line 2)."""
+    """Train from where the run stands to its end, an iteration at a time (Algorithm 1, line 2)."""
     config = run.config
     one_episode = config.algorithm in ("mldg", "one_episode")  # one step for weights and rho
     while run.iteration < config.iterations:
@@ -182,7 +182,7 @@ def train(run: Run) -> Iterator[Step]:
 
 
 def base_update(run: Run) -> dict[str, Tensor]:
-    """Sample X_B and make the base step (Algorithm 1, lines 3 to 6)."""
+    """Sample X_B and make the base step: lines 3 to 6 of Algorithm 1."""
     batch = join(run.base_batches.draw())
     losses = base_step(run.model, run.optimizer, batch, run.options.base, run.scaler)
     if run.config.algorithm != "metabin":
@@ -210,17 +210,6 @@ def learning_rate(config: Config, progress: float) -> float:
     warm = config.warmup_from + (1 - config.warmup_from) * risen
     passed = sum(progress >= milestone for milestone in config.milestones)
     return config.lr * warm * 0.1**passed
-
-
-def _check_images(images: ImageSet, config: Config) -> None:
-    if not torch.equal(images.pids.unique().cpu(), torch.arange(images.num_ids)):
-        raise ValueError(
-            f"identities must be numbered 0 ... {images.num_ids - 1}: use images.relabel"
-        )
-    if images.images.shape[-2:] != config.size:
-        raise ValueError(
-            f"the configuration is for images of size={config.size}, not for {images!r}"
-        )
 
 
 def _optimizer(model: nn.Module, config: Config) -> torch.optim.SGD:
