@@ -18,11 +18,11 @@ from metabin.networks.backbones import (
     InvertedResidual,
     MobileNetV2,
     build_backbone,
-    load_weights,
     resnet,
 )
 from metabin.networks.model import build_model
 from metabin.networks.normalizations import NORMS
+from metabin.networks.pretrained import load_weights
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters
 from metabin.runs.checkpoints import load_model, save_model
 

@@ -24,9 +24,8 @@ from metabin.networks.normalizations import (
     SwitchableLayerNorm2d,
     SwitchableNorm2d,
     convert_norm,
-    early_blocks,
-    residual_blocks,
 )
+from metabin.networks.places import early_blocks, residual_blocks
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters, frozen_running_stats
 
 LAYERS = [

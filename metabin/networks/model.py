@@ -7,10 +7,10 @@ from metabin.networks.backbones import build_backbone
 
 
 class ReIDModel(nn.Module):
-    """A backbone with average pooling, the BNNeck of Luo et al. [26] and a linear classifier over identities.
+    """A backbone with average pooling, the BNNeck of Luo et al. [26] and a linear classifier.
 
-    The metric losses see the pooled features, the cross-entropy sees the classifier on the neck's output, and
-    retrieval uses the neck's output.
+    The metric losses see the pooled features, the cross-entropy sees the classifier on the neck's
+    output, and retrieval uses the neck's output.
     """
 
     def __init__(self, backbone: nn.Module, num_ids: int):
@@ -18,9 +18,8 @@ class ReIDModel(nn.Module):
         dim = backbone.out_channels
         self.extractor = nn.Sequential(backbone, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.neck = nn.BatchNorm1d(dim)
-        self.neck.bias.requires_grad_(
-            False
-        )  # a bias would move the origin that the cosine is measured from
+        # A bias would move the origin that the cosine is measured from.
+        self.neck.bias.requires_grad_(False)
         self.classifier = nn.Linear(dim, num_ids, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.001)
 

@@ -1,0 +1,48 @@
+"""Where a method replaces layers: rules that name modules of a model with BatchNorm2d layers."""
+
+from torch import nn
+
+
+def everywhere(model: nn.Module) -> list[str]:
+    """Every BatchNorm2d of the model."""
+    modules = model.named_modules(remove_duplicate=False)
+    return [name for name, module in modules if type(module) is nn.BatchNorm2d]
+
+
+def residual_blocks(model: nn.Module) -> list[str]:
+    """The blocks that a backbone repeats, in order.
+
+    They are its smallest modules with two norms or more, nn.Sequential left out: the blocks of
+    StreetNet, of torchvision's ResNets, and of MobileNetV2 (the inverted residuals).
+    """
+    blocks = []
+    for name, module in model.named_modules():
+        if name and type(module) is not nn.Sequential and len(everywhere(module)) > 1:
+            blocks.append(name)
+    outer = {name for name in blocks if any(other.startswith(f"{name}.") for other in blocks)}
+    return [name for name in blocks if name not in outer]
+
+
+def early_blocks(model: nn.Module) -> list[str]:
+    """The residual blocks of all stages but the last: blocks of one output width are a stage.
+
+    ResNets: layer1 to layer3. MobileNetV2: stages 1 to 6 of 7. StreetNet: the blocks of 16 and of
+    32 channels.
+    """
+    blocks = residual_blocks(model)
+    widths = [last_norm(model.get_submodule(name)).num_features for name in blocks]
+    return [name for name, width in zip(blocks, widths, strict=True) if width != widths[-1]]
+
+
+def first_norms(model: nn.Module) -> list[str]:
+    """The first norm of each early block, where IBN-Net has its layer (Pan et al., [31]).
+
+    [31] has ResNets' layer1 to layer3 and no MobileNetV2: there it is the norm behind the 1x1
+    expansion.
+    """
+    return [f"{name}.{everywhere(model.get_submodule(name))[0]}" for name in early_blocks(model)]
+
+
+def last_norm(block: nn.Module) -> nn.BatchNorm2d:
+    """The norm registered last, which has the channels of the block's output."""
+    return block.get_submodule(everywhere(block)[-1])

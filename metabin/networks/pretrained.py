@@ -1,0 +1,142 @@
+"""ImageNet weights for backbones: torchvision's or deep-person-reid's, from a file or the network."""
+
+import math
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+# Weights that torchvision downloads: a backbone's name -> torchvision's.
+DOWNLOADS = {
+    "resnet18": "resnet18",
+    "resnet34": "resnet34",
+    "resnet50": "resnet50",
+    "resnet101": "resnet101",
+    "resnet152": "resnet152",
+    "mobilenetv2_x1_0": "mobilenet_v2",
+}
+
+
+def load_weights(backbone: nn.Module, name: str, weights: Path | str) -> None:
+    """Load weights trained on ImageNet into a backbone that still has its BatchNorm2d layers.
+
+    `weights` is "imagenet", for those that torchvision downloads (ResNets, MobileNetV2 x1.0), or
+    the path of a file (.pth or .safetensors): torchvision's, or for MobileNetV2 one of
+    deep-person-reid's. The classifier is left out. torchvision's MobileNetV2 gets an identity as
+    the first block's expansion, which changes nothing in eval mode; in train mode its norm
+    normalizes.
+    Raises FileNotFoundError; ConnectionError when a download fails; ValueError when the weights
+    don't fit.
+    """
+    if weights == "imagenet":
+        source, tensors = _download(name)
+    else:
+        source, tensors = weights, _read(Path(weights).expanduser())
+    loaded = {}
+    for key, tensor in tensors.items():
+        key = key.removeprefix("module.")
+        if not key.startswith(("fc.", "classifier.")):
+            loaded[key] = tensor
+    state = backbone.state_dict()
+    names = {key: key for key in state}  # a tensor's name in the file -> in the backbone
+    mobilenet = type(backbone).__name__ == "MobileNetV2"
+    if mobilenet and any(key.startswith("features.") for key in loaded):
+        names = _torchvision_names(state)
+        state |= _identity(backbone)
+    elif mobilenet:
+        names = {_zoo_name(key): key for key in state}
+    problems = _compare(loaded, names, state)
+    if problems:
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ValueError(f"{source} does not fit {name}: {'; '.join(problems[:3])}{more}")
+    backbone.load_state_dict(state | {names[key]: tensor for key, tensor in loaded.items()})
+
+
+def _compare(
+    loaded: dict[str, Tensor], names: dict[str, str], state: dict[str, Tensor]
+) -> list[str]:
+    """What is missing, unexpected or of another shape in the loaded tensors."""
+    absent = [key for key in names if key not in loaded]
+    problems = [f"{key} is missing" for key in absent if not key.endswith("num_batches_tracked")]
+    problems += [f"{key} is unexpected" for key in loaded if key not in names]
+    for key in names:
+        if key in loaded:
+            shape, needed = tuple(loaded[key].shape), tuple(state[names[key]].shape)
+            if shape != needed:
+                problems.append(f"{key} has the shape {shape} instead of {needed}")
+    return problems
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.exists():
+        raise FileNotFoundError(f"no weights at {path}")
+    try:
+        if path.suffix == ".safetensors":
+            tensors = load_file(path)
+        else:
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = dict(tensors.get("state_dict", tensors))
+        if not all(isinstance(value, Tensor) for value in tensors.values()):
+            raise TypeError("not all of its values are tensors")
+    except Exception as error:  # several unrelated types; each means the same to the reader
+        raise ValueError(
+            f"{path} is damaged, holds pickled code or is no file of weights"
+        ) from error
+    return tensors
+
+
+def _download(name: str) -> tuple[str, dict[str, Tensor]]:
+    if name not in DOWNLOADS:
+        other = "''"
+        if name.startswith("mobilenet"):
+            other = "the path of deep-person-reid's file, or to '' for random ones"
+        raise ValueError(
+            f"torchvision has no ImageNet weights of {name}: set weights (--weights) to {other}"
+        )
+    from torchvision.models import get_model_weights
+
+    entry = get_model_weights(DOWNLOADS[name])["IMAGENET1K_V1"]  # V2 came after the paper
+    try:
+        return entry.url, entry.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:  # no network, or a damaged download
+        raise ConnectionError(
+            f"{entry.url} could not be loaded ({error}): give that file's path as weights"
+        ) from error
+
+
+def _torchvision_names(state: dict[str, Tensor]) -> dict[str, str]:
+    """torchvision's name of each tensor of MobileNetV2; the order is the same.
+
+    torchvision has no expansion in the first block.
+    """
+    from torchvision.models import mobilenet_v2
+
+    with torch.device("meta"):
+        theirs = mobilenet_v2().features.state_dict(prefix="features.")
+    ours = [key for key in state if not key.startswith("1.0.0.")]
+    return dict(zip(theirs, ours, strict=True))
+
+
+def _identity(backbone: nn.Module) -> dict[str, Tensor]:
+    """An expansion of MobileNetV2's first block that changes nothing behind a ReLU6, in eval mode."""
+    conv, norm, _ = backbone[1][0][0]
+    state = {
+        "0.weight": nn.init.dirac_(torch.empty_like(conv.weight)),
+        "1.weight": torch.full_like(norm.weight, math.sqrt(1 + norm.eps)),
+        "1.bias": torch.zeros_like(norm.bias),
+        "1.running_mean": torch.zeros_like(norm.running_mean),
+        "1.running_var": torch.ones_like(norm.running_var),
+        "1.num_batches_tracked": torch.zeros_like(norm.num_batches_tracked),
+    }
+    return {f"1.0.0.{key}": value for key, value in state.items()}
+
+
+def _zoo_name(key: str) -> str:
+    """deep-person-reid's name of a tensor of MobileNetV2: 3.1.0.1.bias is conv4.1.conv1.bn.bias."""
+    stage, *path, layer, kind = key.split(".")
+    if path:
+        path = [path[0], ("conv1", "dwconv2", "conv3")[int(path[1])]]
+    if path[1:] != ["conv3"]:
+        layer = ("conv", "bn")[int(layer)]
+    return ".".join([f"conv{int(stage) + 1}", *path, layer, kind])
