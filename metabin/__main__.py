@@ -1,7 +1,12 @@
 """One door for all commands: `python -m metabin train`, or `metabin train` once installed."""
 
+import os
 import sys
 from importlib import import_module
+
+# Threads that wait sleep instead of spinning: far faster beside another busy program. It must be set
+# before torch starts; what the user has set stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A command's module is imported when it is called: `--help` must not wait for torch.
 COMMANDS = {
@@ -32,10 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(usage())
         return 0
     if name not in COMMANDS:
-        print(
-            f"metabin: no command {name!r}" if name else "metabin: give a command", file=sys.stderr
-        )
-        print(usage(), file=sys.stderr)
+        problem = f"no command {name!r}" if name else "give a command"
+        print(f"metabin: {problem}\n{usage()}", file=sys.stderr)
         return 2
     module, _ = COMMANDS[name]
     return import_module(module).main(rest) or 0

@@ -16,9 +16,9 @@ import fake_datasets
 import pytest
 import torch
 
-import metabin.runs.checkpoints
+import metabin.runs.sources
 import metabin.runs.test_command
-import metabin.runs.train_command
+import metabin.runs.training
 from metabin.config import METHODS, PROFILES, Config, demo
 from metabin.data.augment import normalize
 from metabin.datasets import SETS, write_market1501
@@ -27,7 +27,8 @@ from metabin.presets import preset
 from metabin.runs.checkpoints import checkpoints, load_model
 from metabin.runs.flags import configure, parser
 from metabin.runs.progress import Progress
-from metabin.runs.train_command import main, open_images
+from metabin.runs.sources import open_images
+from metabin.runs.train_command import main
 from metabin.train import Run, train
 
 SMALL = "--size 32 16 --ids-per-domain 2 --images-per-id 2 --crop-pad 1 --iterations 8 --log-every 3".split()
@@ -59,7 +60,7 @@ def meddle(monkeypatch):
             for step in train(run):
                 yield (act(step) or step) if step.iteration == iteration else step
 
-        monkeypatch.setattr(metabin.runs.train_command, "train", meddled)
+        monkeypatch.setattr(metabin.runs.training, "train", meddled)
 
     return meddle
 
@@ -221,7 +222,7 @@ def test_folders_are_domains_and_their_cameras_are_in_another_setting(roots, tmp
 def test_without_folders_there_are_streets(people, monkeypatch, setting, domains, cameras):
     asked = []
     monkeypatch.setattr(
-        metabin.runs.train_command, "make_streets", lambda *a, **k: asked.append(a) or people
+        metabin.runs.sources, "make_streets", lambda *a, **k: asked.append(a) or people
     )
     open_images(parser().parse_args(["--setting", setting]), (32, 16))
     ((world, streets, num_ids, num_cameras),) = asked
@@ -240,7 +241,7 @@ def test_a_protocol_gives_its_sources_and_says_which_are_missing(tmp_path, capsy
     fake_datasets.write_cuhk02(tmp_path / "sets" / "CUHK02")
     given = parser().parse_args(["--data-root", "sets", "--protocol", "no_duke"])
     assert open_images(given, (32, 16)).names == ("market1501", "cuhk02")
-    said = capsys.readouterr().err.splitlines()
+    said = capsys.readouterr().out.splitlines()
     assert any(re.match("no_duke without cuhk03: not found", line) for line in said)
     code, line = exit_of(["--data-root", "sets", "sets", "--protocol", "no_duke"], capsys)
     assert code == 2 and "one --data-root" in line
@@ -278,7 +279,7 @@ def test_what_is_unusual_about_the_sources_is_said(tmp_path, capsys, monkeypatch
     fake_datasets.write_dukemtmc(tmp_path / "duke")
     words = "--data-root . --protocol market_duke --target market1501 --opt-in dukemtmc".split()
     open_images(parser().parse_args(words), (32, 16))
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert "dukemtmc: not a complete copy: train has 1 of 702 persons" in said
     assert "DukeMTMC-reID is the source: outer_lr 0.5" in said
 
@@ -301,8 +302,8 @@ def test_a_protocols_run_ends_with_the_command_that_tests_it(tmp_path, capsys, m
     main(["--data-root", "my sets", "--protocol", "no_duke", "--run-dir", "run", *images])
     line = capsys.readouterr().out.splitlines()[-1]
     words = shlex.split(line.removeprefix("to test them: "))
-    assert words[:3] == ["python", "-m", "metabin.evaluate.protocols"]
-    given = metabin.runs.test_command.parser().parse_args(words[3:])
+    assert words[:4] == ["python", "-m", "metabin", "test"]
+    given = metabin.runs.test_command.parser().parse_args(words[4:])
     assert (given.data_root, given.protocol, given.json) == (
         Path("my sets"),
         "no_duke",
@@ -316,7 +317,7 @@ def test_a_missing_package_is_said_in_one_line(command, capsys, monkeypatch):
     def without(*_):
         raise ImportError("reading cuhk-03.mat needs h5py")
 
-    monkeypatch.setattr(metabin.runs.train_command, "open_images", without)
+    monkeypatch.setattr(metabin.runs.training, "open_images", without)
     code, line = exit_of(command, capsys)
     assert code == 2 and "needs h5py" in line
 
@@ -404,11 +405,11 @@ def test_the_first_checkpoint_comes_early_and_the_others_by_the_clock(command, m
             now[0] += 4
             yield step
 
-    monkeypatch.setattr(metabin.runs.train_command, "train", slow)
-    monkeypatch.setattr(metabin.runs.train_command.time, "monotonic", lambda: now[0])
-    keep = metabin.runs.train_command.save_newest
+    monkeypatch.setattr(metabin.runs.training, "train", slow)
+    monkeypatch.setattr(metabin.runs.training.time, "monotonic", lambda: now[0])
+    keep = metabin.runs.training.save_newest
     monkeypatch.setattr(
-        metabin.runs.train_command,
+        metabin.runs.training,
         "save_newest",
         lambda f, run, m: saved.append(run.iteration) or keep(f, run, m),
     )
@@ -446,7 +447,7 @@ def test_ctrl_c_before_the_training_says_so(command, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(metabin.runs.train_command, "open_images", interrupted)
+    monkeypatch.setattr(metabin.runs.training, "open_images", interrupted)
     assert exit_of(command, capsys) == (130, "stopped before the training began")
 
 
@@ -519,7 +520,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(command, capsy
 
 def test_a_checkpoint_of_another_version_is_gone_on_from_with_a_word(command, capsys, monkeypatch):
     main(command)
-    monkeypatch.setattr(metabin.runs.train_command, "versions", lambda: {"torch": "99"})
+    monkeypatch.setattr(metabin.runs.training, "versions", lambda: {"torch": "99"})
     main(command)
     assert re.search(
         r"resumed from step 8 \(saved with .*'torch'.*: not to the bit\)", capsys.readouterr().err
@@ -561,7 +562,7 @@ def test_losses_are_looked_at_only_every_few_steps_and_all_of_them(command, caps
         2, lambda step: replace(step, losses=step.losses | {"base/id": torch.tensor(float("nan"))})
     )
     code, line = exit_of(slowly, capsys)
-    assert code == 1 and "at step 2, found at step 4" in line and "no checkpoint yet" in line
+    assert code == 1 and "at step 2, noticed at step 4" in line and "no checkpoint yet" in line
 
 
 def test_weights_that_are_not_finite_overwrite_no_checkpoint(command, capsys, monkeypatch):
@@ -573,7 +574,7 @@ def test_weights_that_are_not_finite_overwrite_no_checkpoint(command, capsys, mo
                 )  # the losses of this step were still finite
             yield step
 
-    monkeypatch.setattr(metabin.runs.train_command, "train", poisoned)
+    monkeypatch.setattr(metabin.runs.training, "train", poisoned)
     code, line = exit_of(command, capsys)
     assert (
         code == 1
@@ -598,7 +599,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_loses_nothing(
         if reason == "File too large":  # half-way through a checkpoint, by the system itself
             resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
         else:
-            patch.setattr(metabin.runs.checkpoints.os, "fsync", full_disk)
+            patch.setattr(os, "fsync", full_disk)
 
     with monkeypatch.context() as patch:
         meddle(4, fill)
@@ -623,7 +624,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_loses_nothing(
 def test_a_folder_that_cannot_be_written_to_is_noticed_before_the_pictures_are_read(
     command, capsys, monkeypatch
 ):
-    monkeypatch.setattr(metabin.runs.train_command, "open_images", None)
+    monkeypatch.setattr(metabin.runs.training, "open_images", None)
     Path("file").touch()
     code, line = exit_of([*command, "--run-dir", "file/run"], capsys)
     assert code == 2 and "file/run" in line
@@ -648,6 +649,6 @@ def test_two_processes_do_not_train_in_one_folder(command, capsys):
 
 def test_the_module_can_be_run_and_says_how():
     done = subprocess.run(
-        [sys.executable, "-m", "metabin.train", "--help"], capture_output=True, text=True
+        [sys.executable, "-m", "metabin", "train", "--help"], capture_output=True, text=True
     )
     assert done.returncode == 0 and "--keep-at" in done.stdout

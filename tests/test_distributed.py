@@ -18,15 +18,15 @@ import torch
 from conftest import make_people
 from torch import nn
 
-import metabin.runs.train_command
+import metabin.runs.training
 from metabin.config import Config, demo
-from metabin.data.batches import join
 from metabin.datasets import write_market1501
-from metabin.kernels import processes as distributed
-from metabin.meta import Batch
+from metabin.kernels import collectives
 from metabin.networks.model import build_model
 from metabin.networks.synced_norms import sync_stats
+from metabin.runs import processes
 from metabin.runs.train_command import main
+from metabin.samplers import Batch, join
 from metabin.train import Run, train
 
 QUICK = demo(size=(32, 16), ids_per_domain=2, images_per_id=2, iterations=2, crop_pad=1, warmup=0.0)
@@ -56,7 +56,7 @@ def in_processes(function, folder: Path, world: int = 2) -> list:
         port = free.getsockname()[1]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["pytest", "metabin.runs.train_command", "torch._dynamo"]
+        ["pytest", "metabin.runs.training", "torch._dynamo"]
     )  # takes seconds, once
     folder.mkdir(parents=True, exist_ok=True)
     started = [
@@ -76,7 +76,7 @@ def in_processes(function, folder: Path, world: int = 2) -> list:
 
 def joining(function):
     """The function's result, called where the processes know of each other."""
-    with distributed.processes():
+    with processes.join_processes():
         return function()
 
 
@@ -107,7 +107,7 @@ def trained(
     run.model.double()
     batches = iter(fixed_batches(part))
     run.base_batches.draw = run.meta_batches.draw = lambda: next(batches)
-    run.agreed[0].manual_seed(5)
+    run.meta_batches.shared.manual_seed(5)
     list(train(run))
     return run.model.state_dict()
 
@@ -126,7 +126,7 @@ CASES = {
 
 def train_halves() -> dict[str, dict[str, torch.Tensor]]:
     """Every case on this process's half of each identity's images."""
-    half = slice(distributed.rank(), None, 2)
+    half = slice(collectives.rank(), None, 2)
     return {
         name: trained(config, half, sync_stats=name != "own statistics")
         for name, config in CASES.items()
@@ -187,7 +187,7 @@ def drawing() -> dict:
     run = Run(config, make_people(), "cpu")
     start = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
     streams = [b.get_state()[0] for b in (run.base_batches, run.meta_batches)] + [
-        run.agreed[0].get_state()
+        run.meta_batches.shared.get_state()
     ]
     batches = [join(run.base_batches.draw()) for _ in range(4)]
     domains = [[int(part.domains[0]) for part in run.meta_batches.draw()] for _ in range(8)]
@@ -205,10 +205,10 @@ def overflow() -> list:
     weight = nn.Parameter(torch.ones(2))
     optimizer, scaler = (
         torch.optim.SGD([weight], lr=1.0),
-        distributed.AveragingScaler("cpu", init_scale=8.0),
+        collectives.GradientScaler("cpu", init_scale=8.0),
     )
     seen = []
-    for gradient in (1.0 + distributed.rank(), float("inf") if distributed.rank() else 1.0):
+    for gradient in (1.0 + collectives.rank(), float("inf") if collectives.rank() else 1.0):
         scaler.scale(torch.zeros(()))
         weight.grad = torch.full((2,), 8 * gradient)
         scaler.step(optimizer)
@@ -219,7 +219,7 @@ def overflow() -> list:
 
 def disagreement() -> str:
     with pytest.raises(ValueError) as raised:
-        Run(replace(QUICK, seed=distributed.rank()), make_people(), "cpu")
+        Run(replace(QUICK, seed=collectives.rank()), make_people(), "cpu")
     return str(raised.value)
 
 
@@ -285,7 +285,7 @@ def test_processes_that_are_asked_for_different_things_all_say_so(apart):
     lines = {process["disagreement"] for process in apart}
     assert (
         len(lines) == 1
-        and "all processes need the same configuration: process 1 has" in lines.pop()
+        and "all processes need the same config: process 1 has" in lines.pop()
     )
 
 
@@ -314,15 +314,15 @@ def test_a_machine_with_fewer_gpus_than_processes_says_how_many_to_start(
 
 def meddling(arguments: list[str], step: int, act):
     """The command, in whose second process something happens after a step."""
-    rest = metabin.runs.train_command.train
+    rest = metabin.runs.training.train
 
     def meddled(run):
         for made in rest(run):
-            if distributed.rank() == 1 and made.iteration == step:
+            if collectives.rank() == 1 and made.iteration == step:
                 act()
             yield made
 
-    metabin.runs.train_command.train = meddled
+    metabin.runs.training.train = meddled
     main(arguments)
 
 
@@ -331,7 +331,7 @@ def on_a_full_disk(arguments: list[str]) -> int:
     count, flush = itertools.count(1), os.fsync
 
     def full(descriptor):
-        if distributed.rank() == 0 and next(count) > 8:
+        if collectives.rank() == 0 and next(count) > 8:
             raise OSError(errno.ENOSPC, "No space left on device")
         flush(descriptor)
 
@@ -440,7 +440,7 @@ def test_torchrun_trains_with_two_processes_and_stops_with_one_line(command, tmp
         "--nproc-per-node",
         "2",
     ]
-    call = [*torchrun, "-m", "metabin.train", *command, "--run-dir", str(tmp_path / "run")]
+    call = [*torchrun, "-m", "metabin", "train", *command, "--run-dir", str(tmp_path / "run")]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         call, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120

@@ -37,7 +37,7 @@ class Runs:
         self.folder, self.arguments, self.gpu = folder, arguments, gpu
         self.processes = multiprocessing.get_context("forkserver")
         self.processes.set_forkserver_preload(
-            ["pytest", "metabin.runs.train_command", "torch._dynamo"]
+            ["pytest", "metabin.runs.training", "torch._dynamo"]
         )  # takes seconds, once
 
     def go(self, name: str, kill_after: float | None = None) -> bool:
@@ -57,7 +57,7 @@ class Runs:
 def contents(folder: Path) -> dict:
     """All that a run leaves, but for what the clock says and the checkpoint before the last, whose step is the clock's."""
     state = torch.load(checkpoints(folder)[0], weights_only=True)
-    state["metrics"] = state["metrics"]["seen"]
+    state["metrics"] = state["metrics"]["losses"]
     lines = [
         json.loads(line) | {"seconds": 0}
         for line in (folder / "metrics.jsonl").read_text().splitlines()

@@ -1,17 +1,17 @@
 """A set of person images held in one uint8 tensor, with who, where and which domain."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Self
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from metabin.data.files import whole_file
 
 PIXEL_SHARE = (
     0.6  # of a GPU's free memory: the rest is for the network and what it keeps for backward
@@ -83,16 +83,12 @@ class ImageSet:
 
     def save(self, path: Path | str) -> None:
         """Write a safetensors file; it appears under its name only when it is whole."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            whole = Path(folder) / path.name
+        tensors = {}
+        for name, tensor in self.tensors().items():
             # The format refuses tensors that share memory, as labels may: copy them.
-            tensors = {
-                k: t.contiguous() if k == "images" else t.clone() for k, t in self.tensors().items()
-            }
-            save_file(tensors, whole, metadata={"names": json.dumps(self.names)})
-            os.replace(whole, path)
+            tensors[name] = tensor.contiguous() if name == "images" else tensor.clone()
+        with whole_file(path) as temporary:
+            save_file(tensors, temporary, metadata={"names": json.dumps(self.names)})
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -112,6 +108,16 @@ class ImageSet:
                 f"got {sorted(tensors)}"
             )
         return cls(**tensors, names=tuple(names))
+
+
+def check_trainable(images: ImageSet, size: tuple[int, int]) -> None:
+    """Raise ValueError unless identities count from 0 and images have this height and width."""
+    if not torch.equal(images.pids.unique().cpu(), torch.arange(images.num_ids)):
+        raise ValueError(
+            f"identities must be numbered 0 ... {images.num_ids - 1}: use images.relabel"
+        )
+    if images.images.shape[-2:] != size:
+        raise ValueError(f"the configuration is for images of size={size}, not for {images!r}")
 
 
 def place(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, str]:

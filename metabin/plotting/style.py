@@ -8,17 +8,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-STYLE = Path(__file__).resolve().parents[2] / "figures" / "metabin.mplstyle"
-INK, FAINT = (
-    "#222222",
-    "#999999",
-)  # what is no method's and no loss's: lines and dots, and what stands behind them
+STYLE = Path(__file__).with_name("metabin.mplstyle")
+INK, FAINT = "#222222", "#999999"  # lines that are no method's and no loss's, and their ground
 RIGHT, WRONG = "#009E73", "#C84B00"  # pictures of a rank list
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one method is drawn everywhere: a colour, and a marker, hatch and line style for those who can't use it."""
+    """How a method is drawn everywhere: a colour and, as second cues, marker, hatch and line."""
 
     name: str
     colour: str
@@ -26,20 +23,36 @@ class Look:
     hatch: str
     line: str | tuple
 
+    @property
+    def size(self) -> int:
+        """The marker's size in points: a star's rays are thin."""
+        return 16 if self.marker == "*" else 10
 
-# Okabe and Ito's colour-blind safe palette, its lightness stretched so that a greyscale print keeps the methods apart:
-# L* is 37, 80, 70, 58, 49 in this order, 73 for the paper's numbers, 0 for what nobody may claim.
-METHODS = {
-    "bn": Look("BN", "#005A9C", "o", "//", "-"),
-    "in": Look("IN", "#F5BE41", "s", "\\\\", "--"),
-    "half": Look("Half", "#56B4E9", "^", "..", "-."),
-    "bin": Look("BIN", "#009E73", "D", "xx", (0, (5, 1, 1, 1, 1, 1))),
-    "metabin": Look("MetaBIN", "#C84B00", "*", "", "-"),
-    "paper": Look("paper", "#B3B3B3", "P", "--", ":"),
-    "oracle": Look("oracle", "#000000", "X", "oo", (0, (1, 1))),
-}
 
-LOSSES = {  # colour and line of a loss, none of them a method's; "scatter + shuffle" and "all" are what an inner step may use
+class Looks(dict[str, Look]):
+    """Looks by method; a method that has none, such as one from outside, gets a neutral look."""
+
+    def __missing__(self, method: str) -> Look:
+        return Look(method, "#777777", "o", "", "-")
+
+
+# Okabe and Ito's colour-blind safe palette, its lightness stretched so that a greyscale print
+# keeps the methods apart: L* is 37, 80, 70, 58, 49 in this order, 73 for the paper's numbers, 0
+# for what nobody may claim.
+LOOKS = Looks(
+    {
+        "bn": Look("BN", "#005A9C", "o", "//", "-"),
+        "in": Look("IN", "#F5BE41", "s", "\\\\", "--"),
+        "half": Look("Half", "#56B4E9", "^", "..", "-."),
+        "bin": Look("BIN", "#009E73", "D", "xx", (0, (5, 1, 1, 1, 1, 1))),
+        "metabin": Look("MetaBIN", "#C84B00", "*", "", "-"),
+        "paper": Look("paper", "#B3B3B3", "P", "--", ":"),
+        "oracle": Look("oracle", "#000000", "X", "oo", (0, (1, 1))),
+    }
+)
+
+# Colour and line of a loss, none of them a method's; the last two are sums for an inner step.
+LOSSES = {
     "id": ("#332288", "-"),
     "triplet": ("#AA4499", "-"),
     "scatter": ("#999933", "--"),
@@ -50,7 +63,7 @@ LOSSES = {  # colour and line of a loss, none of them a method's; "scatter + shu
 
 
 def use_style() -> None:
-    """Draw in the house style (figures/metabin.mplstyle) from here on."""
+    """Draw in the house style (metabin.mplstyle) from here on."""
     matplotlib.style.use(STYLE)
 
 
@@ -58,10 +71,7 @@ def save(figure: Figure, path: Path | str) -> Path:
     """Write a figure so that drawing the same numbers again gives the same bytes; returns the path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    dated = {
-        ".svg": {"Date": None},
-        ".pdf": {"CreationDate": None},
-    }  # what would change from one run to the next
+    dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # would change every time
     with matplotlib.style.context(STYLE):
         figure.savefig(path, metadata=dated.get(path.suffix))
     return path

@@ -1,1 +1,1 @@
-"""What a long run needs: checkpoints, progress, several processes, compiling, provenance, its commands."""
+"""What a long run needs: checkpoints, progress, processes, compiling, provenance, commands."""

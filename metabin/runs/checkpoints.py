@@ -1,74 +1,73 @@
-"""Checkpoints: a run's whole state for resuming, and weights alone for sharing. Written atomically, read without pickle.
+"""Checkpoints: a run's whole state for resuming, and weights alone for sharing.
 
-Where there are several processes (`distributed`), all save and load together, and the first one alone writes and reads.
+Files are written whole or not at all, and read without pickle. Where there are several processes
+(`processes`), all save and load together, and the first one alone writes and reads.
 """
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
-from importlib.metadata import distributions
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from metabin.kernels.processes import by_first
+from metabin.data.files import whole_file
 from metabin.networks.model import ReIDModel, build_model
+from metabin.runs import provenance
+from metabin.runs.processes import by_first
 
 
 class Damaged(ValueError):
-    """A file that was a checkpoint once, or never became one: cut off, or with other bytes than were written."""
-
-
-def _write_atomically(path: Path | str, content: bytes | memoryview):
-    """Write a temporary file beside `path`, flush it to the disk, then rename it: all or nothing."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    with suppress(
-        OSError
-    ):  # the new name is on the disk too; Windows and some network disks can't do this
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    """A file that is cut off, holds other bytes than were written, or never was a checkpoint."""
 
 
 @cache
 def versions() -> dict[str, str]:
     """The versions that a run's last bit depends on."""
-    return {d.name: d.version for d in distributions() if d.name in ("torch", "metabin")}
+    return provenance.versions(("torch", "metabin"))
 
 
-def save_run(path: Path | str, run, metrics: dict | None = None):
-    """Save all that a `train.Run` needs to go on bit-equally, and what its metrics need: plain values only."""
+def save_run(path: Path | str, run, metrics: dict | None = None) -> None:
+    """Save all that a `train.Run` needs to go on bit-equally, and what its metrics need."""
     state = {"run": run.state_dict(), "metrics": metrics or {}, "versions": versions()}
 
     def write():
-        whole = io.BytesIO()  # torch.save would hide a full disk's OSError behind another error
-        torch.save(state, whole)
-        _write_atomically(path, whole.getbuffer())
+        content = io.BytesIO()  # torch.save would hide a full disk's OSError behind another error
+        torch.save(state, content)
+        with whole_file(path) as temporary:
+            temporary.write_bytes(content.getbuffer())
 
     by_first(write)
 
 
-def _read(path: Path | str) -> dict:
-    """What `save_run` wrote. Raises FileNotFoundError, Damaged, or ValueError when the file holds pickled code."""
+def load_run(path: Path | str, run) -> dict:
+    """Put a `train.Run` back where it was saved; returns the metrics and versions saved with it.
+
+    Raises FileNotFoundError; Damaged; ValueError when the file is no checkpoint, holds pickled
+    code or is of another configuration. Then the run is as it was.
+    """
+    state = by_first(lambda: _read(path))
+    keys = state.keys() if isinstance(state, dict) else ()
+    if keys != {"run", "metrics", "versions"} or state["run"].keys() != run.state_dict().keys():
+        raise ValueError(f"{path} is no checkpoint of a training run")
+    try:
+        run.load_state_dict(state.pop("run"))
+    except ValueError as error:
+        raise ValueError(f"{path} is a checkpoint of another run: {error}") from None
+    return state
+
+
+def _read(path: Path | str) -> Any:
+    """What `save_run` wrote.
+
+    Raises FileNotFoundError, Damaged, or ValueError when the file holds pickled code.
+    """
     if not Path(path).exists():
         raise FileNotFoundError(f"no checkpoint at {path}")
     try:
@@ -79,45 +78,26 @@ def _read(path: Path | str) -> dict:
     except PermissionError:
         raise
     except UnpicklingError as error:
-        raise ValueError(
-            f"{path} holds pickled code or is no checkpoint of this package"
-        ) from error
+        message = f"{path} holds pickled code or is no checkpoint of this package"
+        raise ValueError(message) from error
     except Exception as error:  # several unrelated types; each means the same to the reader
         raise Damaged(f"{path} is damaged or no checkpoint") from error
 
 
-def load_run(path: Path | str, run) -> dict:
-    """Put a `train.Run` back where it was saved; returns the metrics and versions that it was saved with.
-
-    Raises FileNotFoundError; Damaged; or ValueError when the file is no checkpoint, holds pickled code or is of another
-    configuration. Then the run is as it was.
-    """
-    state = by_first(lambda: _read(path))
-    parts = state.keys() if isinstance(state, dict) else ()
-    if parts != {"run", "metrics", "versions"} or state["run"].keys() != run.state_dict().keys():
-        raise ValueError(f"{path} is no checkpoint of a training run")
-    try:
-        run.load_state_dict(state.pop("run"))
-    except ValueError as error:
-        raise ValueError(f"{path} is a checkpoint of another run: {error}") from None
-    return state
-
-
 def checkpoints(folder: Path) -> list[Path]:
     """A folder's checkpoints, the newest step first."""
-    found = [path for path in folder.glob("step_*.pt") if path.stem[5:].isdecimal()]
-    return sorted(found, key=lambda path: int(path.stem[5:]), reverse=True)
+    paths = [path for path in folder.glob("step_*.pt") if path.stem[5:].isdecimal()]
+    return sorted(paths, key=lambda path: int(path.stem[5:]), reverse=True)
 
 
 def save_newest(folder: Path, run, metrics: dict | None = None) -> Path:
-    """Save a run under its step's number and remove all but this checkpoint and the one before it."""
+    """Save a run under its step's number; keep this checkpoint and the one before it."""
     path = folder / f"step_{run.iteration:06d}.pt"
     save_run(path, run, metrics)
-    names = by_first(lambda: checkpoints(folder))
-    place = names.index(
-        path
-    )  # whatever has a higher number was damaged, or the run wouldn't stand here
-    for other in names[:place] + names[place + 2 :]:
+    paths = by_first(lambda: checkpoints(folder))
+    # One with a higher number was damaged, or the run wouldn't stand here.
+    newest = paths.index(path)
+    for other in paths[:newest] + paths[newest + 2 :]:
         other.unlink(missing_ok=True)  # by whichever process comes first
     return path
 
@@ -125,38 +105,39 @@ def save_newest(folder: Path, run, metrics: dict | None = None) -> Path:
 def load_newest(
     folder: Path, run, say: Callable[[str], object] = print
 ) -> tuple[Path, dict] | None:
-    """Load the newest whole checkpoint, and `say` which ones are damaged; None where there is none.
+    """Load the newest whole checkpoint and `say` which ones are damaged; None where there is none.
 
     Raises what `load_run` does, and Damaged when there are only damaged ones.
     """
-    names = by_first(lambda: checkpoints(folder))
-    for path in names:
+    paths = by_first(lambda: checkpoints(folder))
+    for path in paths:
         try:
             return path, load_run(path, run)
         except Damaged as error:
             say(f"{error}: passed over")
-    if names:
+    if paths:
         raise Damaged(f"no checkpoint in {folder} is whole: remove them to begin anew")
     return None
 
 
 def save_model(
     path: Path | str, model: ReIDModel, norm: str, backbone: str = "streetnet", **notes: str
-):
-    """Save the weights for retrieval (no classifier) as half-precision safetensors, with how to rebuild the model."""
-    tensors = {
-        name: (
-            tensor.half() if tensor.dim() > 1 else tensor
-        ).contiguous()  # statistics would leave half's range
-        for name, tensor in model.state_dict().items()
-        if not name.startswith("classifier.")
-    }
+) -> None:
+    """Save the weights for retrieval (no classifier), with how to rebuild the model.
+
+    The format is safetensors in half precision, but for statistics, which would leave its range.
+    """
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        if not name.startswith("classifier."):
+            tensors[name] = (tensor.half() if tensor.dim() > 1 else tensor).contiguous()
     notes = {"norm": norm, "backbone": backbone} | notes
-    _write_atomically(path, save(tensors, metadata={"metabin": json.dumps(notes)}))
+    with whole_file(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata={"metabin": json.dumps(notes)}))
 
 
 def load_model(path: Path | str) -> tuple[ReIDModel, dict[str, str]]:
-    """A model for retrieval (its classifier is empty), in eval mode, and the notes it was saved with.
+    """A model for retrieval (its classifier is empty), in eval mode, and its notes.
 
     Raises FileNotFoundError, or ValueError when the file was not written by `save_model`.
     """
@@ -165,11 +146,10 @@ def load_model(path: Path | str) -> tuple[ReIDModel, dict[str, str]]:
     try:
         with safe_open(path, "pt") as file:
             notes = json.loads(file.metadata()["metabin"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         with torch.random.fork_rng(devices=[]):
-            model = build_model(
-                notes["norm"], 1, notes.get("backbone", "streetnet")
-            )  # older files are StreetNets
+            # Files of the first version say no backbone: they are StreetNets.
+            model = build_model(notes["norm"], 1, notes.get("backbone", "streetnet"))
         model.load_state_dict(tensors | {"classifier.weight": model.classifier.weight})
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} was not written by save_model, or is damaged: {error}") from error

@@ -1,23 +1,29 @@
-"""`--compile`: torch's compiler for a run's feature extractor; `python -m metabin bench --training --compile` measures it."""
+"""`--compile`: torch's compiler for a run's feature extractor.
 
-import torch
+`python -m metabin bench --training --compile` measures what it brings.
+"""
 
-from metabin.train import Run
+from typing import TYPE_CHECKING
 
-MODES = (
-    "default",
-    "reduce-overhead",
-    "max-autotune",
-)  # torch.compile's; on a GPU the last two replay CUDA graphs
-OLDEST = "2.15"  # the first that was tested; 2.11 compiles the fused layer's gradients wrongly, without a word
+if TYPE_CHECKING:  # `--help` lists the modes and doesn't wait for torch
+    from metabin.train import Run
+
+# torch.compile's; on a GPU the last two replay CUDA graphs.
+MODES = ("default", "reduce-overhead", "max-autotune")
+# The first version that was tested; 2.11 compiles the fused layer's gradients wrongly, in silence.
+OLDEST = "2.15"
 
 
-def compile_extractor(run: Run, mode: str) -> None:
-    """Compile the extractor in place: parameters keep their names, checkpoints fit both ways, losses differ by rounding.
+def compile_extractor(run: "Run", mode: str) -> None:
+    """Compile the extractor in place.
 
-    Each phase's batch shape is compiled when it is first met, without graph breaks. Raises ValueError where there can be
-    no compiled code: in an older torch, for second derivatives, for statistics over processes, without a C++ compiler.
+    Parameters keep their names, checkpoints fit both ways, and losses differ by rounding. Each
+    phase's batch shape is compiled when it is first met, without graph breaks. Raises ValueError
+    where there can be no compiled code: in an older torch, for second derivatives, for statistics
+    over processes, without a C++ compiler.
     """
+    import torch
+
     if torch.__version__ < OLDEST:
         raise ValueError(
             f"--compile needs torch {OLDEST} or newer, this is {torch.__version__}; leave it out"
@@ -28,15 +34,14 @@ def compile_extractor(run: Run, mode: str) -> None:
         )
     if run.sync_stats:
         raise ValueError(
-            "--compile: layers that share statistics between processes can't be compiled; leave one out"
+            "--compile: layers that share statistics between processes can't be compiled; "
+            "leave --compile or --sync-stats out"
         )
     try:
         torch.compile(torch.square)(torch.ones(8, device=run.device))  # (8,)
-    except (
-        Exception
-    ) as error:  # of many kinds: no C++ compiler, no Triton, a Python that is too new
-        reason = next(filter(None, str(error).splitlines()), type(error).__name__)
-        raise ValueError(
-            f"--compile: torch.compile does not work here ({reason}); leave it out"
-        ) from error
+    except Exception as error:  # of many kinds: no C++ compiler, no Triton, a Python too new
+        lines = [line for line in str(error).splitlines() if line]
+        reason = lines[0] if lines else type(error).__name__
+        message = f"--compile: torch.compile does not work here ({reason}); leave it out"
+        raise ValueError(message) from error
     run.model.extractor.compile(mode=mode, dynamic=False, fullgraph=True)

@@ -3,120 +3,173 @@
 import argparse
 import inspect
 import re
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 
-from metabin.config import CHOICES, METHODS, PROFILES, Config
+from metabin.config import METHODS, PROFILES, Config
 from metabin.datasets import SETS
-from metabin.datasets.protocols import PROTOCOLS, choose
+from metabin.datasets.protocols import PROTOCOLS, protocol_run
 from metabin.presets import PRESETS, SETTINGS, preset
 from metabin.runs.compiling import MODES
 
-SETTING = {
-    "market_duke": "single_source",
-    "supervised": "supervised",
-}  # of a protocol; the others have several sources
-DUKE = {"outer_lr": 0.5}  # the paper's, where DukeMTMC-reID is the single source (Section 4.2)
+# The setting of a protocol; the others have several sources.
+SETTING_OF_PROTOCOL = {"market_duke": "single_source", "supervised": "supervised"}
+# The paper's changes where DukeMTMC-reID is the single source (Section 4.2).
+DUKE = {"outer_lr": 0.5}
 
 
 def parser(description: str = "") -> argparse.ArgumentParser:
-    """The command's own flags, and one for each field of Config with the comment beside it."""
-    usage = "%(prog)s [--flag value ...]"
+    """The command's own flags, and one for each field of Config."""
     flags = argparse.ArgumentParser(
-        "python -m metabin train", usage, description, allow_abbrev=False
+        "python -m metabin train",
+        usage="%(prog)s [--flag value ...]",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # an abbreviation may mean something else tomorrow
     )
-    flags.formatter_class = argparse.RawDescriptionHelpFormatter
-    flags.add_argument(
-        "--profile",
-        choices=PROFILES,
-        default="demo",
-        help="how large everything is (default: demo)",
+    add = flags.add_argument
+    add("--profile", choices=PROFILES, default="demo", help="how large all is (default: demo)")
+    add("--preset", choices=PRESETS, default="paper", help="where the paper leaves a choice")
+    add(
+        "--setting",
+        choices=SETTINGS,
+        help="what a domain is: a set, or a camera (default: the protocol's, or multi_source)",
     )
-    flags.add_argument(
-        "--preset", choices=PRESETS, default="paper", help="where the paper leaves a choice"
+    add("--method", choices=METHODS, default="metabin", help="a row of the paper's tables")
+    add(
+        "--compile",
+        choices=("no", *MODES),
+        default="no",
+        help="torch.compile for the extractor: minutes first, faster then; the last two with "
+        "CUDA graphs (default: no)",
     )
-    domain = "what a domain is: a set, or a camera (default: the protocol's, or multi_source)"
-    flags.add_argument("--setting", choices=SETTINGS, help=domain)
-    flags.add_argument(
-        "--method", choices=METHODS, default="metabin", help="a row of the paper's tables"
+    add(
+        "--sync-stats",
+        action="store_true",
+        help="of several processes (torchrun): normalize by the statistics of the whole batch",
     )
-    data = flags.add_argument_group(
-        "data", "streets that are drawn here, unless there are pictures"
-    )
-    own = "folders in Market-1501's layout or .csv files, a domain each; with --protocol, the folder of all data sets"
-    data.add_argument("--data-root", nargs="+", type=Path, help=own)
-    data.add_argument("--protocol", choices=PROTOCOLS, help="train on the sources of a protocol")
-    data.add_argument("--target", help="which run of a protocol that has several")
-    kept_out = "identities of each source to keep out of training, for validation (default: 0)"
-    data.add_argument("--held-out", type=int, default=0, metavar="N", help=kept_out)
-    opt_in = [name for name, known in SETS.items() if known.opt_in]
-    data.add_argument(
-        "--opt-in", nargs="+", default=(), choices=opt_in, help="sets that are read only on request"
-    )
-    keep = flags.add_argument_group("what is kept")
-    keep.add_argument("--run-dir", type=Path, help="its folder (default: build/runs/PROFILE)")
-    keep.add_argument(
-        "--log-every",
-        type=int,
-        default=20,
-        help="steps between two looks at the losses (default: 20)",
-    )
-    keep.add_argument(
-        "--save-every",
-        type=float,
-        default=300,
-        help="seconds between two checkpoints (default: 300)",
-    )
-    keep.add_argument(
-        "--deterministic", action="store_true", help="on a GPU too, resume to the bit; slower"
-    )
-    faster = "torch.compile for the extractor: minutes first, faster then; the last two with CUDA graphs (default: no)"
-    flags.add_argument("--compile", choices=("no", *MODES), default="no", help=faster)
-    whole = "of several processes (torchrun): normalize by the whole batch, not each by its part"
-    flags.add_argument("--sync-stats", action="store_true", help=whole)
+    _add_data_flags(flags)
+    _add_folder_flags(flags)
     group = flags.add_argument_group(
-        "configuration", "each overrides profile, preset, setting and method"
+        "configuration",
+        "each overrides profile, preset, setting and method; a name that there isn't is answered "
+        "with those that there are",
     )
-    comments = dict(
-        re.findall(r"^    (\w+): .*?(?:# (.*))?$", inspect.getsource(Config), re.MULTILINE)
-    )
-    for f in fields(Config):
-        options = dict(default=argparse.SUPPRESS, help=comments[f.name].replace("%", "%%"))
-        if isinstance(f.default, bool):
-            options["action"] = argparse.BooleanOptionalAction
-        elif isinstance(f.default, tuple):
-            options |= dict(type=type(f.default[0]), nargs=2 if f.name == "size" else "*")
-        else:
-            options |= dict(type=type(f.default), choices=CHOICES.get(f.name))
-        group.add_argument(f"--{f.name.replace('_', '-')}", **options)
+    comments = _comments()
+    for field in fields(Config):
+        _add_field(group, field, comments[field.name])
     return flags
 
 
-def configure(given: argparse.Namespace) -> Config:
-    """Preset and setting, what the profile makes smaller, the method, and last the fields that were given one by one.
+def _add_data_flags(flags: argparse.ArgumentParser) -> None:
+    group = flags.add_argument_group("data", "drawn streets, unless there are pictures")
+    group.add_argument(
+        "--data-root",
+        nargs="+",
+        type=Path,
+        help="folders in Market-1501's layout or .csv files, a domain each; with --protocol or "
+        "--sources, the folder of all data sets",
+    )
+    group.add_argument("--protocol", choices=PROTOCOLS, help="train on a protocol's sources")
+    group.add_argument("--target", help="which run of a protocol that has several")
+    group.add_argument(
+        "--sources",
+        nargs="+",
+        default=(),
+        metavar="SOURCE",
+        help="train on these, each the name of a data set in --data-root, a folder or a .csv "
+        "file; with --protocol, in place of its sources",
+    )
+    group.add_argument(
+        "--held-out",
+        type=int,
+        default=0,
+        metavar="N",
+        help="identities of each source to keep out of training, for validation (default: 0)",
+    )
+    add_opt_in(group)
 
-    Raises ValueError for a setting that contradicts the protocol, and for a value that makes no sense.
-    """
-    own = {f.name: getattr(given, f.name) for f in fields(Config) if hasattr(given, f.name)}
-    own = {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
-    return preset(
-        given.preset, setting_of(given), given.profile, **METHODS[given.method] | duke(given) | own
+
+def add_opt_in(flags) -> None:
+    """The flag `--opt-in`, with the sets that have a notice now."""
+    names = [name for name, dataset in SETS.items() if dataset.opt_in]
+    help = "sets that are read only on request"
+    flags.add_argument("--opt-in", nargs="+", default=(), choices=names, help=help)
+
+
+def _add_folder_flags(flags: argparse.ArgumentParser) -> None:
+    group = flags.add_argument_group("what is kept")
+    group.add_argument("--run-dir", type=Path, help="its folder (default: build/runs/PROFILE)")
+    group.add_argument(
+        "--log-every",
+        type=int,
+        default=20,
+        help="steps from one line of losses to the next (default: 20)",
+    )
+    group.add_argument(
+        "--save-every",
+        type=float,
+        default=300,
+        help="seconds from one checkpoint to the next (default: 300)",
+    )
+    group.add_argument(
+        "--deterministic", action="store_true", help="resume to the bit on a GPU too; slower"
     )
 
 
-def setting_of(given: argparse.Namespace) -> str:
-    """The setting: the protocol's, where there is one. Raises ValueError when another one was given."""
-    if not given.protocol:
-        return given.setting or "multi_source"
-    setting = SETTING.get(given.protocol, "multi_source")
-    if given.setting not in (None, setting):
+def _comments() -> dict[str, str]:
+    """The comment beside each field of Config, by the field's name."""
+    line = re.compile(r"^    (\w+): .*?(?:# (.*))?$", re.MULTILINE)
+    return dict(line.findall(inspect.getsource(Config)))
+
+
+def _add_field(group, field: Field, comment: str) -> None:
+    """One flag for a field of Config, with the type of the field's default."""
+    options = {"default": argparse.SUPPRESS, "help": comment.replace("%", "%%")}
+    if isinstance(field.default, bool):
+        options["action"] = argparse.BooleanOptionalAction
+    elif isinstance(field.default, tuple):
+        options["type"] = type(field.default[0])
+        options["nargs"] = 2 if field.name == "size" else "*"
+    else:
+        options["type"] = type(field.default)
+    group.add_argument(f"--{field.name.replace('_', '-')}", **options)
+
+
+def configure(options: argparse.Namespace) -> Config:
+    """Preset and setting, what the profile makes smaller, the method, and last single fields.
+
+    Raises ValueError for a setting that contradicts the protocol, and for a value that makes no
+    sense.
+    """
+    changes = METHODS[options.method] | duke_changes(options)
+    for field in fields(Config):
+        if hasattr(options, field.name):
+            value = getattr(options, field.name)
+            changes[field.name] = tuple(value) if isinstance(value, list) else value
+    return preset(options.preset, setting_of(options), options.profile, **changes)
+
+
+def setting_of(options: argparse.Namespace) -> str:
+    """The setting: the protocol's, where there is one.
+
+    Raises ValueError when another one was asked for.
+    """
+    if not options.protocol:
+        return options.setting or "multi_source"
+    setting = SETTING_OF_PROTOCOL.get(options.protocol, "multi_source")
+    if options.setting not in (None, setting):
         raise ValueError(
-            f"--protocol {given.protocol} has --setting {setting}, not {given.setting}: leave --setting out"
+            f"--protocol {options.protocol} has --setting {setting}, not {options.setting}: "
+            "leave --setting out"
         )
     return setting
 
 
-def duke(given: argparse.Namespace) -> dict[str, float]:
-    """What DukeMTMC-reID as the single source changes, unless it was given."""
-    single = given.protocol and choose(given.protocol, given.target).sources == ("dukemtmc",)
-    return {name: value for name, value in DUKE.items() if single and not hasattr(given, name)}
+def duke_changes(options: argparse.Namespace) -> dict[str, float]:
+    """What DukeMTMC-reID as the single source changes, unless it is set by a flag."""
+    if not options.protocol:
+        return {}
+    if protocol_run(options.protocol, options.target).sources != ("dukemtmc",):
+        return {}
+    return {name: value for name, value in DUKE.items() if not hasattr(options, name)}

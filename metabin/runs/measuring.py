@@ -15,26 +15,30 @@ from torch.utils.flop_counter import FlopCounterMode
 def paired_seconds(
     functions: Sequence[Callable[[], object]], device: torch.device, rounds: int
 ) -> list[list[float]]:
-    """Seconds of each function in each round; they take turns, so that other load and warm memory meet them alike."""
+    """Seconds of each function in each round.
+
+    They take turns, so that other load and warm memory meet them alike.
+    """
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     seconds = [[] for _ in functions]
     for turn in range(rounds + 1):  # the first round warms up
         for k in range(turn, turn + len(functions)):
-            function, found = functions[k % len(functions)], seconds[k % len(functions)]
+            which = k % len(functions)
             synchronize()
             start = time.perf_counter()
-            function()
+            functions[which]()
             synchronize()
-            found.append(time.perf_counter() - start)
-    return [found[1:] for found in seconds]
+            seconds[which].append(time.perf_counter() - start)
+    return [of_function[1:] for of_function in seconds]
 
 
 def median_ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:
+    """The median over rounds of a round's ratio."""
     return statistics.median(a / b for a, b in zip(seconds, reference, strict=True))
 
 
 def limits(device: torch.device, rounds: int = 5) -> dict[str, float]:
-    """What this machine can do at most: float operations a second in a large product, bytes a second in a large copy."""
+    """What this machine can do at most, in a second: float operations, and bytes copied."""
     a = torch.ones(2048, 2048, device=device)
     x, y = (torch.ones(2**26, device=device) for _ in range(2))  # 256 MiB each
     product, copy = paired_seconds([lambda: a @ a, lambda: y.copy_(x)], device, rounds)
@@ -42,7 +46,10 @@ def limits(device: torch.device, rounds: int = 5) -> dict[str, float]:
 
 
 def count_flops(function: Callable[[], object]) -> int:
-    """Float operations of a function's convolutions and products; forward, since torch's formulas for gradients forget groups."""
+    """Float operations of a function's convolutions and products.
+
+    Of a forward pass only: torch's formulas for gradients forget groups.
+    """
     with FlopCounterMode(display=False) as counter:
         function()
     return counter.get_total_flops()
@@ -50,12 +57,11 @@ def count_flops(function: Callable[[], object]) -> int:
 
 def map_bytes(model: nn.Module, x: Tensor) -> int:
     """Bytes of all maps that a model's normalization layers get."""
-    sizes = []
-    layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
-    hooks = [
-        layer.register_forward_pre_hook(lambda _, given: sizes.append(given[0].nbytes))
-        for layer in layers
-    ]
+    sizes, hooks = [], []
+    for layer in model.modules():
+        if isinstance(layer, _BatchNorm):
+            hook = layer.register_forward_pre_hook(lambda _, args: sizes.append(args[0].nbytes))
+            hooks.append(hook)
     with torch.no_grad():
         model(x)
     for hook in hooks:
@@ -63,15 +69,20 @@ def map_bytes(model: nn.Module, x: Tensor) -> int:
     return sum(sizes)
 
 
+def _addresses(module: nn.Module) -> set[int]:
+    """Where a module's parameters lie in memory."""
+    return {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
+
+
 @contextmanager
 def kept_for_backward(module: nn.Module) -> Iterator[Callable[[], int]]:
-    """Yields a function: how many bytes have been kept for backward since, the module's own parameters left out."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
-    kept = {}  # address -> storage, which stays alive: a freed address would be counted once for two tensors
+    """Yield a function: how many bytes have been kept for backward since; parameters don't count."""
+    parameters = _addresses(module)
+    kept = {}  # address -> storage, which stays alive: a freed address could serve two tensors
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
+        if storage.data_ptr() not in parameters:
             kept[storage.data_ptr()] = storage
         return tensor
 
@@ -80,7 +91,7 @@ def kept_for_backward(module: nn.Module) -> Iterator[Callable[[], int]]:
 
 
 def kept_bytes(layer: nn.Module, x: Tensor) -> int:
-    """Bytes that a forward pass keeps for the backward pass, the layer's own parameters left out."""
+    """Bytes that a forward pass keeps for the backward pass, without the layer's parameters."""
     with kept_for_backward(layer) as kept:
         layer(x)
         return kept()
@@ -104,12 +115,14 @@ class _Kept:
 
 
 def most_kept(model: nn.Module, work: Callable[[], object]) -> int:
-    """The most bytes that are kept for backward passes at any one time during some work, the parameters left out."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    """The most bytes that are kept for backward at any one time; parameters don't count."""
+    parameters = _addresses(model)
     ledger = {"holders": Counter(), "now": 0, "most": 0}
 
     def pack(tensor):
-        return tensor if tensor.untyped_storage().data_ptr() in own else _Kept(tensor, ledger)
+        if tensor.untyped_storage().data_ptr() in parameters:
+            return tensor
+        return _Kept(tensor, ledger)
 
     def unpack(kept):
         return kept.tensor if isinstance(kept, _Kept) else kept
@@ -120,7 +133,10 @@ def most_kept(model: nn.Module, work: Callable[[], object]) -> int:
 
 
 def peak_bytes(module: nn.Module, function: Callable[[], object]) -> int:
-    """GPU memory that a function takes at its peak beyond what there is before it, the module's gradients cleared."""
+    """GPU memory that a function takes at its peak, beyond what there is before it.
+
+    The module's gradients are cleared first.
+    """
     module.zero_grad()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()

@@ -1,0 +1,94 @@
+"""The pictures that a training command learns from."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from metabin.data.images import ImageSet, cameras_as_domains, relabel
+from metabin.datasets import SETS, Listing, list_own
+from metabin.datasets.protocols import (
+    TRAIN,
+    OpenProtocol,
+    ProtocolRun,
+    open_protocol,
+    protocol_run,
+)
+from metabin.runs.flags import duke_changes, setting_of
+from metabin.runs.provenance import cache_folder
+from metabin.streets import World, make_streets
+
+Say = Callable[[str], object]
+
+
+def open_images(options: argparse.Namespace, size: tuple[int, int], say: Say = print) -> ImageSet:
+    """The images to train on: named sources, people's own folders, or streets.
+
+    Cameras are domains where the setting says so. `say` is told what of the sources is unusual or
+    not used, and what each domain holds.
+    """
+    if options.protocol or options.sources or options.data_root:
+        images = _open_sources(options, size, say).train
+    elif options.held_out:
+        raise ValueError("--held-out keeps identities of data sets: it needs --protocol")
+    else:
+        images = _draw_streets(size, setting_of(options) != "multi_source")
+    for domain, name in enumerate(images.names):
+        of_domain = images.domains == domain
+        pids, camids = images.pids[of_domain].unique(), images.camids[of_domain].unique()
+        say(f"{name}: {len(pids)} people, {int(of_domain.sum())} pictures, {len(camids)} cameras")
+    return images
+
+
+def _draw_streets(size: tuple[int, int], cameras: bool) -> ImageSet:
+    """Five streets with two cameras each, or one whose eight cameras are domains."""
+    streets, num_cameras = (range(1), 8) if cameras else (range(5), 2)
+    images = make_streets(World(0, *size), streets, 120, num_cameras, cache=cache_folder())
+    images = relabel(images)
+    return cameras_as_domains(images) if cameras else images
+
+
+def _open_sources(options: argparse.Namespace, size: tuple[int, int], say: Say) -> OpenProtocol:
+    """The data sets that the flags name, and people's own pictures beside them."""
+    names = tuple(source for source in options.sources if source in SETS)
+    paths = [Path(source) for source in options.sources if source not in SETS]
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"--sources {path}: no such file, and no set of {', '.join(SETS)}")
+    roots = options.data_root or ()
+    run = ProtocolRun(names, (), TRAIN, setting_of(options) != "multi_source")
+    if options.protocol:
+        run = protocol_run(options.protocol, options.target)
+        if options.sources:
+            run = run._replace(sources=names)
+    if run.sources and len(roots) != 1:
+        what = "--protocol" if options.protocol else f"--sources {names[0]}"
+        raise ValueError(f"{what} needs one --data-root: the folder that holds the data sets")
+    if not run.sources and not options.sources:
+        paths = roots
+    if options.held_out and (paths or not run.sources):
+        raise ValueError("--held-out keeps identities of data sets: it needs --protocol")
+
+    root = roots[0] if run.sources else Path()
+    protocol = open_protocol(run, root, size, cache_folder(), options.held_out, options.opt_in)
+    for name, reason in protocol.missing.items():
+        if name in names:
+            raise FileNotFoundError(f"--sources {name}: {reason}")
+        say(f"{run.protocol} without {name}: {reason}")
+    for path in paths:
+        for listing in list_own(path):
+            protocol.remarks += _unused(listing)
+            protocol.sources.append(listing.part("train").people())
+    for name, value in duke_changes(options).items():
+        protocol.remarks.append(f"DukeMTMC-reID is the source: {name} {value}")
+    for remark in protocol.remarks:
+        say(remark)
+    return protocol
+
+
+def _unused(listing: Listing) -> list[str]:
+    """What training doesn't use of people's own pictures."""
+    remarks = [f"{listing.name}: {remark}" for remark in (*listing.left_out, *listing.remarks)]
+    others = len(listing) - len(listing.part("train").people())
+    if others:
+        remarks.append(f"{listing.name}: {others:,} pictures of query and gallery are not used")
+    return remarks
