@@ -73,7 +73,7 @@ def test_a_fixed_inner_step_and_a_scaled_outer_one_are_relative_to_what_was_chos
     assert runner.settings(Row("x", "bn_mldg", inner=1), "gpu") == fixed
 
 
-# ---- reports ---------------------------------------------------------------------------------------------------
+# ---- reports -------------------------------------------------------------------------
 
 
 def record_of(trial, rank1: float) -> dict:
@@ -206,7 +206,7 @@ def test_what_the_paper_saw_over_training_is_judged_by_its_own_words():
     assert history.rebounds(means[:, :, 1:]).startswith("no")
 
 
-# ---- the phase diagram -----------------------------------------------------------------------------------------
+# ---- the phase diagram ---------------------------------------------------------------
 
 
 def test_a_phase_task_moves_identity_from_shape_into_colour():
@@ -240,7 +240,7 @@ def test_a_lead_within_the_seeds_spread_decides_nothing(bn, decided):
     assert (winner["winner"], winner["second"], winner["decided"]) == ("bn", "half", decided)
 
 
-# ---- results ---------------------------------------------------------------------------------------------------
+# ---- results -------------------------------------------------------------------------
 
 
 def test_missing_results_name_the_command_that_makes_them(monkeypatch, tmp_path):

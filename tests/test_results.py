@@ -68,7 +68,7 @@ def test_the_phase_diagrams_winners_follow_from_its_runs():
         assert {name: cell[name] for name in winner} == winner
 
 
-# ---- what the page of results says -----------------------------------------------------------------------------
+# ---- what the page of results says ---------------------------------------------------
 
 
 def test_the_page_shows_the_spine(spine):

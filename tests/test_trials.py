@@ -31,7 +31,7 @@ def pictures(images) -> set[bytes]:
     return {image.numpy().tobytes() for image in images.images}
 
 
-# ---- tasks -----------------------------------------------------------------------------------------------------
+# ---- tasks ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("targets", [(2, 3), (0, 1)])
@@ -72,7 +72,7 @@ def test_every_method_has_the_same_budget_of_settings_that_it_can_take():
         assert len(keys) == len(settings) == 6
 
 
-# ---- trials ----------------------------------------------------------------------------------------------------
+# ---- trials --------------------------------------------------------------------------
 
 
 def test_a_trial_is_known_by_its_content_and_not_by_its_methods_name():
@@ -114,7 +114,7 @@ def test_a_trial_that_is_known_is_not_run_again(monkeypatch):
     assert trials.RECORDS.read_text().splitlines() == lines
 
 
-# ---- records ---------------------------------------------------------------------------------------------------
+# ---- records -------------------------------------------------------------------------
 
 
 def test_a_line_that_was_cut_off_is_left_out_and_the_next_one_is_whole(tmp_path):

@@ -5,6 +5,7 @@ with how far its neighbourhoods can be trusted, and with what other starts would
 Size letters: N pictures, Q queries, G gallery pictures, D feature channels.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -111,11 +112,12 @@ def sensitivity(
     """`plane_scores` of other pictures: perplexity -> score -> one for each random start."""
     scores = {}
     for perplexity in perplexities:
-        rows = []
+        columns = defaultdict(list)
         for seed in range(starts):
             plane = embed_in_plane(features, perplexity, seed, start="random")
-            rows.append(plane_scores(features, plane, streets))
-        scores[f"{perplexity:g}"] = {name: [row[name] for row in rows] for name in rows[0]}
+            for name, score in plane_scores(features, plane, streets).items():
+                columns[name].append(score)
+        scores[f"{perplexity:g}"] = dict(columns)
     return scores
 
 
@@ -130,7 +132,7 @@ def tightest(report: Mapping) -> dict[str, int]:
     return wins
 
 
-# ---- networks --------------------------------------------------------------------------------------------------
+# ---- networks ------------------------------------------------------------------------
 
 
 def paired_networks(

@@ -53,7 +53,7 @@ def two_channel_batch(street: float = 32, camera: float = 8, person: float = 7) 
 
 
 def centre_and_spread(features: Tensor, domains: Tensor) -> tuple[Tensor, Tensor]:
-    """Each domain's squared length of the centroid, and how far its features are from it: (K,) each.
+    """Each domain's squared length of the centroid, and how far features are from it: (K,).
 
     Far: the mean square of what is at right angles to the centroid. What lies along it changes no
     angle. features (N, D).

@@ -102,11 +102,11 @@ def outer_changes(
     return torch.stack(rows).cpu()
 
 
-# ---- Figure 5 --------------------------------------------------------------------------------------------------
+# ---- Figure 5 ------------------------------------------------------------------------
 
 
 def gradient_study(extractor: nn.Module, images: ImageSet) -> dict:
-    """What Fig. 5 tells of one network: [mean, low, high] of each quantity, 95 % CI over batches."""
+    """What Fig. 5 tells of one network: [mean, low, high], 95 % CI over batches."""
     sides = batches_of(images, BATCHES, SEED)
     some = sides[: BATCHES // 2]
     found = directions(extractor, sides)
@@ -140,7 +140,11 @@ def over_trainings(runs: Sequence):
     if len(runs) == 1:
         return runs[0]
     if isinstance(runs[0], dict):
-        return {key: over_trainings([run[key] for run in runs]) for key in runs[0]}
+        columns = {key: [] for key in runs[0]}
+        for run in runs:
+            for key, value in run.items():
+                columns[key].append(value)
+        return {key: over_trainings(column) for key, column in columns.items()}
     values = torch.tensor(runs, dtype=torch.float64)  # (T, ..., 3), or rho's mean, (T,)
     return intervals(values[..., 0]) if values.dim() > 1 else values.mean().item()
 

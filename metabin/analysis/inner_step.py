@@ -108,7 +108,10 @@ def inner_step_changes(
 
 
 def _sum(gradients: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: sum(gradient[name] for gradient in gradients) for name in gradients[0]}
+    total = dict.fromkeys(gradients[0], 0)
+    for gradient in gradients:
+        total = {name: total[name] + slope for name, slope in gradient.items()}
+    return total
 
 
 @dataclass(frozen=True, eq=False)

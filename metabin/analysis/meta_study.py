@@ -25,7 +25,7 @@ def draw_sides(batches: Batches, count: int, num_meta_train: int = 3) -> list[tu
     return [split_sides(batches.draw(), num_meta_train, batches.generator) for _ in range(count)]
 
 
-# ---- what first order leaves out ---------------------------------------------------------------------------------
+# ---- what first order leaves out -----------------------------------------------------
 
 
 def outer_gradient(
@@ -78,7 +78,7 @@ def order_cost(
     return costs
 
 
-# ---- what holding the running statistics does --------------------------------------------------------------------
+# ---- what holding the running statistics does ----------------------------------------
 
 
 def running_statistics(extractor: nn.Module) -> list[tuple[Tensor, Tensor]]:
@@ -146,13 +146,13 @@ def drift(history: dict[str, list]) -> dict[str, dict[str, Tensor]]:
     return drifts
 
 
-# ---- rho at the end of its range ---------------------------------------------------------------------------------
+# ---- rho at the end of its range -----------------------------------------------------
 
 
 def silent_layers(
     extractor: nn.Module, batch: Batch, clamp: Callable, criterion: Criterion = META_TEST
 ) -> Tensor:
-    """Whether rho's gradient is zero in all channels where `clamp` stands before a layer: (layers,)."""
+    """Whether rho's gradient is zero in a whole layer behind `clamp`: (layers,)."""
     rho = balancing_parameters(extractor)
     clamped = {name: clamp(r) for name, r in rho.items()}
     with frozen_running_stats(extractor):

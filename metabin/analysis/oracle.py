@@ -1,4 +1,4 @@
-"""Headroom: the rho that would serve the targets best, fitted on the targets themselves. Never a result."""
+"""Headroom: the rho that would serve the targets best, fitted on them. Never a result."""
 
 import torch
 from torch.func import functional_call

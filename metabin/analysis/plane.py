@@ -33,7 +33,7 @@ def eighteen_points() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def push(loss: Loss, features: Tensor) -> Tensor:
-    """Where a small gradient step on the features moves each of them: minus the gradient, (N, D)."""
+    """Where a small gradient step moves each of the features: minus the gradient, (N, D)."""
     features = features.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(loss(features), features)
     return -gradient

@@ -65,7 +65,7 @@ def cross_styles(people: ImageSet, styles: Sequence[dict[str, float]]) -> ImageS
 
 
 def read_linearly(features: Tensor, labels: Tensor, train: Tensor) -> float:
-    """How well a label can be read from features: the share of rows that a linear probe names right.
+    """How well a label can be read from features: the share that a linear probe names right.
 
     The probe is scikit-learn's ridge classifier on standardized features, fitted on the rows in
     `train`, tested on the others. features (N, D), labels (N,), train (N,) bool.

@@ -1,4 +1,4 @@
-"""What lies behind a retrieval rate: rank lists, similarities of pairs, styles, other people's rates.
+"""What lies behind a retrieval rate: rank lists, pairs, styles, other people's rates.
 
 Size letters: N images, Q queries, G gallery images, K ranks, D feature channels, C cameras of all
 streets, S styles.

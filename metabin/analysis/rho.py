@@ -9,13 +9,13 @@ from metabin.norm import balancing_parameters
 
 
 def rho_by_layer(rho: nn.Module | Sequence[Tensor]) -> list[Tensor]:
-    """The balancing parameters (C,) of every layer of an extractor, in [0, 1]; or a list of them."""
+    """The balancing parameters (C,) of an extractor's layers, in [0, 1]; or a list of them."""
     layers = balancing_parameters(rho).values() if isinstance(rho, nn.Module) else rho
     return [layer.detach().clamp(0, 1) for layer in layers]
 
 
 def rho_summary(rho: nn.Module | Sequence[Tensor]) -> Tensor:
-    """Mean and quartiles of rho in each layer and, in the last row, over all channels, as in Fig. 11.
+    """Mean and quartiles of rho in each layer and, last, over all channels, as in Fig. 11.
 
     Of an extractor or of its layers' rho: (layers + 1, 4), columns mean, 25 %, 50 %, 75 %.
     """
@@ -54,6 +54,7 @@ def parts_of(shares: Sequence[Sequence[float]]) -> dict[str, list[float]]:
 def turns(means: Tensor, early: int) -> dict[str, Tensor]:
     """How a layer's mean rho changes up to the moment `early`, "first", and from there on, "later".
 
-    means (seeds, moments, L) -> (seeds, L) each. A drop that rebounds is below 0 first, above later.
+    means (seeds, moments, L) -> (seeds, L) each. A drop that rebounds is below 0 first and above 0
+    later.
     """
     return {"first": means[:, early] - means[:, 0], "later": means[:, -1] - means[:, early]}

@@ -1,8 +1,8 @@
 """What the balancing parameters of a finished network are worth, and what their channels carry.
 
-Two questions, two means. *Surgery*: rho of a layer is set to other values and people are looked for
-again. *Probe*: one takes pictures of which person and style are known, and asks for each channel how
-much of what IN would remove is style.
+Two questions, two means. *Surgery*: rho of a layer is set to other values and people are looked
+for again. *Probe*: one takes pictures of which person and style are known, and asks for each
+channel how much of what IN would remove is style.
 Size letters: C channels, L layers, R resamples, S styles, P pictures, I identities.
 """
 
@@ -28,7 +28,7 @@ Rho = Mapping[str, Tensor]  # by name, (C,) each
 Operation = Callable[[Tensor], Tensor]
 
 
-# ---- surgery ---------------------------------------------------------------------------------------------------
+# ---- surgery -------------------------------------------------------------------------
 
 OPERATIONS: dict[str, Operation] = {
     "all BN": torch.ones_like,
@@ -63,7 +63,7 @@ def operated(
 
 
 def reassigned(rho: Rho, scores: Rho) -> dict[str, Tensor]:
-    """Each layer's own values of rho, dealt out anew: the higher a channel's score, the lower rho."""
+    """Each layer's values of rho, dealt out anew: the higher a channel's score, the lower rho."""
     changed = {}
     for name, values in rho.items():
         order = scores[name].argsort().argsort()  # (C,)
@@ -148,7 +148,7 @@ def resettled(
     return model.eval()
 
 
-# ---- the probe -------------------------------------------------------------------------------------------------
+# ---- the probe -----------------------------------------------------------------------
 
 
 def input_statistics(model: ReIDModel, images: Tensor) -> dict[str, Tensor]:

@@ -66,7 +66,7 @@ class StyleMixer:
         return query.images[0], seen
 
     def rank1(self, **style: float) -> dict[str, float]:
-        """The share of all queries whose most similar picture is right, in this style, by network."""
+        """The share of queries whose most similar picture is right, by network."""
         queries = self._restyled(self.queries, style)
         rates = {}
         for name, features in self._features(queries).items():

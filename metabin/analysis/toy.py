@@ -43,7 +43,7 @@ CURVES = TOY_TRAIN, TOY_TEST
 
 @dataclass(frozen=True)
 class ToyStep:
-    """One meta-step of the toy: rho before, rho', rho after; slopes of L_mtr at rho, L_mte at rho'."""
+    """One meta-step of the toy: rho, rho', rho after; slopes of L_mtr at rho, L_mte at rho'."""
 
     rho: float
     virtual: float

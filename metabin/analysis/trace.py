@@ -1,4 +1,4 @@
-"""One iteration of a MetaBIN run, phase by phase: what each line of Algorithm 1 moved (lesson 05)."""
+"""One iteration of MetaBIN by phase: what each line of Algorithm 1 moved (lesson 05)."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -45,7 +45,7 @@ class Phase:
 
 
 def moves(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, tuple[int, float]]:
-    """What moved between two state dicts: how many numbers of each group, and how far (Euclidean)."""
+    """How many numbers of each group moved between two state dicts, and how far (Euclidean)."""
     counts, squares = Counter(), Counter()
     for name, old in before.items():
         change = (after[name].double() - old.double()).flatten()

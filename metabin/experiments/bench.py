@@ -103,9 +103,9 @@ def print_layer_costs(device: torch.device, rounds: int) -> list[dict]:
 def backbone_cost(name: str, device: torch.device, rounds: int) -> dict:
     """Table 6's specification of a backbone, and what a base step (Eq. 5) and an embedding cost.
 
-    On images of 256 x 128: on a GPU 80 (16 of each of 5 domains) in bfloat16, elsewhere 2. `kept` is
-    what a forward pass keeps for backward, `peak` the GPU memory that a step takes beyond weights
-    and images.
+    On images of 256 x 128: on a GPU 80 (16 of each of 5 domains) in bfloat16, elsewhere 2. `kept`
+    is what a forward pass keeps for backward, `peak` the GPU memory that a step takes beyond
+    weights and images.
     """
     cuda = device.type == "cuda"
     labels = torch.arange(80 if cuda else 2, device=device) % 20

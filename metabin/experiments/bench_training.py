@@ -27,7 +27,7 @@ from metabin.train import Run, train
 
 DOMAINS, JPEGS = 5, 2000
 IMAGES = {"base": 80, "meta-train": 48, "meta": 48 + 32}
-# Passes over an image's maps in the convolutions: forward, gradients of maps and, in base, of weights.
+# Passes of convolutions over images: forward, gradients of maps and, in base, of weights.
 PASSES = {"base": 3 * 80, "meta-train": 2 * 48, "meta": 2 * (48 + 32)}
 # Passes over a norm's map: x is read twice and y written; then x and dy are read twice, dx written.
 NORM_PASSES = 8

@@ -11,7 +11,7 @@ from metabin.experiments.runner import experiment_report, experiment_text, trial
 from metabin.experiments.tasks import FIRST
 from metabin.train import Run
 
-# Norm layers, balancing parameters, all others in millions; MiB of training, ms an image; Rank-1, mAP
+# Norm layers, rho, other parameters in millions; MiB of training, ms an image; Rank-1, mAP
 PRINTED = {
     "mobilenetv2_x1_0": (53, 17_088, 2.26, 5907, 1.34, 61.9, 70.1),
     "mobilenetv2_x1_4": (53, 23_822, 4.34, 7883, 1.89, 64.7, 72.3),

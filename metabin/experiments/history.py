@@ -1,5 +1,6 @@
 """Losses and rho over training (Figs. 7 and 11), from the runs of MetaBIN that the tables have."""
 
+from collections import defaultdict
 from statistics import mean
 
 import torch
@@ -21,14 +22,17 @@ def history_report(seeds: int, jobs: int, profile: str = "demo") -> dict:
     """
     numbers = range(FIRST, FIRST + seeds)
     records = run_trials(trials_of(METABIN, numbers, profile), jobs)
-    losses, rho = records[0]["losses"], records[0]["rho"]
+    rho, losses = records[0]["rho"], defaultdict(list)
+    for record in records:
+        for name, curve in record["losses"].items():
+            losses[name].append(curve)
     summaries = [record["rho"]["summary"] for record in records]
     means = torch.tensor(summaries)[:, :, :-1, 0]  # (seeds, moments, layers)
     return {
         "worlds": list(numbers),
         "seeds": list(numbers),
         "verdict": {"Fig. 7": beginning(records), "Fig. 11": rebounds(means)},
-        "losses": {name: [record["losses"][name] for record in records] for name in losses},
+        "losses": dict(losses),
         "layers": rho["layers"],
         "iterations": rho["iterations"],
         "rho": summaries,
@@ -75,8 +79,8 @@ def history_text(report: dict) -> str:
     """The losses at the start and at the end, and the mean of rho, as Markdown tables."""
     losses = []
     for name, seeds in report["losses"].items():
-        ends = (mean(curve[part] for curve in seeds) for part in (0, -1))
-        losses.append([name, *(f"{end:.3f}" for end in ends)])
+        first, last = mean(curve[0] for curve in seeds), mean(curve[-1] for curve in seeds)
+        losses.append([name, f"{first:.3f}", f"{last:.3f}"])
     rho = []
     for moment, iteration in enumerate(report["iterations"]):
         value = mean(summary[moment][-1][0] for summary in report["rho"])

@@ -27,11 +27,11 @@ MOMENTS = {"start": 0, "10 %": 10, "40 %": 40, "end": 100}  # of Fig. 5 -> perce
 COMMITTED = {FIRST: CHECKPOINTS}  # a training's seed (its world's too) -> where its networks lie
 
 
-# ---- Figure 3 --------------------------------------------------------------------------------------------------
+# ---- Figure 3 ------------------------------------------------------------------------
 
 
 def figure3_report(seeds: int, jobs: int) -> dict:
-    """What t-SNE shows of four networks on unseen streets, from `seeds` starts, and what it is of."""
+    """What t-SNE shows of four networks on unseen streets, from `seeds` starts."""
     networks = {}
     for method in ("bn", "in", "bin", "metabin"):
         networks[method] = {at: load_network(method, at) for at in (*ON_THE_WAY, 100)}
@@ -73,7 +73,7 @@ def _signed(name: str, interval: Sequence[float]) -> str:
     return f"{name} {middle:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-# ---- Figure 5 --------------------------------------------------------------------------------------------------
+# ---- Figure 5 ------------------------------------------------------------------------
 
 
 def figure5_report(seeds: int, jobs: int, folders: Mapping[int, Path] = COMMITTED) -> dict:

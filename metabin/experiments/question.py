@@ -1,4 +1,4 @@
-"""The question that nobody has answered: its rows, its plan, and the rule that judges the numbers."""
+"""The question that nobody has answered: rows, plan, and the rule that judges the numbers."""
 
 import inspect
 import re

@@ -38,12 +38,16 @@ def known_results(profile: str = "demo") -> dict[str, dict]:
     return reports
 
 
-# ---- comparing -------------------------------------------------------------------------------------------------
+# ---- comparing -----------------------------------------------------------------------
 
 
 def rates_of(runs: Sequence[Mapping]) -> dict[str, list[float]]:
     """Each metric's values in the order of the runs."""
-    return {metric: [run[metric] for run in runs] for metric in METRICS}
+    rates = {metric: [] for metric in METRICS}
+    for run in runs:
+        for metric, values in rates.items():
+            values.append(run[metric])
+    return rates
 
 
 def paired(a: Mapping, b: Mapping) -> dict:
@@ -99,7 +103,7 @@ def worlds_needed(spread: float, difference: float, power: float = 0.8) -> int:
     return bisect_left(range(most + 1), power, lo=2, key=chance)
 
 
-# ---- writing and printing --------------------------------------------------------------------------------------
+# ---- writing and printing ------------------------------------------------------------
 
 
 def rounded(value, digits: int = 4):

@@ -1,4 +1,4 @@
-"""The settings of each method, chosen on source streets, and the spine: five methods on two tasks."""
+"""Settings, chosen on source streets, and the spine: five methods on two tasks."""
 
 from collections import defaultdict
 from dataclasses import replace
