@@ -82,10 +82,10 @@ TABLE = (
            "leave rho = 1."),
     Choice("D13", "label smoothing", {"smooth": ("all", "others")},
            "losses.id_loss",
-           "test_losses::test_the_released_codes_smoothing_leaves_the_right_identity_more",
+           "test_losses::test_the_id_loss_equals_its_loop_with_both_smoothings",
            "eps / M on all M identities, or eps / (M - 1) on the wrong ones."),
     Choice("D14", "BN in the meta phases", {},
-           "norm.frozen_running_stats", "test_meta::test_the_meta_step_moves_rho_and_nothing_else",
+           "norm.frozen_running_stats", "test_meta::test_the_meta_phases_move_rho_and_nothing_else",
            "The sub-batch's own statistics, running ones held: the same in both."),
     Choice("D15", "which feature", {},
            "networks.model.ReIDModel",
@@ -131,7 +131,7 @@ TABLE = (
            "weights they are the same."),
     Choice("D24", "split of the domains", {"meta_train_share": (0.6, 0.6)},
            "samplers.split_domains",
-           "test_samplers::test_a_split_is_a_partition_with_the_sizes_asked_for",
+           "test_samplers::test_every_split_into_the_sizes_asked_for_happens_about_equally_often",
            "3 and 2 of 5 domains; half of the cameras."),
 )
 

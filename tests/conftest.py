@@ -1,19 +1,24 @@
 """What several test files share: tiny sets of random people and a short configuration."""
 
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch starts, as every door does
+
 import matplotlib
 import pytest
 import torch
 from hypothesis import settings
+from torch.nn.functional import interpolate
 
 from metabin.config import METHODS, Config, demo
 from metabin.data.images import ImageSet
 from metabin.streets import World, make_streets
 from metabin.train import Run, train
 
-settings.register_profile(
-    "metabin", deadline=None, derandomize=True
-)  # no test times anything; every run is the same
+# No test times anything; every run is the same.
+settings.register_profile("metabin", deadline=None, derandomize=True)
 settings.load_profile("metabin")
+SMALL = dict(size=(32, 16), ids_per_domain=2, images_per_id=2)
 
 
 def make_people(
@@ -23,16 +28,16 @@ def make_people(
     size: tuple[int, int] = (32, 16),
     seed: int = 0,
 ) -> ImageSet:
-    """People who differ in coarse colour patterns, on domains that differ in a colour cast, with noise on every image.
+    """People who differ in coarse patterns, domains in a colour cast, images in noise.
 
-    Two cameras; identities and domains are numbered from 0. 32 x 16 is the least that StreetNet's stride of 8 leaves
-    enough of for instance normalization.
+    Two cameras; identities and domains are numbered from 0. 32 x 16 is the least that StreetNet's
+    stride of 8 leaves enough of for instance normalization.
     """
     draw = torch.Generator().manual_seed(seed)
     pids = torch.arange(num_domains * ids).repeat_interleave(images)  # (N,)
     domains = pids // ids  # (N,)
     patterns = torch.rand(num_domains * ids, 3, 4, 2, generator=draw)
-    clothes = torch.nn.functional.interpolate(patterns, size=size)  # (ids, 3, H, W)
+    clothes = interpolate(patterns, size=size)  # (ids, 3, H, W)
     casts = torch.rand(num_domains, 3, 1, 1, generator=draw) * 0.5 + 0.5
     noise = torch.randn(len(pids), 3, *size, generator=draw) * 0.05
     pictures = (clothes[pids] * casts[domains] + noise).clamp(0, 1)  # (N, 3, H, W)
@@ -50,15 +55,14 @@ def people() -> ImageSet:
 @pytest.fixture(scope="session")
 def quick() -> Config:
     """MetaBIN on batches of 2 ids x 2 images a domain, for a few iterations."""
-    return demo(size=(32, 16), ids_per_domain=2, images_per_id=2, iterations=6, crop_pad=1)
+    return demo(**SMALL, iterations=6, crop_pad=1)
 
 
 @pytest.fixture(scope="module")
 def small_run():
     """A MetaBIN run on small streets, after an iteration."""
     images = make_streets(World(height=32, width=16), [0, 1, 2], num_ids=4)
-    small = dict(size=(32, 16), ids_per_domain=2, images_per_id=2)
-    config = demo(**METHODS["metabin"], **small, outer_lr=5.0, inner_lr_high=1.0)
+    config = demo(**METHODS["metabin"], **SMALL, outer_lr=5.0, inner_lr_high=1.0)
     run = Run(config, images, "cpu")
     next(train(run))
     return run

@@ -25,10 +25,10 @@ CASES = [  # backend, mode, device; without the code that inductor writes, the r
 
 
 def iterate(run: Run) -> tuple[dict[str, float], torch.Tensor]:
-    """Losses of an iteration of the base step, and how far it moved all parameters."""
-    before = torch.nn.utils.parameters_to_vector(run.model.parameters()).detach()
+    """Losses of the base step of an iteration, and how far it moved all parameters."""
+    before = torch.cat([p.detach().flatten() for p in run.model.parameters()])  # (P,)
     losses = next(train(run)).losses
-    after = torch.nn.utils.parameters_to_vector(run.model.parameters()).detach()
+    after = torch.cat([p.detach().flatten() for p in run.model.parameters()])
     base = {name: loss.item() for name, loss in losses.items() if name.startswith("base")}
     return base, after - before
 
@@ -70,7 +70,7 @@ def test_without_a_compiler_the_command_stops_with_one_line(people, tmp_path, mo
         raise RuntimeError("\nno C++ compiler was found\nand a page of advice")
 
     monkeypatch.setattr(torch, "compile", fail)
-    monkeypatch.setattr("metabin.runs.train_command.open_images", lambda *_: people)
+    monkeypatch.setattr("metabin.runs.training.open_images", lambda *_: people)
     with pytest.raises(SystemExit, match="2"):
         main(["--compile", "default", "--run-dir", str(tmp_path / "run"), "--size", "32", "16"])
     assert capsys.readouterr().err.endswith("(no C++ compiler was found); leave it out\n")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
@@ -22,36 +22,30 @@ class Graded(ImageSet):
 
 def some_images(pids, domains=None, size=(4, 2), names=("here",)) -> ImageSet:
     n = len(pids)
-    generator = torch.Generator().manual_seed(n)
-    images = torch.randint(256, (n, 3, *size), dtype=torch.uint8, generator=generator)
-    domains = (
-        torch.zeros(n, dtype=torch.int64)
-        if domains is None
-        else torch.tensor(domains, dtype=torch.int64)
-    )
-    return ImageSet(
-        images, torch.tensor(pids, dtype=torch.int64), torch.arange(n) % 2, domains, names
-    )
+    draw = torch.Generator().manual_seed(n)
+    images = torch.randint(256, (n, 3, *size), dtype=torch.uint8, generator=draw)
+    labels = torch.tensor([pids, domains or [0] * n], dtype=torch.int64)
+    return ImageSet(images, labels[0], torch.arange(n) % 2, labels[1], names)
+
+
+def graded(s: ImageSet) -> Graded:
+    return Graded(**s.tensors(), names=s.names, grades=torch.arange(len(s)) + 0.5)
 
 
 def assert_same(a: ImageSet, b: ImageSet):
     assert type(a) is type(b) and a.names == b.names
-    for name, tensor in a.tensors().items():
-        assert torch.equal(tensor, b.tensors()[name]), name
+    torch.testing.assert_close(a.tensors(), b.tensors(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
     "index", [torch.tensor([3, 0, 3]), torch.tensor([True, False, False, True]), slice(1, None, 2)]
 )
 def test_indexing_takes_the_same_rows_of_every_field(index):
-    s = some_images([5, 7, 5, 9])
-    graded = Graded(**s.tensors(), names=s.names, grades=torch.tensor([0.5, 1.5, 2.5, 3.5]))[index]
+    s = graded(some_images([5, 7, 5, 9]))
     rows = torch.arange(4)[index].tolist()
-    assert len(graded) == len(rows)
-    for new, old in enumerate(rows):
-        assert torch.equal(graded.images[new], s.images[old])
-        assert graded.pids[new] == s.pids[old] and graded.camids[new] == s.camids[old]
-        assert graded.grades[new] == old + 0.5
+    chosen = s[index]
+    for name, tensor in chosen.tensors().items():
+        assert torch.equal(tensor, torch.stack([s.tensors()[name][row] for row in rows])), name
 
 
 @pytest.mark.parametrize("index", [1, [0, 1], torch.tensor(1), torch.tensor([[0]])])
@@ -75,45 +69,39 @@ def test_fields_that_do_not_fit_together_are_refused_by_name(field, value, messa
         replace(some_images([0, 1]), **{field: value})
 
 
-def test_the_counts_and_the_printed_form_say_what_is_there():
+def test_the_printed_form_says_what_is_there_and_a_set_moves_with_all_its_fields():
     s = some_images([4, 4, 9, 2], domains=[0, 0, 1, 1], names=("a", "b"))
-    assert (s.num_ids, s.num_domains) == (3, 2)
     assert repr(s) == "ImageSet(4 images 4x2, 3 ids, 2 domains)"
-
-
-def test_a_set_moves_to_a_device_with_all_its_fields():
-    moved = some_images([0, 1]).to("meta")
-    assert all(tensor.device.type == "meta" for tensor in moved.tensors().values())
+    assert all(tensor.device.type == "meta" for tensor in s.to("meta").tensors().values())
 
 
 members = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1)), max_size=6)
 
 
 @given(st.lists(members, min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
-def test_joined_sets_share_no_person_and_no_domain_and_mix_up_nobody_within(parts):
-    sets = [
-        some_images([p for p, _ in part], [d for _, d in part], names=(f"{k}a", f"{k}b"))
-        for k, part in enumerate(parts)
-    ]
+def test_joined_sets_share_no_person_and_no_domain_and_mix_up_nobody_within(labels):
+    sets = []
+    for k, pairs in enumerate(labels):
+        pids, domains = [p for p, _ in pairs], [d for _, d in pairs]
+        sets.append(some_images(pids, domains, names=(f"{k}a", f"{k}b")))
     joined = concat_sets(sets)
     for field in ("pids", "domains"):
-        before = [(k, int(label)) for k, s in enumerate(sets) for label in getattr(s, field)]
+        before = []
+        for k, s in enumerate(sets):
+            before += [(k, label) for label in getattr(s, field).tolist()]
         after = getattr(joined, field).tolist()
-        assert (
-            len(set(before)) == len(set(after)) == len(set(zip(before, after, strict=True)))
-        )  # one to one
-    names = [s.names[d] for s in sets for d in s.domains]
-    assert [joined.names[d] for d in joined.domains] == names
+        pairs = set(zip(before, after, strict=True))
+        assert len(set(before)) == len(set(after)) == len(pairs)  # one to one
+    names = [joined.names[d] for d in joined.domains]
+    assert names == [f"{k}{'ab'[d]}" for k, pairs in enumerate(labels) for _, d in pairs]
     assert torch.equal(joined.images, torch.cat([s.images for s in sets]))
 
 
 def test_sets_of_another_size_or_kind_distractors_and_nothing_cannot_be_joined():
     s = some_images([0, 1])
-    with pytest.raises(ValueError, match="one kind and image size"):
-        concat_sets([s, some_images([0], size=(8, 4))])
-    with pytest.raises(ValueError, match="one kind and image size"):
-        concat_sets([s, Graded(**s.tensors(), names=s.names, grades=torch.zeros(2))])
+    for other in (some_images([0], size=(8, 4)), graded(s)):
+        with pytest.raises(ValueError, match="one kind and image size"):
+            concat_sets([s, other])
     with pytest.raises(ValueError, match="distractors"):
         concat_sets([s, some_images([-1, 3])])
     with pytest.raises(ValueError, match="at least one"):
@@ -124,24 +112,18 @@ def test_relabelled_people_are_numbered_from_zero_in_their_old_order():
     assert relabel(some_images([40, 7, 7, 900, 40])).pids.tolist() == [1, 0, 0, 2, 1]
 
 
-def test_a_saved_set_comes_back_bit_by_bit(tmp_path):
-    s = some_images([5, 7, 5], domains=[1, 0, 1], names=("Straße 1", "通り"))
-    s.save(tmp_path / "new folder" / "set.safetensors")
-    assert_same(s, ImageSet.load(tmp_path / "new folder" / "set.safetensors"))
-
-
-def test_a_part_of_a_set_and_fields_that_share_memory_can_be_saved(tmp_path):
+def test_a_saved_set_comes_back_bit_by_bit_though_its_fields_share_memory(tmp_path):
     s = some_images([0, 1, 2, 3])
-    s = replace(s, domains=s.pids, names=tuple("abcd"))[torch.tensor([True, False, True, True])][1:]
-    s.save(tmp_path / "set")
-    assert_same(s, ImageSet.load(tmp_path / "set"))
+    s = replace(s, domains=s.pids, names=("Straße 1", "通り", "c", "d"))
+    s = s[torch.tensor([True, False, True, True])][1:]
+    s.save(tmp_path / "new folder" / "set")
+    assert_same(s, ImageSet.load(tmp_path / "new folder" / "set"))
 
 
 def test_a_kind_with_more_fields_comes_back_as_that_kind_and_is_not_taken_for_another(tmp_path):
-    s = some_images([0, 1])
-    graded = Graded(**s.tensors(), names=s.names, grades=torch.tensor([0.25, 4.0]))
-    graded.save(tmp_path / "graded")
-    assert_same(graded, Graded.load(tmp_path / "graded"))
+    s = graded(some_images([0, 1]))
+    s.save(tmp_path / "graded")
+    assert_same(s, Graded.load(tmp_path / "graded"))
     with pytest.raises(ValueError, match="does not hold a ImageSet"):
         ImageSet.load(tmp_path / "graded")
 

@@ -1,6 +1,8 @@
-"""The losses against loops in the paper's letters, hand-sized numbers, finite differences and degenerate batches."""
+"""The losses against loops in the paper's letters, numbers by hand and finite differences."""
 
 import math
+from functools import partial
+from operator import mul
 from typing import NamedTuple
 
 import pytest
@@ -11,7 +13,6 @@ from pytorch_metric_learning.distances import LpDistance
 from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.miners import BatchHardMiner
 from pytorch_metric_learning.reducers import MeanReducer
-from torch.nn import functional as F
 
 from metabin.losses import (
     BASE,
@@ -25,77 +26,73 @@ from metabin.losses import (
     triplet_loss,
 )
 
-# --- the paper's equations as loops over plain numbers -------------------------------------------------------------
+# ---- the paper's equations as loops over plain numbers -------------------------------------------
 
 
 def mean(terms):
     return math.fsum(terms) / len(terms) if terms else 0.0
 
 
-def loop_id(
-    logits, y, eps=0.1, others=False
-):  # Eq. 2 with the label smoothing of [38], or that of the released code
+def loop_id(logits, y, eps=0.1, smooth="all"):  # Eq. 2
     terms = []
     for z, label in zip(logits.tolist(), y.tolist(), strict=True):
-        log_p = [z_j - math.log(math.fsum(math.exp(z_k) for z_k in z)) for z_j in z]
-        q = [(1 - eps) * (j == label) + eps / len(z) for j in range(len(z))]
-        if others:
-            q = [1 - eps if j == label else eps / (len(z) - 1) for j in range(len(z))]
-        terms.append(-math.fsum(q_j * l_j for q_j, l_j in zip(q, log_p, strict=True)))
-    return mean(terms)
+        log_sum = math.log(math.fsum(map(math.exp, z)))
+        for j, z_j in enumerate(z):
+            if smooth == "all":
+                q = (1 - eps) * (j == label) + eps / len(z)
+            else:
+                q = 1 - eps if j == label else eps / (len(z) - 1)
+            terms.append(q * (log_sum - z_j))
+    return math.fsum(terms) / len(y)
 
 
-def loop_triplet(f, y, m=0.3):  # Eq. 3
-    f, y, terms = f.tolist(), y.tolist(), []
+def distances(f, a, candidate):
+    return [math.dist(f[a], f[i]) for i in range(len(f)) if candidate(i)]
+
+
+def loop_triplet(f, y, k, m=0.3):  # Eq. 3
+    terms = []
     for a in range(len(f)):
-        positives = [math.dist(f[a], f[i]) for i in range(len(f)) if y[i] == y[a] and i != a]
-        negatives = [math.dist(f[a], f[i]) for i in range(len(f)) if y[i] != y[a]]
+        positives = distances(f, a, lambda i, a=a: y[i] == y[a] and i != a)
+        negatives = distances(f, a, lambda i, a=a: y[i] != y[a])
         if positives and negatives:
             terms.append(max(max(positives) - min(negatives) + m, 0.0))
     return mean(terms)
 
 
-def loop_scatter(f, k):  # Eq. 6
-    f, k, terms = f.tolist(), k.tolist(), []
+def unit(a):
+    length = max(math.hypot(*a), 1e-12)
+    return [x / length for x in a]
+
+
+def loop_scatter(f, y, k, centroid="raw"):  # Eq. 6
+    by_domain = {}
     for a, domain in zip(f, k, strict=True):
-        mates = [f[i] for i in range(len(f)) if k[i] == domain]
-        centroid = [mean(column) for column in zip(*mates, strict=True)]
-        norms = math.hypot(*a) * math.hypot(*centroid)
-        terms.append(
-            math.fsum(x * c for x, c in zip(a, centroid, strict=True)) / norms
-            if norms > 1e-12
-            else 0.0
-        )
-    return mean(terms)
+        by_domain.setdefault(domain, []).append(a if centroid == "raw" else unit(a))
+    means = []
+    for mates in by_domain.values():
+        middle = unit([mean(column) for column in zip(*mates, strict=True)])
+        cosines = [math.fsum(map(mul, unit(a), middle)) for a in mates]
+        means.append(mean(cosines))
+    if centroid == "normalized":
+        return mean(means)
+    return mean([means[list(by_domain).index(domain)] for domain in k])
 
 
-def loop_normalized_scatter(
-    f, k
-):  # Eq. 6 with features at unit length and equal weight for every domain
-    f, domains = [[x / max(math.hypot(*a), 1e-12) for x in a] for a in f.tolist()], k.tolist()
-    each = []
-    for domain in set(domains):
-        mates = torch.tensor(
-            [a for a, own in zip(f, domains, strict=True) if own == domain], dtype=torch.float64
-        )
-        each.append(mean([F.cosine_similarity(a, mates.mean(0), dim=0).item() for a in mates]))
-    return mean(each)
-
-
-def loop_shuffle(
-    f, y, k, any_id=False, far=max, near=min
-):  # Eq. 7; both negatives of another identity
-    f, y, k, terms = f.tolist(), y.tolist(), k.tolist(), []
+def loop_shuffle(f, y, k, mining="other identity"):  # Eq. 7
+    terms = []
+    far, near = (mean, mean) if mining == "mean" else (max, min)
+    any_id = mining == "any identity"
     for a in range(len(f)):
-        inter = [
-            math.dist(f[a], f[i])
-            for i in range(len(f))
-            if (any_id or y[i] != y[a]) and k[i] != k[a]
-        ]
-        intra = [math.dist(f[a], f[i]) for i in range(len(f)) if y[i] != y[a] and k[i] == k[a]]
+        intra = distances(f, a, lambda i, a=a: k[i] == k[a] and y[i] != y[a])
+        inter = distances(f, a, lambda i, a=a: k[i] != k[a] and (any_id or y[i] != y[a]))
         if inter and intra:
             terms.append(math.log1p(math.exp(far(inter) - near(intra))))
     return mean(terms)
+
+
+def loop_meta_train(f, y, k):  # Eq. 8
+    return loop_scatter(f, y, k) + loop_shuffle(f, y, k) + loop_triplet(f, y, k)
 
 
 class Labels(NamedTuple):
@@ -106,37 +103,30 @@ class Labels(NamedTuple):
 
 
 PAIRS = {  # name -> (the package's loss, the loop), both of features, pids, domains
-    "triplet": (lambda f, y, k: triplet_loss(f, y), lambda f, y, k: loop_triplet(f, y)),
-    "scatter": (lambda f, y, k: scatter_loss(f, k), lambda f, y, k: loop_scatter(f, k)),
-    "shuffle": (shuffle_loss, loop_shuffle),
-    "normalized scatter": (
-        lambda f, y, k: scatter_loss(f, k, "normalized"),
-        lambda f, y, k: loop_normalized_scatter(f, k),
-    ),
-    "shuffle, any identity": (
-        lambda f, y, k: shuffle_loss(f, y, k, "any identity"),
-        lambda f, y, k: loop_shuffle(f, y, k, any_id=True),
-    ),
-    "shuffle, mean": (
-        lambda f, y, k: shuffle_loss(f, y, k, "mean"),
-        lambda f, y, k: loop_shuffle(f, y, k, far=mean, near=mean),
-    ),
-    "meta_train": (
-        lambda f, y, k: META_TRAIN(f, None, Labels(y, k))[0],
-        lambda f, y, k: loop_scatter(f, k) + loop_shuffle(f, y, k) + loop_triplet(f, y),
-    ),
+    "triplet": (lambda f, y, k: triplet_loss(f, y), loop_triplet),
+    "meta_train": (lambda f, y, k: META_TRAIN(f, None, Labels(y, k))[0], loop_meta_train),
 }
+for option in ("raw", "normalized"):
+    loss = partial(lambda f, y, k, option: scatter_loss(f, k, option), option=option)
+    PAIRS[f"scatter, {option}"] = loss, partial(loop_scatter, centroid=option)
+for option in ("other identity", "any identity", "mean"):
+    pair = partial(shuffle_loss, mining=option), partial(loop_shuffle, mining=option)
+    PAIRS[f"shuffle, {option}"] = pair
 every_loss = pytest.mark.parametrize("name", PAIRS)
+
+
+def loop_of(name, batch):
+    return PAIRS[name][1](*(tensor.tolist() for tensor in batch))
 
 
 @st.composite
 def batches(draw):
-    """Features on a coarse grid, so that ties, duplicates and zeros happen; identities may live in several domains."""
+    """Features on a coarse grid: ties, duplicates, zeros. Labels have gaps, people many domains."""
     n, d = draw(st.integers(1, 9)), draw(st.integers(1, 3))
     grid = st.lists(st.integers(-3, 3), min_size=d, max_size=d)
     features = draw(st.lists(grid, min_size=n, max_size=n))
-    labels = draw(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=n, max_size=n))
-    pids, domains = torch.tensor(labels).T
+    label = st.tuples(st.sampled_from((0, 5, 7, 21)), st.sampled_from((0, 2, 9)))
+    pids, domains = torch.tensor(draw(st.lists(label, min_size=n, max_size=n))).T
     return torch.tensor(features, dtype=torch.float64), pids, domains
 
 
@@ -150,30 +140,19 @@ def random_batch(seed=0, n=12, d=4, dtype=torch.float64):
 @every_loss
 @given(batch=batches())
 def test_a_loss_equals_its_loop_in_the_papers_letters(name, batch):
-    loss, loop = PAIRS[name]
-    assert loss(*batch).item() == pytest.approx(loop(*batch), abs=1e-9)
+    assert PAIRS[name][0](*batch).item() == pytest.approx(loop_of(name, batch), abs=1e-9)
 
 
-@every_loss
-@given(batch=batches(), data=st.data())
-def test_the_order_of_samples_and_the_names_of_ids_and_domains_do_not_matter(name, batch, data):
-    loss, _ = PAIRS[name]
-    features, pids, domains = batch
-    order = torch.tensor(data.draw(st.permutations(range(len(pids)))))
-    new_pids, new_domains = (torch.tensor(data.draw(st.permutations(range(n)))) * 7 for n in (4, 3))
-    renamed = features[order], new_pids[pids[order]], new_domains[domains[order]]
-    assert loss(*renamed).item() == pytest.approx(loss(*batch).item(), abs=1e-9)
-
-
-@given(seed=st.integers(0, 2**32), eps=st.floats(0, 1))
-def test_the_id_loss_is_cross_entropy_with_a_share_of_eps_spread_over_all_identities(seed, eps):
+@given(seed=st.integers(0, 2**32), eps=st.floats(0, 0.8), smooth=st.sampled_from(("all", "others")))
+def test_the_id_loss_equals_its_loop_with_both_smoothings(seed, eps, smooth):
     draw = torch.Generator().manual_seed(seed)
     logits = torch.randn(5, 7, dtype=torch.float64, generator=draw) * 3
     pids = torch.randint(7, (5,), generator=draw)
-    assert id_loss(logits, pids, eps).item() == pytest.approx(loop_id(logits, pids, eps), rel=1e-12)
+    expected = loop_id(logits, pids, eps, smooth)
+    assert id_loss(logits, pids, eps, smooth).item() == pytest.approx(expected, rel=1e-12)
 
 
-# --- numbers that can be checked by eye ----------------------------------------------------------------------------
+# ---- numbers that can be checked by eye ----------------------------------------------------------
 
 
 def test_the_id_loss_of_two_classes_by_hand():
@@ -184,7 +163,7 @@ def test_the_id_loss_of_two_classes_by_hand():
 
 def test_the_triplet_loss_of_four_points_on_a_line_by_hand():
     features, pids = torch.tensor([[0.0], [1.0], [3.0], [5.0]]), torch.tensor([0, 0, 1, 1])
-    # d(a, p) - d(a, n): 1 - 3, 1 - 2, 2 - 2, 2 - 4; with m = 1.5 the second and the third are above zero
+    # d(a, p) - d(a, n): 1 - 3, 1 - 2, 2 - 2, 2 - 4; plus 1.5, the second and third are positive
     assert triplet_loss(features, pids, margin=1.5).item() == pytest.approx((0.5 + 1.5) / 4)
 
 
@@ -193,64 +172,48 @@ def test_the_scatter_loss_of_two_domains_by_hand():
     assert scatter_loss(features, domains).item() == pytest.approx((2 / math.sqrt(2) + 1) / 3)
 
 
-def test_the_shuffle_loss_of_four_points_on_a_line_by_hand():
-    features = torch.tensor([[0.0], [1.0], [3.0], [5.0]])
-    pids, domains = torch.tensor([0, 1, 2, 3]), torch.tensor([0, 0, 1, 1])
-    # farthest of the other domain minus nearest of the same one: 5 - 1, 4 - 1, 3 - 2, 5 - 2
-    by_hand = sum(math.log(1 + math.exp(z)) for z in (4, 3, 1, 3)) / 4
-    assert shuffle_loss(features, pids, domains).item() == pytest.approx(by_hand)
+@pytest.mark.parametrize(
+    ("points", "pids", "gaps"),
+    [  # gaps: farthest of the other domain minus nearest of the same one
+        ([0.0, 1.0, 3.0, 5.0], [0, 1, 2, 3], (5 - 1, 4 - 1, 3 - 2, 5 - 2)),
+        # the first anchor's farthest is itself elsewhere: not counted
+        ([0.0, 1.0, 100.0, 3.0], [0, 1, 0, 2], (3 - 1, 99 - 1, 99 - 97, 3 - 97)),
+    ],
+)
+def test_the_shuffle_loss_of_four_points_on_a_line_by_hand(points, pids, gaps):
+    features, domains = torch.tensor(points)[:, None], torch.tensor([0, 0, 1, 1])
+    by_hand = mean([math.log1p(math.exp(gap)) for gap in gaps])
+    assert shuffle_loss(features, torch.tensor(pids), domains).item() == pytest.approx(by_hand)
 
 
-def test_the_same_person_on_another_street_is_no_inter_domain_negative():
-    features = torch.tensor([[0.0], [1.0], [100.0], [3.0]])
-    pids, domains = torch.tensor([0, 1, 0, 2]), torch.tensor([0, 0, 1, 1])
-    by_hand = [
-        3 - 1,
-        99 - 1,
-        99 - 97,
-        3 - 97,
-    ]  # the first anchor's farthest is itself elsewhere: not counted
-    assert shuffle_loss(features, pids, domains).item() == pytest.approx(
-        sum(math.log1p(math.exp(z)) for z in by_hand) / 4
-    )
+# ---- sums of losses ------------------------------------------------------------------------------
 
 
-@given(st.integers(0, 2**31), st.floats(0, 0.5))
-def test_the_released_codes_smoothing_leaves_the_right_identity_more(seed, eps):
-    logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    pids = torch.tensor([0, 4, 2])
-    assert id_loss(logits, pids, eps, "others").item() == pytest.approx(
-        loop_id(logits, pids, eps, others=True)
-    )
-
-
-def test_a_criterion_is_the_weighted_sum_of_the_parts_that_it_names():
-    features, pids, domains = random_batch()
-    logits, labels = features @ torch.ones(4, 6, dtype=torch.float64), Labels(pids, domains)
-    total, parts = Criterion("id+2.5 triplet", label_smoothing=0.2, margin=0.7)(
-        features, logits, labels
-    )
-    assert parts == {"id": id_loss(logits, pids, 0.2), "triplet": triplet_loss(features, pids, 0.7)}
-    assert total.item() == pytest.approx(
-        loop_id(logits, pids, 0.2) + 2.5 * loop_triplet(features, pids, 0.7)
-    )
-    options = dict(smooth="others", centroid="normalized", mining="mean")
-    total, _ = Criterion("id + scatter + shuffle", **options)(features, logits, labels)
-    loops = loop_id(logits, pids, others=True), loop_normalized_scatter(features, domains)
-    assert total.item() == pytest.approx(
-        sum(loops) + loop_shuffle(features, pids, domains, far=mean, near=mean)
-    )
+def test_a_criterion_is_the_weighted_sum_of_the_losses_that_it_names_with_its_options():
+    batch = random_batch()
+    features, pids, domains = batch
+    logits = features @ torch.ones(4, 6, dtype=torch.float64)
+    options = dict(label_smoothing=0.2, margin=0.7, smooth="others")
+    options |= dict(centroid="normalized", mining="mean")
+    criterion = Criterion("id+2.5 triplet + .5scatter + shuffle", **options)
+    total, losses = criterion(features, logits, Labels(pids, domains))
+    assert losses["triplet"] == triplet_loss(features, pids, 0.7)
+    expected = {
+        "id": loop_id(logits, pids, 0.2, "others"),
+        "triplet": loop_triplet(*(tensor.tolist() for tensor in batch), 0.7),
+        "scatter": loop_of("scatter, normalized", batch),
+        "shuffle": loop_of("shuffle, mean", batch),
+    }
+    assert {name: loss.item() for name, loss in losses.items()} == pytest.approx(expected)
+    weighted = [weight * expected[name] for name, weight in criterion.weights.items()]
+    assert total.item() == pytest.approx(sum(weighted))
+    assert list(criterion.weights.values()) == [1, 2.5, 0.5, 1]
 
 
 def test_the_papers_criteria_are_equations_4_8_and_10():
-    assert list(BASE.weights.items()) == [("id", 1.0), ("triplet", 1.0)]
+    assert BASE.weights == {"id": 1.0, "triplet": 1.0} and BASE.needs_logits
     assert META_TRAIN.weights == {"scatter": 1.0, "shuffle": 1.0, "triplet": 1.0}
-    assert (
-        META_TEST.weights == {"triplet": 1.0} and BASE.needs_logits and not META_TEST.needs_logits
-    )
-    assert {c.margin for c in (BASE, META_TRAIN, META_TEST)} == {
-        0.3
-    } and BASE.label_smoothing == 0.1
+    assert META_TEST.weights == {"triplet": 1.0} and not META_TEST.needs_logits
 
 
 @pytest.mark.parametrize(
@@ -267,27 +230,22 @@ def test_an_option_that_no_loss_has_is_refused(option):
         Criterion("triplet", **option)
 
 
-def test_a_loss_refuses_a_misspelt_option_and_too_much_smoothing():
+def test_a_loss_refuses_a_misspelt_option_too_much_smoothing_and_missing_logits():
     features, pids, domains = random_batch()
-    for call in (
-        lambda: id_loss(features, pids, smooth="other"),
-        lambda: scatter_loss(features, domains, "normalised"),
-        lambda: shuffle_loss(features, pids, domains, "any"),
-    ):
-        with pytest.raises(ValueError, match="no loss has the option"):
-            call()
+    with pytest.raises(ValueError, match="choose one of"):
+        id_loss(features, pids, smooth="other")
+    with pytest.raises(ValueError, match="choose one of"):
+        scatter_loss(features, domains, "normalised")
+    with pytest.raises(ValueError, match="choose one of"):
+        shuffle_loss(features, pids, domains, "any")
     with pytest.raises(ValueError, match="label_smoothing=0.9: with 4 identities at most 0.75"):
         id_loss(features, pids % 4, 0.9, "others")
+    with pytest.raises(ValueError, match="needs logits: pass the whole model"):
+        BASE(features, None, Labels(pids, domains))
     assert id_loss(features[:, :1], pids * 0, 0.0, "others").item() == 0
 
 
-def test_the_id_loss_without_logits_is_refused_with_the_way_out():
-    features, pids, domains = random_batch()
-    with pytest.raises(ValueError, match="needs logits: pass the whole model"):
-        BASE(features, None, Labels(pids, domains))
-
-
-# --- other oracles -------------------------------------------------------------------------------------------------
+# ---- other oracles, gradients and precision ------------------------------------------------------
 
 
 @given(seed=st.integers(0, 2**31), margin=st.floats(0, 2), ids=st.integers(2, 6))
@@ -296,41 +254,13 @@ def test_the_triplet_loss_is_pytorch_metric_learnings_batch_hard_one(seed, margi
     features = torch.randn(4 * ids, 8, generator=draw, dtype=torch.float64)
     pids = torch.arange(ids).repeat_interleave(4)[torch.randperm(4 * ids, generator=draw)]
     distance = LpDistance(normalize_embeddings=False)
-    theirs = TripletMarginLoss(margin=margin, distance=distance, reducer=MeanReducer())
-    hardest = BatchHardMiner(distance=distance)(features, pids)
-    assert triplet_loss(features, pids, margin).item() == pytest.approx(
-        theirs(features, pids, hardest).item()
-    )
-
-
-@given(seed=st.integers(0, 2**31), scale=st.floats(0.1, 10), shift=st.floats(-5, 5))
-def test_distances_scale_with_the_features_and_do_not_see_a_shift_and_cosines_do_the_reverse(
-    seed, scale, shift
-):
-    features, pids, domains = random_batch(seed)
-    moved = features + shift
-    for loss in (
-        lambda f, m: triplet_loss(f, pids, m),
-        lambda f, m: shuffle_loss(f, pids, domains),
-    ):
-        assert loss(moved, 0.3).item() == pytest.approx(
-            loss(features, 0.3).item(), rel=1e-9, abs=1e-9
-        )
-    assert triplet_loss(features * scale, pids, 0.3 * scale).item() == pytest.approx(
-        scale * triplet_loss(features, pids, 0.3).item(), rel=1e-9
-    )
-    for centroid in ("raw", "normalized"):
-        before, after = (
-            scatter_loss(f, domains, centroid).item() for f in (features, features * scale)
-        )
-        assert after == pytest.approx(before, rel=1e-9)
-
-
-# --- gradients -----------------------------------------------------------------------------------------------------
+    reference = TripletMarginLoss(margin=margin, distance=distance, reducer=MeanReducer())
+    expected = reference(features, pids, BatchHardMiner(distance=distance)(features, pids))
+    assert triplet_loss(features, pids, margin).item() == pytest.approx(expected.item())
 
 
 @every_loss
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_first_and_second_derivatives_equal_finite_differences(name, seed):
     features, pids, domains = random_batch(seed)
 
@@ -341,26 +271,16 @@ def test_first_and_second_derivatives_equal_finite_differences(name, seed):
     assert torch.autograd.gradgradcheck(loss, features)
 
 
-def test_the_id_loss_has_the_derivatives_of_finite_differences():
-    logits = torch.randn(
-        4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-    ).requires_grad_()
-    assert torch.autograd.gradcheck(lambda z: id_loss(z, torch.tensor([0, 3, 3, 1])), logits)
-
-
 DEGENERATE = {  # name -> (how to make the features degenerate, pids, domains)
     "one domain": (lambda f: f, [0, 0, 1, 1], [0, 0, 0, 0]),
     "one identity": (lambda f: f, [0, 0, 0, 0], [0, 0, 1, 1]),
     "one identity per domain": (lambda f: f, [0, 0, 1, 1], [0, 0, 1, 1]),
     "one image of each": (lambda f: f, [0, 1, 2, 3], [0, 0, 1, 1]),
+    "nobody counts": (lambda f: f, [0, 1, 2, 3], [0, 0, 0, 0]),
     "all features equal": (torch.ones_like, [0, 0, 1, 1], [0, 0, 1, 1]),
     "all features zero": (torch.zeros_like, [0, 0, 1, 1], [0, 0, 1, 1]),
     "duplicates": (lambda f: f[[0, 0, 1, 1]], [0, 0, 1, 1], [0, 1, 0, 1]),
-    "a centroid at zero": (
-        lambda f: f[0] * torch.tensor([[1.0], [-1], [1], [-1]]),
-        [0, 0, 1, 1],
-        [0, 0, 0, 0],
-    ),
+    "a centroid at zero": (lambda f: torch.cat([f[:2], -f[:2]]), [0, 0, 1, 1], [0, 0, 0, 0]),
     "nearly equal": (lambda f: 1 + 1e-7 * f, [0, 0, 1, 1], [0, 0, 1, 1]),
     "huge": (lambda f: 1e15 * f, [0, 0, 1, 1], [0, 0, 1, 1]),
     "a single image": (lambda f: f[:1], [0], [0]),
@@ -375,26 +295,15 @@ def test_a_degenerate_batch_has_a_finite_loss_and_finite_gradients(name, case):
     loss = PAIRS[name][0](features, torch.tensor(pids), torch.tensor(domains))
     (gradient,) = torch.autograd.grad(loss, features)
     assert loss.isfinite() and gradient.isfinite().all()
-
-
-def test_anchors_that_cannot_count_leave_zero_and_zero_gradients():
-    features = torch.randn(4, 3).requires_grad_()
-    loss = triplet_loss(features, torch.zeros(4, dtype=torch.long)) + shuffle_loss(
-        features, torch.arange(4), torch.zeros(4, dtype=torch.long)
-    )
-    (gradient,) = torch.autograd.grad(loss, features)
-    assert loss == 0 and not gradient.any()
-
-
-# --- precision -----------------------------------------------------------------------------------------------------
+    if case == "nobody counts" and name.startswith(("triplet", "shuffle")):
+        assert loss == 0 and not gradient.any()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_distances_of_features_with_an_offset_are_exact_to_float32_whatever_their_type(dtype):
     draw = torch.Generator().manual_seed(0)
-    features = (100 + torch.randn(48, 64, generator=draw)).to(
-        dtype
-    )  # more rows than torch.cdist's exact limit of 25
+    features = 100 + torch.randn(48, 64, generator=draw)  # more than cdist's exact limit of 25 rows
+    features = features.to(dtype)
     features[1] = features[0]  # a duplicate
     exact = (features.double()[:, None] - features.double()[None]).square().sum(-1).sqrt()
     distances = pairwise_distances(features)
@@ -410,4 +319,5 @@ def test_autocast_and_half_precision_features_do_not_lower_a_losss_precision(nam
         loss = PAIRS[name][0](features, pids, domains)
     assert loss.dtype == torch.float32
     assert loss == PAIRS[name][0](features.float(), pids, domains)
-    assert loss.item() == pytest.approx(PAIRS[name][1](features.double(), pids, domains), rel=1e-5)
+    exact = loop_of(name, (features.double(), pids, domains))
+    assert loss.item() == pytest.approx(exact, rel=1e-5)

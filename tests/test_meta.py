@@ -1,314 +1,291 @@
 """The base step and the meta-step: what each may move, and that it moves by the paper's formula."""
 
 import copy
-import itertools
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from metabin.analysis.guard import RUNNING, changes_only
+from metabin.kernels.collectives import GradientScaler
 from metabin.losses import Criterion, triplet_loss
 from metabin.meta import (
-    Batch,
+    MetaOptions,
     base_step,
     cyclic_inner_lr,
     inner_step,
+    meta_gradient,
     meta_step,
     mldg_step,
     random_direction,
 )
 from metabin.networks.model import build_model
-from metabin.norm import BatchInstanceNorm2d, balancing_parameters
+from metabin.norm import BatchInstanceNorm2d, balancing_parameters, batch_instance_norm
+from metabin.samplers import Batch
 
-WIDE = Criterion("scatter + shuffle + triplet", margin=0.5), Criterion("triplet", margin=0.5)
+L_MTR = Criterion("scatter + shuffle + triplet", margin=0.5)
+L_MTE = Criterion("triplet", margin=0.5)
+OPTIONS = MetaOptions(meta_train=L_MTR, meta_test=L_MTE)
 
 
 class TinyNet(nn.Sequential):
-    """Two BIN layers with smooth non-linearities, in float64, with random affine pairs and rho inside (0, 1)."""
+    """Two BIN layers with smooth non-linearities, in float64, with random parameters.
 
-    def __init__(self, seed: int = 0, rho: float | None = None):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            layers = nn.Conv2d(3, 4, 3, 1, 1), BatchInstanceNorm2d(4), nn.Tanh()
-            super().__init__(
-                *layers, nn.Conv2d(4, 5, 3, 1, 1), BatchInstanceNorm2d(5), nn.Tanh(), nn.Flatten()
-            )
-            for parameter in self.parameters():
-                nn.init.normal_(parameter)
-            for r in balancing_parameters(self).values():
-                nn.init.uniform_(r, 0.2, 0.8) if rho is None else nn.init.constant_(r, rho)
-        self.double()
+    rho is within (0, 1) by default. `logits` adds a classifier.
+    """
+
+    def __init__(self, seed: int = 0, rho: float | None = None, logits: bool = False):
+        first = nn.Conv2d(3, 4, 3, 1, 1), BatchInstanceNorm2d(4), nn.Tanh()
+        second = nn.Conv2d(4, 5, 3, 1, 1), BatchInstanceNorm2d(5), nn.Tanh(), nn.Flatten()
+        super().__init__(*first, *second)
+        draw = torch.Generator().manual_seed(seed)
+        for parameter in self.double().parameters():
+            nn.init.normal_(parameter, generator=draw)
+        for r in balancing_parameters(self).values():
+            nn.init.uniform_(r, 0.2, 0.8, generator=draw)
+            if rho is not None:
+                nn.init.constant_(r, rho)
+        self.classifier = None
+        if logits:
+            self.classifier = nn.Linear(120, 4).double()
+            nn.init.normal_(self.classifier.weight, 0, 0.1, generator=draw)
+            nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, x):
+        for layer in list(self)[:7]:
+            x = layer(x)
+        return x if self.classifier is None else (x, self.classifier(x))
+
+    @property
+    def rho(self) -> torch.Tensor:
+        """A copy of all balancing parameters, (9,)."""
+        return torch.cat([r.detach() for r in balancing_parameters(self).values()])
+
+    def at(self, rho: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """The features with `rho` (9,) in place of the net's, by Eq. 1's plain form."""
+        x, parts = images, iter(rho.split([4, 5]))
+        for layer in list(self)[:7]:
+            if isinstance(layer, BatchInstanceNorm2d):
+                x = batch_instance_norm(x, (next(parts), *layer.coefficients()[1:]))
+            else:
+                x = layer(x)
+        return x
 
 
-def random_batch(
-    seed: int, num_domains: int = 2, ids: int = 2, images: int = 2, dtype=torch.float64, size=(6, 4)
-):
+def loss_at(net: TinyNet, criterion: Criterion, batch: Batch):
+    """A loss as a function of rho (9,)."""
+    return lambda rho: criterion(net.at(rho, batch.images), None, batch)[0]
+
+
+def random_batch(seed: int, num_domains=2, ids=2, images=2, dtype=torch.float64, size=(6, 4)):
     draw = torch.Generator().manual_seed(seed)
     pids = torch.arange(num_domains * ids).repeat_interleave(images)
     pictures = torch.randn(len(pids), 3, *size, dtype=dtype, generator=draw)
     return Batch(pictures, pids, pids // ids)
 
 
-def values(rho: dict) -> torch.Tensor:
-    return torch.cat([r.detach() for r in rho.values()])
+def joined(named: dict) -> torch.Tensor:
+    return torch.cat([tensor.detach() for tensor in named.values()])
 
 
-def features_at(net: TinyNet, rho: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """The features with the balancing parameters `rho` (9,) put in by hand: Eq. 1 by torch's own BN and IN.
-
-    The clamp is straight-through: values as if clamped, gradients as if not.
-    """
-    parts = iter(rho.split([4, 5]))
-    for layer in net:
-        if isinstance(layer, BatchInstanceNorm2d):
-            part = next(parts)
-            r = (part + (part.clamp(0, 1) - part).detach())[:, None, None]
-            batch = F.batch_norm(images, None, None, layer.weight, layer.bias, training=True)
-            images = r * batch + (1 - r) * F.instance_norm(
-                images, weight=layer.in_weight, bias=layer.in_bias
-            )
-        else:
-            images = layer(images)
-    return images
-
-
-def gradient_at(rho: torch.Tensor, loss) -> torch.Tensor:
+def slope(loss, rho: torch.Tensor) -> torch.Tensor:
+    """The gradient by autograd."""
     rho = rho.detach().clone().requires_grad_()
     return torch.autograd.grad(loss(rho), rho)[0]
 
 
-def everything(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> dict:
-    """Copies of all that a step could change: parameters, buffers, their gradients, flags, the optimizer's state."""
-    tensors = {name: t.detach().clone() for name, t in model.state_dict().items()}
-    gradients = {f"{name}.grad": p.grad for name, p in model.named_parameters()}
-    flags = {f"{name}.needs_grad": p.requires_grad for name, p in model.named_parameters()}
-    modes = {
-        f"{name}.modes": (m.training, vars(m).get("track_running_stats"))
-        for name, m in model.named_modules()
-    }
-    state = {} if optimizer is None else optimizer.state_dict()["state"]
-    momenta = {f"momentum.{i}": buffers["momentum_buffer"] for i, buffers in state.items()}
-    return copy.deepcopy(tensors | gradients | flags | modes | momenta)
+def differences(function, at: torch.Tensor, h: float = 1e-6) -> torch.Tensor:
+    """The gradient by finite differences."""
+    steps = h * torch.eye(len(at), dtype=at.dtype)
+    return torch.stack([(function(at + s) - function(at - s)).detach() / (2 * h) for s in steps])
 
 
-def changed(before: dict, after: dict) -> set[str]:
-    assert before.keys() == after.keys()
-    same = {
-        k: torch.equal(v, after[k]) if torch.is_tensor(v) else v == after[k]
-        for k, v in before.items()
-    }
-    return {k for k, unchanged in same.items() if not unchanged}
+@contextmanager
+def only(model: nn.Module, optimizer: torch.optim.Optimizer, *patterns: str):
+    """Only these values may change; and no gradient, flag, mode or momentum."""
 
+    def rest():
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        momenta = [state["momentum_buffer"] for state in optimizer.state.values()]
+        flags = [(m.training, vars(m).get("track_running_stats")) for m in model.modules()]
+        flags += [(p.requires_grad, p.grad is None) for p in model.parameters()]
+        return copy.deepcopy((gradients, momenta)), flags
 
-def rho_names(model: nn.Module) -> set[str]:
-    return {name for name, _ in model.named_parameters() if name.split(".")[-1] == "rho"}
-
-
-# --- the base step (Eq. 5) -----------------------------------------------------------------------------------------
+    tensors, flags = rest()
+    with changes_only(model, *patterns) as changed:
+        yield changed
+    after, flags_after = rest()
+    torch.testing.assert_close(after, tensors, rtol=0, atol=0)
+    assert flags_after == flags
 
 
 @pytest.fixture
 def trained():
-    """A small MetaBIN model after a base step, its optimizer (which does not hold rho), and a batch."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = build_model("bin", num_ids=4)
-    weights = [
-        p
-        for name, p in model.named_parameters()
-        if p.requires_grad and name not in rho_names(model)
-    ]
+    """A small MetaBIN model after a base step, its optimizer (without rho), and a batch."""
+    model = build_model("bin", num_ids=4, seed=0)
+    weights = [p for n, p in model.named_parameters() if p.requires_grad and not n.endswith("rho")]
     optimizer = torch.optim.SGD(weights, lr=0.1, momentum=0.9)
     batch = random_batch(0, dtype=torch.float32, size=(32, 16))
     base_step(model, optimizer, batch)
     return model, optimizer, batch
 
 
+# ---- the base step (Eq. 5) -----------------------------------------------------------------------
+
+
 def test_the_base_step_moves_every_weight_and_running_statistic_but_not_rho(trained):
     model, optimizer, batch = trained
-    before = everything(model)
-    losses = base_step(model, optimizer, batch)
-    moved = {name for name in changed(before, everything(model)) if not name.endswith(".grad")}
+    with changes_only(model, "*") as changed:
+        losses = base_step(model, optimizer, batch)
     # rho = 1 lets nothing through to the IN pair, and the neck's bias is frozen
-    stays = {
-        name
-        for name in model.state_dict()
-        if name.split(".")[-1] in ("rho", "in_weight", "in_bias")
-    }
-    assert moved == set(model.state_dict()) - stays - {"neck.bias"}
+    stays = {name for name in model.state_dict() if name.endswith(("rho", "in_weight", "in_bias"))}
+    assert set(changed) == set(model.state_dict()) - stays - {"neck.bias"}
     assert set(losses) == {"base/id", "base/triplet"}
-    assert all(
-        loss.shape == () and loss.isfinite() and not loss.requires_grad for loss in losses.values()
-    )
+    for loss in losses.values():
+        assert loss.shape == () and loss.isfinite() and not loss.requires_grad
+    with pytest.raises(AssertionError, match=r"only \*rho .* these did: .*classifier\.weight"):
+        with changes_only(model, "*rho"):
+            base_step(model, optimizer, batch)
 
 
 def test_the_base_step_leaves_no_gradients_to_pile_up_on_rho(trained):
     model, _, batch = trained
-    frozen = torch.optim.SGD(
-        model.classifier.parameters(), lr=0.0
-    )  # the same gradients in every step
-    gradients = []
-    for _ in range(2):
-        base_step(model, frozen, batch)
-        gradients.append(copy.deepcopy([r.grad for r in balancing_parameters(model).values()]))
-    for first, second in zip(*gradients, strict=True):
-        assert second is None or torch.equal(first, second)
+    still = torch.optim.SGD(model.classifier.parameters(), lr=0.0)  # the same gradients each time
+    base_step(model, still, batch)
+    first = [r.grad.clone() for r in balancing_parameters(model).values()]
+    base_step(model, still, batch)
+    for r, gradient in zip(balancing_parameters(model).values(), first, strict=True):
+        assert torch.equal(r.grad, gradient)
 
 
 def test_the_base_step_is_gradient_descent_on_cross_entropy_plus_triplet():
-    model = nn.ModuleDict({"f": nn.Linear(3, 2), "g": nn.Linear(2, 4)}).double()
-    model.forward = lambda x: (model["f"](x), model["g"](model["f"](x)))
-    batch = random_batch(1, size=(1, 1))._replace(images=torch.randn(8, 3, dtype=torch.float64))
+    model, batch = TinyNet(logits=True), random_batch(1)
     features, logits = model(batch.images)
-    loss = F.cross_entropy(logits, batch.pids, label_smoothing=0.2) + triplet_loss(
-        features, batch.pids, 0.5
-    )
-    expected = [
-        (p - 0.1 * g).detach()
-        for p, g in zip(
-            model.parameters(), torch.autograd.grad(loss, list(model.parameters())), strict=True
-        )
-    ]
-    criterion = Criterion("id + triplet", label_smoothing=0.2, margin=0.5)
-    base_step(model, torch.optim.SGD(model.parameters(), lr=0.1), batch, criterion)
-    torch.testing.assert_close(list(model.parameters()), expected, rtol=1e-6, atol=1e-7)
+    loss = F.cross_entropy(logits, batch.pids, label_smoothing=0.2)
+    loss = loss + triplet_loss(features, batch.pids, 5.0)
+    parameters = list(model.parameters())
+    gradients = torch.autograd.grad(loss, parameters)
+    expected = [(p - 0.1 * g).detach() for p, g in zip(parameters, gradients, strict=True)]
+    criterion = Criterion("id + triplet", label_smoothing=0.2, margin=5.0)
+    base_step(model, torch.optim.SGD(parameters, lr=0.1), batch, criterion)
+    torch.testing.assert_close([p.detach() for p in parameters], expected)
 
 
-# --- the inner step (Eq. 9) ----------------------------------------------------------------------------------------
-
-
-def test_the_inner_step_changes_nothing_in_the_model(trained):
-    model, optimizer, batch = trained
-    before = everything(model, optimizer)
-    inner_step(model.extractor, balancing_parameters(model.extractor), batch, inner_lr=1.0)
-    assert changed(before, everything(model, optimizer)) == set()
+# ---- the inner step (Eq. 9) ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_inner_step_follows_the_finite_differences_of_the_meta_train_loss(seed):
     net, batch = TinyNet(seed), random_batch(seed)
-    rho = values(balancing_parameters(net))
-
-    def loss(at):
-        with torch.no_grad():
-            return WIDE[0](features_at(net, at, batch.images), None, batch)[0].item()
-
-    steps = torch.eye(len(rho), dtype=rho.dtype) * 1e-6
-    slopes = torch.tensor([(loss(rho + step) - loss(rho - step)) / 2e-6 for step in steps])
-    moved, losses = inner_step(
-        net, balancing_parameters(net), batch, inner_lr=0.3, criterion=WIDE[0]
-    )
-    torch.testing.assert_close(values(moved), (rho - 0.3 * slopes).to(rho.dtype), rtol=0, atol=1e-7)
-    assert sum(losses.values()).item() == pytest.approx(loss(rho))
+    loss = loss_at(net, L_MTR, batch)
+    moved, losses = inner_step(net, balancing_parameters(net), batch, 0.3, OPTIONS)
+    expected = net.rho - 0.3 * differences(loss, net.rho)
+    torch.testing.assert_close(joined(moved), expected, rtol=0, atol=1e-7)
+    assert sum(losses.values()).item() == pytest.approx(loss(net.rho).item())
     assert set(losses) == {"meta_train/scatter", "meta_train/shuffle", "meta_train/triplet"}
-    assert not any(loss.requires_grad for loss in losses.values())
 
 
-# --- the meta-step (Eq. 10, Algorithm 1 lines 9-15) ----------------------------------------------------------------
+@pytest.mark.parametrize("rho", [-0.5, 0.0, 1.0, 1.5])
+def test_rho_at_and_beyond_the_ends_of_its_range_keeps_its_gradient(rho):
+    net = TinyNet(0, rho)
+    moved, _ = inner_step(net, balancing_parameters(net), random_batch(1), inner_lr=0.1)
+    assert ((joined(moved) - rho).abs() > 1e-9).all()
+
+
+# ---- the meta-step (Eq. 10, Algorithm 1 lines 9-15) ----------------------------------------------
 
 
 @pytest.mark.parametrize("rho", [None, 0.0, 1.0])
-@pytest.mark.parametrize(
-    "inner_lr", [0.0, 0.1, 30.0]
-)  # 30 throws rho' far out of [0, 1], on both sides
+@pytest.mark.parametrize("inner_lr", [0.1, 30.0])
 def test_the_meta_step_is_the_first_order_formula(inner_lr, rho):
     net, meta_train, meta_test = TinyNet(0, rho), random_batch(1), random_batch(2)
-    start = values(balancing_parameters(net))
-
-    def l_mtr(at):
-        return WIDE[0](features_at(net, at, meta_train.images), None, meta_train)[0]
-
-    def l_mte(at):
-        return triplet_loss(features_at(net, at, meta_test.images), meta_test.pids, 0.5)
-
-    virtual = start - inner_lr * gradient_at(start, l_mtr)
-    assert inner_lr < 30 or (virtual.min() < 0 and virtual.max() > 1)
-    gradient = gradient_at(virtual, l_mte)
-    losses = meta_step(net, meta_train, meta_test, inner_lr, outer_lr=0.1, criteria=WIDE)
-    torch.testing.assert_close(
-        values(balancing_parameters(net)), (start - 0.1 * gradient).clamp(0, 1), rtol=0, atol=1e-10
-    )
+    start, l_mte = net.rho, loss_at(net, L_MTE, meta_test)
+    virtual = start - inner_lr * slope(loss_at(net, L_MTR, meta_train), start)
+    if inner_lr == 30:  # it throws rho' far out of [0, 1], on both sides
+        assert virtual.min() < 0 and virtual.max() > 1
+    expected = (start - 0.1 * slope(l_mte, virtual)).clamp(0, 1)
+    losses = meta_step(net, meta_train, meta_test, inner_lr, 0.1, OPTIONS)
+    torch.testing.assert_close(net.rho, expected, rtol=0, atol=1e-10)
     assert losses["meta_test/triplet"].item() == pytest.approx(l_mte(virtual).item())
 
 
-def test_without_an_inner_step_the_meta_step_follows_the_finite_differences_of_the_meta_test_loss():
-    net, meta_test = TinyNet(3), random_batch(4)
-    rho = values(balancing_parameters(net))
+@pytest.mark.parametrize("inner_lr", [0.0, 0.2])
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("seed", range(2))
+def test_the_meta_gradient_is_that_of_finite_differences_in_both_orders(seed, order, inner_lr):
+    net, meta_train, meta_test = TinyNet(seed), random_batch(seed + 1), random_batch(seed + 2)
+    start = net.rho
+    l_mtr, l_mte = loss_at(net, L_MTR, meta_train), loss_at(net, L_MTE, meta_test)
 
-    def loss(at):
-        with torch.no_grad():
-            return triplet_loss(features_at(net, at, meta_test.images), meta_test.pids).item()
+    def outer(rho):  # first order: the inner gradient does not follow rho
+        return l_mte(rho - inner_lr * slope(l_mtr, start if order == 1 else rho))
 
-    steps = torch.eye(len(rho), dtype=rho.dtype) * 1e-6
-    slopes = torch.tensor([(loss(rho + step) - loss(rho - step)) / 2e-6 for step in steps])
-    meta_step(net, random_batch(5), meta_test, inner_lr=0.0, outer_lr=1e-3)
-    torch.testing.assert_close(
-        values(balancing_parameters(net)), (rho - 1e-3 * slopes).to(rho.dtype), rtol=0, atol=1e-9
-    )
+    options = replace(OPTIONS, order=order)
+    gradients, _ = meta_gradient(net, meta_train, meta_test, inner_lr, options)
+    torch.testing.assert_close(joined(gradients), differences(outer, start), rtol=0, atol=1e-6)
 
 
-def test_the_meta_step_moves_rho_and_nothing_else(trained):
+@pytest.mark.parametrize("changes", [{}, {"order": 2}, {"statistics": "source"}])
+def test_the_meta_step_follows_the_meta_gradient(changes):
+    net, sides = TinyNet(), (random_batch(1), random_batch(2))
+    start, options = net.rho, replace(OPTIONS, **changes)
+    gradients, expected = meta_gradient(net, *sides, 0.3, options)
+    assert torch.equal(net.rho, start) and joined(gradients).norm() > 0.1
+    losses = meta_step(net, *sides, 0.3, 0.01, options)
+    assert torch.equal(net.rho, (start - 0.01 * joined(gradients)).clamp(0, 1))
+    assert losses == expected
+
+
+def test_the_meta_phases_move_rho_and_nothing_else(trained):
     model, optimizer, batch = trained
-    model.train()
-    before = everything(model, optimizer)
-    losses = meta_step(
-        model.extractor, batch, random_batch(1, dtype=torch.float32, size=(32, 16)), 0.1, 10.0
-    )
-    assert changed(before, everything(model, optimizer)) == rho_names(model)
-    assert all(
-        loss.shape == () and loss.isfinite() and not loss.requires_grad for loss in losses.values()
-    )
-    assert all(r.requires_grad and r.is_leaf for r in balancing_parameters(model).values())
+    net, other = model.extractor, random_batch(1, dtype=torch.float32, size=(32, 16))
+    with only(model, optimizer):
+        inner_step(net, balancing_parameters(net), batch, 1.0)
+    for statistics in ("own", "source"):
+        with only(model, optimizer):
+            meta_gradient(net, batch, other, 0.1, MetaOptions(statistics=statistics))
+    with only(model, optimizer, "*.rho") as changed:
+        losses = meta_step(net, batch, other, 0.1, 10.0)
+    assert set(changed) == {f"extractor.{name}" for name in balancing_parameters(net)}
+    for loss in losses.values():
+        assert loss.shape == () and loss.isfinite() and not loss.requires_grad
+    assert all(r.requires_grad and r.is_leaf for r in balancing_parameters(net).values())
 
 
 def test_with_source_statistics_the_meta_test_batch_is_seen_as_at_deployment():
-    """BN in eval mode, its running statistics those of the meta-train batch at rho'; the gradient by finite differences."""
+    """BN in eval mode with the statistics of the meta-train batch at rho'."""
     net, meta_train, meta_test = TinyNet(), random_batch(1), random_batch(2)
-    rho = balancing_parameters(net)
-    start = values(rho)
-    moved, _ = inner_step(net, rho, meta_train, 0.3, WIDE[0])
+    moved, _ = inner_step(net, balancing_parameters(net), meta_train, 0.3, OPTIONS)
     deployed = copy.deepcopy(net)
     deployed.load_state_dict(moved, strict=False)
-    for layer in deployed:
-        layer.momentum = 1.0
+    deployed[1].momentum = deployed[4].momentum = 1.0
     deployed(meta_train.images)
     deployed.eval()
 
-    @torch.no_grad()
-    def loss(at: torch.Tensor) -> float:
-        deployed.load_state_dict(dict(zip(rho, at.split([4, 5]), strict=True)), strict=False)
-        return WIDE[1](deployed(meta_test.images), None, meta_test)[0].item()
+    def loss(rho: torch.Tensor) -> torch.Tensor:
+        parameters = dict(zip(moved, rho.split([4, 5]), strict=True))
+        features = functional_call(deployed, parameters, meta_test.images)
+        return L_MTE(features, None, meta_test)[0]
 
-    at, steps = values(moved), 1e-6 * torch.eye(9, dtype=torch.float64)
-    gradient = torch.tensor(
-        [(loss(at + step) - loss(at - step)) / 2e-6 for step in steps], dtype=torch.float64
-    )
-    expected = start - 0.01 * gradient
-    buffers = {name: b.clone() for name, b in net.named_buffers()}
-    meta_step(net, meta_train, meta_test, 0.3, 0.01, WIDE, statistics="source")
-    torch.testing.assert_close(values(rho), expected.clamp(0, 1), rtol=1e-6, atol=1e-8)
-    assert gradient.norm() > 0.1
-    assert net.training and all(torch.equal(b, buffers[name]) for name, b in net.named_buffers())
-    assert all(layer.momentum == 0.1 for layer in net if isinstance(layer, BatchInstanceNorm2d))
+    options = replace(OPTIONS, statistics="source")
+    gradients, _ = meta_gradient(net, meta_train, meta_test, 0.3, options)
+    expected = differences(loss, joined(moved))
+    torch.testing.assert_close(joined(gradients), expected, rtol=1e-6, atol=1e-6)
+    assert net[1].momentum == net[4].momentum == 0.1
 
 
 @pytest.mark.parametrize("outer_lr", [1e6, -1e6])
 def test_rho_stays_in_its_range_however_large_the_step(outer_lr):
-    net = TinyNet(0)
+    net = TinyNet()
     meta_step(net, random_batch(1), random_batch(2), inner_lr=10.0, outer_lr=outer_lr)
-    assert set(values(balancing_parameters(net)).tolist()) == {0.0, 1.0}
-
-
-@pytest.mark.parametrize("outside", [-0.5, 0.0, 1.0, 1.5])
-def test_rho_at_and_beyond_the_ends_of_its_range_keeps_its_gradient(outside):
-    net, batch = TinyNet(0, outside), random_batch(1)
-    moved, _ = inner_step(net, balancing_parameters(net), batch, inner_lr=0.1)
-    assert ((values(moved) - outside).abs() > 1e-9).all()
+    assert set(net.rho.tolist()) == {0.0, 1.0}
 
 
 class BackwardConvolutions(TorchDispatchMode):
@@ -336,234 +313,110 @@ def test_the_meta_phases_compute_no_weight_gradients(trained):
     assert meta.masks == [(True, False, False)] * 2 * (convolutions - 1)
 
 
-# --- second order, MLDG, controls ----------------------------------------------------------------------------------
-
-
-def outer_loss(
-    net: TinyNet,
-    start: torch.Tensor,
-    meta_train: Batch,
-    meta_test: Batch,
-    inner_lr: float,
-    virtual=None,
-):
-    """L_mte(rho') by hand, where rho' = rho - beta * gradient at rho, or at `virtual` held constant for first order."""
-    at = start if virtual is None else virtual
-    gradient = gradient_at(
-        at, lambda r: WIDE[0](features_at(net, r, meta_train.images), None, meta_train)[0]
-    )
-    moved = start - inner_lr * gradient
-    with torch.no_grad():
-        return triplet_loss(features_at(net, moved, meta_test.images), meta_test.pids, 0.5).item()
-
-
-@pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("seed", range(2))
-def test_the_outer_gradient_follows_finite_differences_in_both_orders(seed, order):
-    net, meta_train, meta_test = TinyNet(seed), random_batch(seed + 1), random_batch(seed + 2)
-    start = values(balancing_parameters(net))
-    held = start if order == 1 else None  # first order: the inner gradient does not follow rho
-    steps = torch.eye(len(start), dtype=start.dtype) * 1e-6
-    slopes = [
-        (
-            outer_loss(net, start + h, meta_train, meta_test, 0.2, held)
-            - outer_loss(net, start - h, meta_train, meta_test, 0.2, held)
-        )
-        / 2e-6
-        for h in steps
-    ]
-    meta_step(net, meta_train, meta_test, 0.2, outer_lr=1e-3, criteria=WIDE, order=order)
-    expected = start - 1e-3 * torch.tensor(slopes, dtype=start.dtype)
-    torch.testing.assert_close(values(balancing_parameters(net)), expected, rtol=0, atol=1e-9)
-
-
-def test_the_orders_differ_only_with_an_inner_step():
-    ends = {}
-    for order, inner_lr in itertools.product((1, 2), (0.0, 0.2)):
-        net = TinyNet(0)
-        meta_step(net, random_batch(1), random_batch(2), inner_lr, 0.1, order=order)
-        ends[order, inner_lr] = values(balancing_parameters(net))
-    torch.testing.assert_close(ends[1, 0.0], ends[2, 0.0], rtol=0, atol=1e-12)
-    assert (ends[1, 0.2] - ends[2, 0.2]).abs().max() > 1e-6
-
-
-class Classifier(nn.Module):
-    """TinyNet with logits, its features pooled by a random matrix so that both losses have something to say."""
-
-    def __init__(self, seed: int = 0):
-        super().__init__()
-        self.extractor = TinyNet(seed)
-        draw = torch.Generator().manual_seed(seed)
-        self.classifier = nn.Linear(120, 4).double()
-        with torch.no_grad():
-            self.classifier.weight.copy_(torch.randn(4, 120, generator=draw) * 0.1)
-            self.classifier.bias.zero_()
-
-    def forward(self, images):
-        features = self.extractor(images)
-        return features, self.classifier(features)
-
-
-@pytest.mark.parametrize("order", [1, 2])
-def test_mldg_moves_everything_along_the_base_loss_plus_the_loss_after_the_virtual_step(order):
-    model, meta_train, meta_test = Classifier(), random_batch(1), random_batch(2)
-    criterion = Criterion("id + triplet", margin=5.0)  # no hinge at rest
-    twin = copy.deepcopy(model)
-    names, start = zip(*twin.named_parameters(), strict=True)
-
-    def loss(parameters, batch):
-        return criterion(
-            *torch.func.functional_call(
-                copy.deepcopy(twin), dict(zip(names, parameters, strict=True)), batch.images
-            ),
-            batch,
-        )[0]
-
-    inner = torch.autograd.grad(loss(start, meta_train), start, create_graph=order == 2)
-    objective = loss(start, meta_train) + loss(
-        [p - 0.01 * g for p, g in zip(start, inner, strict=True)], meta_test
-    )
-    expected = [
-        p - 0.1 * g for p, g in zip(start, torch.autograd.grad(objective, start), strict=True)
-    ]
-    expected = [
-        p.clamp(0, 1) if n.endswith("rho") else p for n, p in zip(names, expected, strict=True)
-    ]
-
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    mldg_step(
-        model, optimizer, meta_train, meta_test, 0.01, criterion, (criterion, criterion), order
-    )
-    for name, p, wanted in zip(names, model.parameters(), expected, strict=True):
-        torch.testing.assert_close(p.detach(), wanted.detach(), rtol=1e-7, atol=1e-9, msg=name)
-
-
-def test_mldg_lets_running_statistics_follow_the_meta_train_batch_alone():
-    model, meta_train = Classifier(), random_batch(1)
-    with changes_only(model, "*") as changed:
-        mldg_step(
-            model, torch.optim.SGD(model.parameters(), lr=0.0), meta_train, random_batch(2), 0.1
-        )
-    assert {name.rpartition(".")[2] for name in changed} == {
-        "running_mean",
-        "running_var",
-        "num_batches_tracked",
-    }
-    plain = Classifier()
-    plain(meta_train.images)
-    assert torch.equal(model.extractor[1].running_mean, plain.extractor[1].running_mean)
-
-
 def test_a_meta_step_may_ask_for_logits():
-    model = Classifier()
-    start = values(balancing_parameters(model))
-    criteria = Criterion("id + triplet"), Criterion("id")
-    with changes_only(model, "*.rho"):
-        losses = meta_step(model, random_batch(1), random_batch(2), 0.1, 0.1, criteria)
+    net = TinyNet(logits=True)
+    options = MetaOptions(meta_train=Criterion("id + triplet"), meta_test=Criterion("id"))
+    with changes_only(net, "*.rho") as changed:
+        losses = meta_step(net, random_batch(1), random_batch(2), 0.1, 0.1, options)
     assert set(losses) == {"meta_train/id", "meta_train/triplet", "meta_test/id"}
-    assert not torch.equal(values(balancing_parameters(model)), start)
+    assert changed == ["1.rho", "4.rho"]
 
 
 def test_the_control_walks_as_far_as_the_gradient_but_elsewhere():
-    moves = {}
-    for control in (None, lambda g: random_direction(g, torch.Generator().manual_seed(0))):
-        net = TinyNet(0)
-        start = {name: r.detach().clone() for name, r in balancing_parameters(net).items()}
-        meta_step(net, random_batch(1), random_batch(2), 0.1, 1e-3, control=control)
-        moves[control is None] = [
-            r.detach() - start[name] for name, r in balancing_parameters(net).items()
-        ]
-    for real, random in zip(moves[True], moves[False], strict=True):  # layer by layer
-        assert random.norm() == pytest.approx(real.norm().item(), rel=1e-6)
-        assert (torch.cosine_similarity(real, random, dim=0) < 0.99).all()
+    sides = random_batch(1), random_batch(2)
+    gradients, _ = meta_gradient(TinyNet(), *sides, 0.1)
+    net, draw = TinyNet(), torch.Generator().manual_seed(0)
+    options = MetaOptions(control=lambda gradient: random_direction(gradient, draw))
+    meta_step(net, *sides, 0.1, 1e-3, options)
+    random = (TinyNet().rho - net.rho).split([4, 5])
+    for walked, gradient in zip(random, gradients.values(), strict=True):  # layer by layer
+        assert walked.norm() == pytest.approx(1e-3 * gradient.norm().item(), rel=1e-6)
+        assert torch.cosine_similarity(walked, gradient, dim=0) < 0.99
 
 
 def test_scaled_gradients_survive_half_precision_and_an_overflow_moves_nothing():
-    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
-    plain, scaled = TinyNet(0), TinyNet(0)
-    for net, options in ((plain, {}), (scaled, dict(scaler=scaler))):
-        meta_step(net, random_batch(1), random_batch(2), 0.1, 0.1, **options)
-    torch.testing.assert_close(
-        *(values(balancing_parameters(net)) for net in (plain, scaled)), rtol=0, atol=1e-9
-    )
-    overflowing = torch.amp.GradScaler("cpu", init_scale=float("inf"))
-    before = values(balancing_parameters(scaled))
-    meta_step(scaled, random_batch(1), random_batch(2), 0.1, 0.1, scaler=overflowing)
-    assert torch.equal(values(balancing_parameters(scaled)), before)
+    sides = random_batch(1), random_batch(2)
+    expected, _ = meta_gradient(TinyNet(), *sides, 0.1)
+    for scale in (2.0**10, float("inf")):
+        options = MetaOptions(scaler=GradientScaler("cpu", init_scale=scale))
+        gradients, _ = meta_gradient(TinyNet(), *sides, 0.1, options)
+        wanted = joined(expected) if scale < float("inf") else torch.zeros(9).double()
+        torch.testing.assert_close(joined(gradients), wanted, rtol=0, atol=1e-9)
 
 
-# --- what a phase may change ----------------------------------------------------------------------------------------
-
-
-def test_the_guard_tells_what_changed_and_names_what_should_not_have(trained):
-    model, optimizer, batch = trained
-    with changes_only(model, "*weight", "*bias", *RUNNING) as changed:
-        base_step(model, optimizer, batch)
-    assert "neck.running_mean" in changed and "classifier.weight" in changed
-    with changes_only(model, "*.rho") as changed:
-        meta_step(model.extractor, batch, batch, 0.1, 0.1)
-    assert set(changed) == rho_names(model)
-    with changes_only(model) as changed:
-        inner_step(model.extractor, balancing_parameters(model.extractor), batch, 0.1)
-    assert changed == []
-    with pytest.raises(
-        AssertionError, match=r"only \*\.rho may change here, but these did: .*classifier\.weight"
-    ):
-        with changes_only(model, "*.rho"):
-            base_step(model, optimizer, batch)
-
-
-LACKING = {
-    "one meta-train domain": (dict(num_domains=1), dict()),
-    "one meta-test domain": (dict(), dict(num_domains=1)),
+LACKING = {  # of meta-train, of meta-test
+    "one meta-train domain": (dict(num_domains=1), {}),
+    "one meta-test domain": ({}, dict(num_domains=1)),
     "one identity in each domain": (dict(ids=1), dict(ids=1)),
     "one image of each identity": (dict(images=1), dict(images=1)),
+    "no negatives": ({}, dict(num_domains=1, ids=1)),
 }
 
 
 @pytest.mark.parametrize("case", LACKING)
 def test_domains_that_offer_little_still_give_finite_steps(case):
-    net, (meta_train, meta_test) = TinyNet(0), LACKING[case]
+    net, (meta_train, meta_test) = TinyNet(), LACKING[case]
+    start = net.rho
     losses = meta_step(net, random_batch(1, **meta_train), random_batch(2, **meta_test), 0.1, 0.1)
     assert all(loss.isfinite() for loss in losses.values())
-    assert values(balancing_parameters(net)).isfinite().all()
-
-
-def test_a_meta_test_batch_without_negatives_leaves_rho_where_it_was():
-    net = TinyNet(0)
-    before = values(balancing_parameters(net))
-    meta_step(net, random_batch(1), random_batch(2, num_domains=1, ids=1), 0.1, 0.1)
-    assert torch.equal(values(balancing_parameters(net)), before)
+    assert net.rho.isfinite().all()
+    if case == "no negatives":
+        assert torch.equal(net.rho, start)
 
 
 def test_an_extractor_without_balancing_parameters_is_refused():
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()).double()
     with pytest.raises(ValueError, match="balancing parameters"):
-        meta_step(
-            nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()).double(),
-            random_batch(0),
-            random_batch(1),
-            0.1,
-            0.1,
-        )
+        meta_step(net, random_batch(0), random_batch(1), 0.1, 0.1)
 
 
-# --- the cyclic inner step size ------------------------------------------------------------------------------------
+# ---- MLDG ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("progress", "expected"),
-    [
-        (0, 0.001),
-        (0.0125, 0.0505),
-        (0.025, 0.1),
-        (0.0375, 0.0505),
-        (0.05, 0.001),
-        (0.075, 0.1),
-        (0.99375, 0.02575),
-    ],
-)
-def test_the_papers_inner_step_size_by_hand(progress, expected):
-    assert cyclic_inner_lr(progress, 0.001, 0.1, 0.05) == pytest.approx(expected)
+@pytest.mark.parametrize("order", [1, 2])
+def test_mldg_moves_everything_along_the_base_loss_plus_the_loss_at_theta_prime(order):
+    model, meta_train, meta_test = TinyNet(logits=True), random_batch(1), random_batch(2)
+    base, l_mtr = Criterion("id + triplet", margin=5.0), Criterion("id + 2 triplet", margin=5.0)
+    twin = copy.deepcopy(model)
+    names, start = zip(*twin.named_parameters(), strict=True)
+
+    def loss(criterion, parameters, batch):
+        values = dict(zip(names, parameters, strict=True))
+        return criterion(*functional_call(twin, values, batch.images), batch)[0]
+
+    inner = torch.autograd.grad(loss(l_mtr, start, meta_train), start, create_graph=order == 2)
+    virtual = [p - 0.01 * g for p, g in zip(start, inner, strict=True)]
+    objective = loss(base, start, meta_train) + loss(base, virtual, meta_test)
+    gradients = torch.autograd.grad(objective, start)
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    options = MetaOptions(base, l_mtr, base, order)
+    mldg_step(model, optimizer, meta_train, meta_test, 0.01, options)
+    for name, p, g in zip(names, start, gradients, strict=True):
+        expected = (p - 0.1 * g).detach()
+        if name.endswith("rho"):
+            expected = expected.clamp(0, 1)
+        moved = model.get_parameter(name).detach()
+        torch.testing.assert_close(moved, expected, rtol=1e-7, atol=1e-9, msg=name)
+
+
+def test_mldg_lets_running_statistics_follow_the_meta_train_batch_alone():
+    model, plain, meta_train = TinyNet(logits=True), TinyNet(), random_batch(1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    with changes_only(model, *RUNNING):
+        mldg_step(model, optimizer, meta_train, random_batch(2), 0.1)
+    plain(meta_train.images)
+    torch.testing.assert_close(dict(model.named_buffers()), dict(plain.named_buffers()))
+
+
+# ---- the cyclic inner step size ------------------------------------------------------------------
+
+WAVE = {0: 0.001, 0.0125: 0.0505, 0.025: 0.1, 0.0375: 0.0505, 0.05: 0.001, 0.99375: 0.02575}
+
+
+@pytest.mark.parametrize("progress", WAVE)
+def test_the_papers_inner_step_size_by_hand(progress):
+    assert cyclic_inner_lr(progress, 0.001, 0.1, 0.05) == pytest.approx(WAVE[progress])
 
 
 @given(
@@ -574,9 +427,3 @@ def test_the_inner_step_size_is_a_triangle_wave(progress, cycle, low, height):
     assert all(low - 1e-9 <= value <= low + height + 1e-9 for value in at)
     assert at[0] + at[1] == pytest.approx(2 * low + height)  # half a period later it is mirrored
     assert at[2] == pytest.approx(at[0], abs=1e-9)
-
-
-def test_the_inner_step_size_goes_up_as_evenly_as_it_comes_down():
-    wave = [cyclic_inner_lr(i / 40, 0, 1, 0.5) for i in range(20)]
-    assert {round(abs(b - a), 9) for a, b in itertools.pairwise(wave)} == {0.1}
-    assert wave.index(max(wave)) == 10
