@@ -59,6 +59,7 @@ class Run:
         self.config, self.iteration = config, 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.precision = precision_for(self.device, config.precision)
+        self.digests = images.digests()  # of labels and pixels: counts don't tell data apart
         self.images, self.placement = place(images, self.device)
         root = torch.Generator().manual_seed(config.seed)
         seeds = torch.randint(2**62, (3,), generator=root).tolist()  # weights, base, meta
@@ -119,7 +120,8 @@ class Run:
             )
         for name in _changed(settings, {key: state[key] for key in settings}):
             raise ValueError(
-                f"the checkpoint was made with other {name}: {state[name]}, not {settings[name]}"
+                f"the checkpoint was made with other {name}: {state[name]}, not {settings[name]}; "
+                "give another folder, or what it was made with"
             )
         self.iteration = state["iteration"]
         self.model.load_state_dict(state["model"])
@@ -135,6 +137,7 @@ class Run:
         return {
             "config": dataclasses.asdict(self.config),
             "images": repr(self.images),
+            **self.digests,
             "precision": self.precision,
             "processes": collectives.world_size(),
             "sync_stats": self.sync_stats,

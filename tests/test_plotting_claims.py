@@ -44,7 +44,7 @@ def test_a_claim_is_drawn_with_its_interval_and_the_papers_difference_in_points(
     assert (64.7 - 50.9, 0.28) in points(axis)
     assert (
         sum(
-            line.get_marker() == plotting.METHODS["paper"].marker and len(line.get_data()[0])
+            line.get_marker() == plotting.LOOKS["paper"].marker and len(line.get_data()[0])
             for line in axis.lines
         )
         == 1

@@ -1,7 +1,9 @@
 """A set of person images held in one uint8 tensor, with who, where and which domain."""
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
@@ -81,6 +83,22 @@ class ImageSet:
         """Every field with a row per image, by name; a subclass may have more than four."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "names"}
 
+    def digests(self) -> dict[str, str]:
+        """Hashes of the labels (with the domains' names) and of the pixels, for telling sets apart.
+
+        Blocks of pixels are hashed side by side.
+        """
+        labels = hashlib.sha256(json.dumps(self.names).encode())
+        for name, tensor in self.tensors().items():
+            if name != "images":
+                labels.update(tensor.cpu().numpy().tobytes())
+        pixels = hashlib.sha256(str(tuple(self.images.shape)).encode())
+        blocks = self.images.split(1024)  # (n, 3, H, W) each
+        with ThreadPoolExecutor() as pool:
+            for block in pool.map(_hash_block, blocks):
+                pixels.update(block)
+        return {"labels": labels.hexdigest()[:16], "pixels": pixels.hexdigest()[:16]}
+
     def save(self, path: Path | str) -> None:
         """Write a safetensors file; it appears under its name only when it is whole."""
         tensors = {}
@@ -118,6 +136,10 @@ def check_trainable(images: ImageSet, size: tuple[int, int]) -> None:
         )
     if images.images.shape[-2:] != size:
         raise ValueError(f"the configuration is for images of size={size}, not for {images!r}")
+
+
+def _hash_block(pixels: Tensor) -> bytes:
+    return hashlib.sha256(pixels.cpu().contiguous().numpy()).digest()
 
 
 def place(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, str]:

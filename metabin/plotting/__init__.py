@@ -21,7 +21,7 @@ from metabin.plotting.results import (
     draw_transfer,
 )
 from metabin.plotting.rho import draw_rho_layers
-from metabin.plotting.style import LOSSES, METHODS, STYLE, Look, save, to_picture, use_style
+from metabin.plotting.style import LOOKS, LOSSES, STYLE, Look, save, to_picture, use_style
 from metabin.plotting.tables import draw_curves, draw_table
 from metabin.plotting.training import (
     draw_costs,
@@ -33,7 +33,7 @@ from metabin.plotting.worlds import draw_balances, draw_pictures, draw_rankings,
 
 __all__ = [
     "LOSSES",
-    "METHODS",
+    "LOOKS",
     "STYLE",
     "Look",
     "draw_balances",

@@ -1,32 +1,60 @@
-"""`python -m metabin figures`: draw the figures again from figures/results/."""
+"""`python -m metabin figures`: draw the figures again, from figures/results/ or from formulas."""
 
 import argparse
 
-from metabin import plotting
-from metabin.experiments.command import add_choices, chosen_studies, place
-from metabin.experiments.results import RESULTS, read_results
-from metabin.runs.provenance import ROOT
+from metabin.experiments.command import add_experiment_flags, results_name
 
 
 def main(arguments: list[str]) -> int:
-    """Print and draw the chosen experiments; those that were not run are named."""
+    """Print and draw the chosen experiments, or draw a picture; the exit code is 2 for no results."""
     parser = argparse.ArgumentParser(
         prog="python -m metabin figures", description="Draw the figures from figures/results/."
     )
-    add_choices(parser)
+    add_experiment_flags(parser)
+    parser.add_argument("--picture", help="instead: the picture that opens a lesson, or all")
     options = parser.parse_args(arguments)
-    plotting.use_style()
-    for name, study in chosen_studies(options).items():
-        file = place(name, options.profile)
-        if options.experiment == "all" and not (RESULTS / f"{file}.json").exists():
+    try:
+        if options.picture:
+            draw_pictures(options.picture)
+        else:
+            draw_experiments(options.experiment, options.profile)
+    except (FileNotFoundError, ValueError) as error:
+        parser.exit(2, f"{error}\n")
+    return 0
+
+
+def draw_experiments(experiment: str, profile: str) -> None:
+    """Print the report of an experiment, or of all, and draw those that have a figure."""
+    from metabin import plotting
+    from metabin.experiments.procedures import chosen_procedures
+    from metabin.experiments.results import RESULTS, read_results
+
+    for name, procedure in chosen_procedures(experiment, profile).items():
+        file = results_name(name, profile)
+        if experiment == "all" and not (RESULTS / f"{file}.json").exists():
             print(f"{name}: not run")
             continue
-        try:
-            report = read_results(file)
-        except FileNotFoundError as error:
-            parser.exit(2, f"{error}\n")
-        print(study.text(report), end="\n\n")
-        if study.draw:
-            figure = getattr(plotting, study.draw)(report)
-            print(plotting.save(figure, ROOT / "figures" / f"{file}.svg"))
-    return 0
+        report = read_results(file)
+        print(procedure.text(report), end="\n\n")
+        if procedure.draw:
+            _keep(getattr(plotting, procedure.draw), report, file)
+
+
+def draw_pictures(name: str) -> None:
+    """Draw one of the pictures that open lessons, or all. Raises ValueError for another name."""
+    from metabin.plotting.pictures import PICTURES
+
+    if name not in (*PICTURES, "all"):
+        raise ValueError(f"no picture {name!r}: choose one of {', '.join(PICTURES)}, all")
+    for picture in PICTURES if name == "all" else [name]:
+        _keep(PICTURES[picture], None, picture)
+
+
+def _keep(draw, report: dict | None, name: str) -> None:
+    """Draw in the house style and write figures/NAME.svg."""
+    from metabin.plotting.style import save, use_style
+    from metabin.runs.provenance import ROOT
+
+    use_style()
+    figure = draw() if report is None else draw(report)
+    print(save(figure, ROOT / "figures" / f"{name}.svg"))

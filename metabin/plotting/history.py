@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
-from metabin.plotting.panels import grid, layer_panels
-from metabin.plotting.style import LOSSES, METHODS
+from metabin.plotting.panels import draw_rho_band, grid, layer_panels
+from metabin.plotting.style import LOOKS, LOSSES
 
 PHASES = {"base": "Base step", "meta_train": "Meta-train", "meta_test": "Meta-test"}
 Losses = Mapping[str, Sequence]  # "base/id" and so on
@@ -25,15 +25,18 @@ def smoothed(values: Sequence[float], width: int) -> np.ndarray:
 
 def _by_phase(losses: Losses) -> dict[str, dict[str, Sequence]]:
     """Title of each phase that has losses -> its losses by their own names."""
-    found = {
-        title: {n.partition("/")[2]: v for n, v in losses.items() if n.startswith(f"{phase}/")}
-        for phase, title in PHASES.items()
-    }
-    return {title: own for title, own in found.items() if own}
+    phases = {}
+    for name, values in losses.items():
+        phase, _, loss = name.partition("/")
+        phases.setdefault(PHASES[phase], {})[loss] = values
+    return phases
 
 
 def draw_losses(history: Losses, width: int = 25) -> Figure:
-    """The losses of every iteration, faint, and their running means; a panel for each phase ("base/id", …), as in Fig. 7."""
+    """The losses of every iteration, faint, and their running means, as in Fig. 7.
+
+    A panel for each phase; `history` is by name, "base/id" and so on.
+    """
     phases = _by_phase(history)
     figure, axes = plt.subplots(1, len(phases), figsize=(4.4 * len(phases), 4), squeeze=False)
     for axis, (title, losses) in zip(axes[0], phases.items(), strict=True):
@@ -48,40 +51,34 @@ def draw_losses(history: Losses, width: int = 25) -> Figure:
 
 
 def draw_rho_history(iterations: Sequence[int], summaries: Tensor) -> Figure:
-    """rho over time in each layer and, last, over all channels: mean, and the band that holds half of them, as in Fig. 11.
+    """rho over time in each layer and, last, over all channels, as in Fig. 11.
 
-    summaries (T, layers + 1, 4), each of `analysis.rho_summary`.
+    The line is the mean, the band holds half of the channels. summaries (T, layers + 1, 4), each of `analysis.rho_summary`.
     """
     count = summaries.shape[1]
     rows, columns = grid(count)
     figure = plt.figure(figsize=(3.1 * columns, 2.3 * rows))
-    for axis, (mean, low, _, high) in zip(
-        _rho_panels(figure, count), summaries.permute(1, 2, 0).numpy(), strict=True
-    ):
-        axis.fill_between(
-            iterations, low, high, color=METHODS["metabin"].colour, alpha=0.25, lw=0
-        )  # (T,) each
-        axis.plot(iterations, mean, color=METHODS["metabin"].colour)
+    by_layer = summaries.permute(1, 2, 0).numpy()  # (layers + 1, 4, T)
+    for axis, (mean, low, _, high) in zip(_rho_panels(figure, count), by_layer, strict=True):
+        draw_rho_band(axis, iterations, mean, low, high)
     return figure
 
 
 def draw_history(report: Mapping) -> Figure:
     """Losses and rho over training (figures/results/history.json): means over seeds, every seed faint.
 
-    Above, a panel for each phase's losses (Fig. 7); below, rho in each layer and over all channels (Fig. 11): mean, and the
-    band that holds half of the channels.
+    Above, a panel for each phase's losses (Fig. 7); below, rho in each layer and over all channels
+    (Fig. 11): the mean, and the band that holds half of the channels.
     """
     figure = plt.figure(figsize=(13, 12.5))
     above, below = figure.subfigures(2, 1, height_ratios=(1, 2.1))
     phases, last = _by_phase(report["losses"]), report["iterations"][-1]
-    for axis, (title, losses) in zip(
-        above.subplots(1, len(phases), squeeze=False)[0], phases.items(), strict=True
-    ):
+    axes = above.subplots(1, len(phases), squeeze=False)[0]
+    for axis, (title, losses) in zip(axes, phases.items(), strict=True):
         for loss, seeds in losses.items():
             _draw_loss(axis, loss, np.asarray(seeds), last)
-        axis.set(
-            title=title, xlabel="iteration", ylabel="loss", ylim=(0, 1.3 * axis.dataLim.y1)
-        )  # room on top
+        top = 1.3 * axis.dataLim.y1  # room for the legend
+        axis.set(title=title, xlabel="iteration", ylabel="loss", ylim=(0, top))
         axis.legend(loc="upper right", ncols=3, columnspacing=1, handlelength=1.6)
     _draw_paths(below, report["iterations"], np.asarray(report["rho"]))
     return figure
@@ -96,13 +93,12 @@ def _draw_loss(axis: Axes, loss: str, seeds: np.ndarray, last: int) -> None:
 
 
 def _draw_paths(figure: SubFigure, iterations: Sequence[int], rho: np.ndarray) -> None:
-    """rho (seeds, moments, layers + 1, 4) as `analysis.rho_summary` has it, a panel for each layer and one for all."""
-    colour = METHODS["metabin"].colour
+    """rho (seeds, moments, layers + 1, 4), see `analysis.rho_summary`; a panel for each layer."""
+    colour = LOOKS["metabin"].colour
     for i, axis in enumerate(_rho_panels(figure, rho.shape[2])):
-        _, low, _, high = rho[:, :, i].mean(0).T  # (moments,) each
-        axis.fill_between(iterations, low, high, color=colour, alpha=0.2, lw=0)
-        axis.plot(iterations, rho[:, :, i, 0].T, color=colour, lw=0.8, alpha=0.5)
-        axis.plot(iterations, rho[:, :, i, 0].mean(0), color=colour)
+        mean, low, _, high = rho[:, :, i].mean(0).T  # (moments,) each
+        draw_rho_band(axis, iterations, mean, low, high)
+        axis.plot(iterations, rho[:, :, i, 0].T, color=colour, lw=0.8, alpha=0.5)  # every seed
 
 
 def _rho_panels(figure: Figure | SubFigure, count: int) -> list[Axes]:

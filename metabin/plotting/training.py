@@ -7,7 +7,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from metabin.plotting.style import FAINT, INK, LOSSES, METHODS
+from metabin.plotting.panels import legend_below
+from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
 
 
 def draw_step_sizes(sizes: Mapping[str, Sequence[float]]) -> Figure:
@@ -21,7 +22,7 @@ def draw_step_sizes(sizes: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def draw_costs(costs: Mapping[str, Sequence[float]]) -> Figure:
-    """Where the time of an iteration goes: its parts' medians in one bar, in milliseconds, and each part's share."""
+    """Where the time of an iteration goes: medians of its parts, in milliseconds, in one bar."""
     looks = {
         "data": ("#DDDDDD", ""),
         "base step": ("#88CCEE", "//"),
@@ -33,14 +34,8 @@ def draw_costs(costs: Mapping[str, Sequence[float]]) -> Figure:
     left, total = 0.0, sum(medians.values())
     for part, width in medians.items():
         colour, hatch = looks[part]
-        axis.barh(
-            0,
-            width,
-            left=left,
-            color=colour,
-            hatch=hatch,
-            label=f"{part}, {width:.0f} ms ({width / total:.0%})",
-        )
+        label = f"{part}, {width:.0f} ms ({width / total:.0%})"
+        axis.barh(0, width, left=left, color=colour, hatch=hatch, label=label)
         left += width
     axis.set(xlabel="milliseconds of one iteration", yticks=[], xlim=(0, 1.02 * total))
     axis.grid(axis="y", visible=False)
@@ -53,23 +48,13 @@ def draw_progress(
 ) -> Figure:
     """Rank-1 of a training MetaBIN over its iterations, and of finished networks as level lines."""
     figure, axis = plt.subplots(figsize=(8.5, 4.2))
-    look = METHODS["metabin"]
-    axis.plot(
-        iterations,
-        [100 * r for r in rates],
-        color=look.colour,
-        marker=look.marker,
-        ms=14,
-        label="this run",
-    )
+    look = LOOKS["metabin"]
+    style = {"color": look.colour, "marker": look.marker, "ms": 14}
+    axis.plot(iterations, 100 * np.asarray(rates), **style, label="this run")
     for method, rate in committed.items():
-        other = METHODS[method]
-        axis.axhline(
-            100 * rate,
-            color=other.colour,
-            ls=other.line if method != "metabin" else ":",
-            label=f"{other.name}, trained",
-        )
+        other = LOOKS[method]
+        line = ":" if method == "metabin" else other.line
+        axis.axhline(100 * rate, color=other.colour, ls=line, label=f"{other.name}, trained")
     axis.set(xlabel="iteration", ylabel="Rank-1 (%)", ylim=(0, 100), xlim=(0, None))
     figure.legend(loc="outside right center")
     return figure
@@ -82,16 +67,15 @@ def draw_inner_step(
 ) -> Figure:
     """What an inner step changes, by its size: a panel for each quantity of `titles`, a line for each loss.
 
-    changes: of `analysis.inner_step_changes`, loss -> quantity -> (sizes, 3); the bars are its intervals. rho's own move is
-    drawn as it is, everything else in points (percent).
+    changes: of `analysis.inner_step_changes`, loss -> quantity -> (sizes, 3); the bars are its
+    intervals. rho's own move is drawn as it is, everything else in points (percent).
     """
     figure, axes = plt.subplots(1, len(titles), figsize=(4.1 * len(titles), 4.4), squeeze=False)
     for axis, (quantity, title) in zip(axes[0], titles.items(), strict=True):
         for i, (loss, values) in enumerate(changes.items()):
             colour, line = LOSSES[loss]
-            middle, low, high = values[quantity].T.numpy() * (
-                1 if quantity == "move" else 100
-            )  # (sizes,) each
+            unit = 1 if quantity == "move" else 100
+            middle, low, high = unit * values[quantity].T.numpy()  # (sizes,) each
             x = np.arange(len(step_sizes)) + 0.14 * (i - 1)
             bars = [middle - low, high - middle]
             axis.errorbar(
@@ -101,7 +85,5 @@ def draw_inner_step(
         axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
         axis.set_xlabel("inner step size β")
         axis.set_title(title, fontsize=14)
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(changes)
-    )
+    legend_below(figure, axes[0, 0])
     return figure

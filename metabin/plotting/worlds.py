@@ -3,24 +3,22 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from metabin.plotting.style import FAINT, INK, METHODS, RIGHT, WRONG, to_picture
+from metabin.plotting.panels import row_of_panels
+from metabin.plotting.style import FAINT, INK, LOOKS, RIGHT, WRONG, to_picture
 
 
 def draw_pictures(rows: Mapping[str, Tensor], gap: int = 2, scale: float = 0.022) -> Figure:
-    """One row of pictures (N, 3, H, W) uint8 for each label, on a common white ground; `scale` is inches per pixel."""
+    """A row of pictures (N, 3, H, W) uint8 for each label; `scale` is inches per pixel."""
     count = max(len(images) for images in rows.values())
     height, width = next(iter(rows.values())).shape[-2:]
-    figure, axes = plt.subplots(
-        len(rows),
-        1,
-        figsize=(scale * count * (width + gap) + 1.6, scale * len(rows) * (height + gap) + 0.1),
-        squeeze=False,
-    )
+    size = scale * count * (width + gap) + 1.6, scale * len(rows) * (height + gap) + 0.1
+    figure, axes = plt.subplots(len(rows), 1, figsize=size, squeeze=False)
     for axis, (label, images) in zip(axes[:, 0], rows.items(), strict=True):
         strip = np.full((height, count * (width + gap) - gap, 3), 255, np.uint8)
         for i, image in enumerate(images):
@@ -33,25 +31,24 @@ def draw_pictures(rows: Mapping[str, Tensor], gap: int = 2, scale: float = 0.022
 
 
 def draw_rankings(rankings: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:
-    """Rank lists, one row for each label: the query (3, H, W), the best gallery images (K, 3, H, W), right or not (K,).
+    """Rank lists, a row for each label.
 
-    A right picture has a solid green frame and a tick, a wrong one a dashed vermilion frame.
+    A row: the query (3, H, W), the best gallery images (K, 3, H, W), right or not (K,). A right
+    picture has a solid green frame and a tick, a wrong one a dashed vermilion frame.
     """
     count = 1 + max(len(images) for _, images, _ in rankings.values())
-    figure, axes = plt.subplots(
-        len(rankings), count, figsize=(1.0 * count + 1.2, 2.05 * len(rankings)), squeeze=False
-    )
+    size = count + 1.2, 2.05 * len(rankings)
+    figure, axes = plt.subplots(len(rankings), count, figsize=size, squeeze=False)
+    title = {"fontsize": 12, "loc": "center", "fontweight": "normal"}
     for row, (label, (query, images, right)) in zip(axes, rankings.items(), strict=True):
         for axis, picture in zip(row, [query, *images], strict=True):
             axis.imshow(to_picture(picture))
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=12)
-        row[0].set_title("query", fontsize=12, loc="center", fontweight="normal")
+        row[0].set_title("query", **title)
         row[0].spines[:].set_visible(False)
         for rank, (axis, hit) in enumerate(zip(row[1:], right.tolist(), strict=True), 1):
-            axis.set_title(
-                f"{rank} ✓" if hit else f"{rank}", fontsize=12, loc="center", fontweight="normal"
-            )
+            axis.set_title(f"{rank} ✓" if hit else f"{rank}", **title)
             for spine in axis.spines.values():
                 spine.set(visible=True, linewidth=4, edgecolor=RIGHT if hit else WRONG)
                 spine.set(linestyle="-" if hit else (0, (2, 1)), capstyle="butt")
@@ -60,26 +57,24 @@ def draw_rankings(rankings: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figu
 
 def draw_balances(balances: Mapping[str, Tensor]) -> Figure:
     """A histogram of all balancing parameters (C,) for each label, from IN (0) to BN (1)."""
-    figure, axes = plt.subplots(
-        1, len(balances), figsize=(5 * len(balances), 3.2), sharey=True, squeeze=False
-    )
-    for axis, (label, rho) in zip(axes[0], balances.items(), strict=True):
-        look = next(look for look in METHODS.values() if look.name == label)
-        axis.hist(
-            rho.cpu().numpy(), bins=np.linspace(0, 1, 21), color=look.colour, hatch=look.hatch
-        )
+    figure, axes = row_of_panels(len(balances), (5, 3.2))
+    for axis, (label, rho) in zip(axes, balances.items(), strict=True):
+        look = next(look for look in LOOKS.values() if look.name == label)
+        bars = {"color": look.colour, "hatch": look.hatch, "alpha": 1}
+        sns.histplot(rho.cpu().numpy(), bins=20, binrange=(0, 1), ax=axis, legend=False, **bars)
         axis.set(title=label, xlabel="ρ   (0: IN, 1: BN)", xlim=(0, 1))
-    axes[0, 0].set_ylabel("channels")
+    axes[0].set_ylabel("channels")
     return figure
 
 
 def draw_two_channels(
     panels: Mapping[str, Tensor], people: Sequence[int], streets: Sequence[int]
 ) -> Figure:
-    """The two-channel world: one panel per label with its images (N, 2, 1, 2), each a line between its two pixels.
+    """The two-channel world: a panel for each label with its images (N, 2, 1, 2).
 
-    Across: the channel of style; up: the channel of identity. Filled or not says which person (0 or 1), the marker which
-    street: 0 and 1 are known, 2 is new.
+    An image is a line between its two pixels. Across: the channel of style; up: the channel of
+    identity. Filled or not says which person (0 or 1), the marker which street: 0 and 1 are
+    known, 2 is new.
     """
     size = max(9, 3.9 * len(panels)), 4.3
     figure, axes = plt.subplots(

@@ -1,0 +1,41 @@
+"""The pictures that open lessons: drawn from formulas, hand-sized data, or a lesson's network."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from matplotlib.figure import Figure
+
+from metabin.config import Config
+from metabin.experiments import CHECKPOINTS, FIRST, read_results, unseen_streets
+from metabin.plotting import data, layers, losses, meta, retrieval
+from metabin.plotting.schedule import draw_schedule
+from metabin.plotting.speed import draw_speed
+from metabin.runs.checkpoints import load_model
+
+
+def speed() -> Figure:
+    """figures/speed.svg, of figures/results/bench.json."""
+    training = read_results("bench")["training"]
+    return draw_speed(training["rows"][0], training["limits"])
+
+
+def rank_list() -> Figure:
+    """figures/rank_list.svg: what a network with BN finds on its own and on unseen streets."""
+    model, _ = load_model(CHECKPOINTS / "bn.safetensors")
+    task = unseen_streets(FIRST)
+    streets = {
+        "streets it was\ntrained on": replace(task, targets=task.sources).target_set(),
+        "streets it\nnever saw": task.target_set(),
+    }
+    return retrieval.draw_teaser(model, streets)
+
+
+PICTURES: dict[str, Callable[[], Figure]] = {  # the name of a file in figures/
+    "rank_list": rank_list,
+    "layer": layers.draw_teaser,
+    "losses": losses.draw_teaser,
+    "meta_step": meta.draw_teaser,
+    "schedule": lambda: draw_schedule(Config()),
+    "speed": speed,
+    "splits": data.draw_teaser,
+}
