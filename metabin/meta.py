@@ -96,7 +96,7 @@ def meta_gradient(
     inner_lr: float,
     options: MetaOptions = PAPER,
 ) -> tuple[dict[str, Tensor], Losses]:
-    """The gradient of the meta-test loss at rho', for each rho by name (Algorithm 1, line 13).
+    """The gradient of the meta-test loss at rho', for each rho by name.
 
     Returns gradients (C,) and losses. The model stays as it is, and no weight gradient is
     computed. Raises ValueError when there is no rho.
@@ -123,7 +123,7 @@ def meta_step(
     outer_lr: float,
     options: MetaOptions = PAPER,
 ) -> Losses:
-    """Move rho so that rho' does well on domains it did not see (Eq. 10; Algorithm 1, line 15).
+    """Move rho so that rho' does well on unseen domains (Eq. 10; Algorithm 1, lines 13, 15).
 
     Only rho moves, and it stays in [0, 1]. Returns the losses.
     """
