@@ -13,7 +13,7 @@ MAY_USE = {
     "losses": {"kernels"},
     "networks": {"kernels", "norm", "losses"},
     "config": {"kernels", "norm", "losses", "networks"},
-    "data": {"samplers", "config"},
+    "data": {"kernels", "samplers", "config"},
     "datasets": {"data"},
     "streets": {"data"},
     "evaluate": {"data", "datasets"},
@@ -24,13 +24,13 @@ TOWER = ["train", "presets", "runs", "analysis", "experiments", "plotting", "cou
 for room in TOWER:
     MAY_USE[room] = set(MAY_USE)
 
-LESSON, COURSE, PLOTTING = "metabin.course.lesson", "metabin.course", "metabin.plotting"
-ONLY_IN = {  # third-party package: beginnings of the names of the modules that may import it
-    "IPython": (LESSON,),
-    "ipywidgets": (LESSON,),
-    "matplotlib_inline": (LESSON,),
-    "matplotlib": (LESSON, PLOTTING),
-    "seaborn": (LESSON, PLOTTING),
+COURSE, PLOTTING = "metabin.course", "metabin.plotting"
+ONLY_IN = {  # third-party package: rooms that may import it
+    "IPython": (COURSE,),
+    "ipywidgets": (COURSE,),
+    "matplotlib_inline": (COURSE,),
+    "matplotlib": (COURSE, PLOTTING),
+    "seaborn": (COURSE, PLOTTING),
     "papermill": (COURSE,),
     "nbformat": (COURSE,),
     "nbconvert": (COURSE,),

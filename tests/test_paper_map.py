@@ -1,87 +1,69 @@
-"""The paper map: nothing missing, nothing doubled, nothing stale."""
+"""The paper map and the status of tables and figures: nothing missing, nothing doubled, nothing stale."""
 
 import json
+from collections import Counter
 
 import pytest
 
 from metabin.course import paper_map
+from metabin.course.paper_map import Definition
 from metabin.runs.provenance import ROOT
 
-ITEMS = (
-    [f"Eq. {n}" for n in range(1, 11)]
-    + [f"Algorithm 1, line {n}" for n in range(1, 16)]
-    + [f"Table {n}" for n in range(1, 7)]
-    + [f"Fig. {n}" for n in range(1, 12)]
-)
-ROWS = {row[0]: row for row in paper_map.rows()}
+CODE = paper_map.implementations()
+IMPLEMENTED = [
+    *(f"Eq. {n}" for n in range(1, 11)),
+    *(f"Algorithm 1, line {n}" for n in range(1, 16)),
+]
+STUDIED = [*(f"Table {n}" for n in range(1, 7)), *(f"Fig. {n}" for n in range(1, 12))]
 
 
 def test_every_equation_line_table_and_figure_has_one_row_in_the_papers_order():
-    assert [row[0] for row in paper_map.rows()] == ITEMS
+    assert list(CODE) == IMPLEMENTED + STUDIED
 
 
-@pytest.mark.parametrize("item", paper_map.EQUATIONS + paper_map.LINES)
-def test_an_equation_or_a_line_is_implemented_once(item):
-    assert len(paper_map.implementations()[item]) == 1
+@pytest.mark.parametrize("item", IMPLEMENTED)
+def test_an_equation_or_a_line_is_implemented_once_and_met_in_a_lesson(item):
+    (definition,) = CODE[item]
+    assert paper_map.lessons_of(definition)
 
 
-def test_no_docstring_names_an_equation_or_a_line_that_the_paper_does_not_have():
-    assert list(paper_map.implementations()) == paper_map.EQUATIONS + paper_map.LINES
+@pytest.mark.parametrize("item", STUDIED)
+def test_the_code_of_a_table_or_figure_is_defined_once(item):
+    _, *names = paper_map.STUDIES[item]
+    assert Counter(definition.name for definition in CODE[item]) == Counter(names)
 
 
-@pytest.mark.parametrize("item", ITEMS)
-def test_code_of_a_row_exists_and_is_tested(item):
-    _, title, names, _ = ROWS[item]
-    assert title and names
-    for name in names:
-        assert name in paper_map.definitions()[0], f"{name} is not in the package"
-        assert paper_map.tests_of(name), f"no test uses {name}"
+def test_all_code_of_the_map_is_tested():
+    definitions = {definition for code in CODE.values() for definition in code}
+    assert not [definition.name for definition in definitions if not paper_map.tests_of(definition)]
 
 
-@pytest.mark.parametrize("item", paper_map.EQUATIONS + paper_map.LINES)
-def test_equations_and_lines_are_met_in_a_lesson(item):
-    assert any(paper_map.lessons_of(name) for name in ROWS[item][2])
-
-
-def test_a_result_is_named_only_where_its_file_is():
-    for study in paper_map.STUDIES:
-        state = ROWS[study.item][3]
-        assert (
-            state == "not run"
-            or (ROOT / "figures" / "results" / f"{study.experiment}.json").exists()
-        )
-
-
-@pytest.mark.parametrize("block", paper_map.BLOCKS)
-def test_the_readme_holds_the_map_and_the_status_as_they_are_now(block):
-    begin, end = paper_map.markers(block)
-    assert f"{begin}\n{paper_map.BLOCKS[block]()}\n{end}" in (ROOT / "README.md").read_text(), (
-        f"the README's {block} is stale: run python -m metabin course map --write"
+@pytest.mark.parametrize("name", paper_map.PAGES)
+def test_the_pages_hold_the_map_and_the_status_as_they_are_now(name):
+    table, make = paper_map.PAGES[name]
+    begin, end = paper_map.markers(table)
+    page = ROOT / name
+    assert f"{begin}\n{make(page)}\n{end}" in page.read_text(encoding="utf-8"), (
+        f"the {table} is stale: run python -m metabin course map --write"
     )
 
 
-def test_the_status_tells_the_verdict_and_the_seeds_of_a_result_and_not_run_without_one(
+def test_the_status_tells_a_results_verdict_and_worlds_and_not_run_without_one(
     tmp_path, monkeypatch
 ):
-    results = tmp_path / "figures" / "results"
-    results.mkdir(parents=True)
-    row = {"metrics": {"rank1": [0.1, 0.2, 0.3]}}
-    (results / "table3.json").write_text(
-        json.dumps({"verdict": "no: 0 of 7 differences", "rows": [row]})
-    )
-    monkeypatch.setattr(paper_map, "ROOT", tmp_path)
-    lines = {line.split(" | ")[0]: line for line in paper_map.status().splitlines()}
-    assert (
-        "[no: 0 of 7 differences](figures/results/table3.json) | 3 | not run |"
-        in lines["| Table 3"]
-    )
-    assert lines["| Table 4"].endswith("| not run |  | not run |")
+    report = {"verdict": "no: 0 of 7 differences", "rows": [{"metrics": {"rank1": [0.1, 0.2]}}]}
+    (tmp_path / "table3.json").write_text(json.dumps(report))
+    monkeypatch.setattr(paper_map, "RESULTS", tmp_path)
+    lines = {line.split(" | ")[0]: line for line in paper_map.status(tmp_path / "x").splitlines()}
+    assert "[no: 0 of 7 differences](table3.json) | 2 |" in lines["| Table 3"]
+    assert lines["| Table 4"].endswith("| not run |  |")
 
 
 @pytest.mark.parametrize(
-    ("docstring", "found"),
+    ("docstring", "items"),
     [
         ("Mean of it (Eq. 3).\n\nMore (Eq. 9).", ["Eq. 3"]),
+        ("Mean of\nit (Eq. 3). More (Eq. 9).", ["Eq. 3"]),
         (
             "Two (Eq. 4 and 8; Algorithm 1, lines 5 and 11).",
             ["Eq. 4", "Eq. 8", "Algorithm 1, line 5", "Algorithm 1, line 11"],
@@ -92,41 +74,35 @@ def test_the_status_tells_the_verdict_and_the_seeds_of_a_result_and_not_run_with
         (None, []),
     ],
 )
-def test_references_are_read_from_the_end_of_the_first_sentence(docstring, found):
-    assert paper_map.references(docstring) == found
+def test_references_are_read_from_the_end_of_the_first_sentence(docstring, items):
+    assert paper_map.references(docstring) == items
 
 
-def test_use_means_an_import_or_a_qualified_name():
-    name = "batches.Batches.draw"
-    assert paper_map._uses(
-        "from metabin.data.batches import (\n    Batches,\n)\nBatches().draw()", name
-    )
-    assert paper_map._uses("batches.Batches(a).draw()", name)
-    assert not paper_map._uses("from metabin.meta import Batches\nBatches().draw()", name)
-    assert not paper_map._uses("from metabin.data.batches import Batches", name)
+def test_code_is_used_where_it_is_imported_or_named_with_its_module():
+    draw = Definition("data.Batches.draw", paper_map.PACKAGE / "data" / "batches.py")
+    for source in (
+        "from metabin.data.batches import (\n    Batches,\n)\nBatches().draw()",
+        "from metabin import Batches\nBatches().draw()",
+        "batches.Batches(a).draw()",
+    ):
+        assert paper_map.is_used(draw, source)
+    assert not paper_map.is_used(draw, "from metabin.meta import Batches\nBatches().draw()")
+    assert not paper_map.is_used(draw, "from metabin.data.batches import Batches")
 
 
-def test_the_command_writes_between_the_markers_and_says_when_they_are_missing(
+def test_the_command_writes_between_the_markers_and_says_where_they_are_missing(
     tmp_path, monkeypatch, capsys
 ):
-    readme = tmp_path / "README.md"
     monkeypatch.setattr(paper_map, "ROOT", tmp_path)
-    blocks = "\nbetween\n".join(
-        "\nold\n".join(paper_map.markers(block)) for block in paper_map.BLOCKS
-    )
-    readme.write_text(f"before\n{blocks}\nafter\n")
-    paper_map.main(["--write"])
-    text = readme.read_text()
-    assert (
-        text.startswith("before\n")
-        and text.endswith("after\n")
-        and "| Eq. 7 |" in text
-        and "old" not in text
-    )
-    readme.write_text("nothing")
+    for name, (table, _) in paper_map.PAGES.items():
+        begin, end = paper_map.markers(table)
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    assert paper_map.main(["--write"]) == 0
+    text = (tmp_path / "notebooks" / "paper_map.md").read_text()
+    assert text.startswith("before\n") and text.endswith("after\n")
+    assert "| Eq. 7 |" in text and "old" not in text
+    (tmp_path / "figures" / "README.md").write_text("nothing")
     with pytest.raises(SystemExit):
         paper_map.main(["--write"])
-    assert (
-        "put both where the paper map shall stand" in capsys.readouterr().err
-        and readme.read_text() == "nothing"
-    )
+    assert "figures/README.md: put the lines" in capsys.readouterr().err

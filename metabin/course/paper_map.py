@@ -146,6 +146,8 @@ def sources(folder: str, pattern: str) -> dict[Path, str]:
 def is_used(definition: Definition, source: str) -> bool:
     """Whether a source imports a definition from the package or names it with its module."""
     room, symbol, *methods = definition.name.split(".")
+    if symbol not in source:
+        return False
     names = rf"import (?:\([^)]*|[^\n(]*)\b{symbol}\b"
     imported = re.search(rf"from metabin(?:\.{room}[\w.]*)? {names}", source)
     named = re.search(rf"\b(?:{room}|{definition.path.stem})\.{symbol}\b", source)
