@@ -3,10 +3,10 @@
 import dataclasses
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from metabin.losses import OPTIONS, Criterion
-from metabin.networks.backbones import BACKBONES
-from metabin.networks.normalizations import NORMS
+if TYPE_CHECKING:  # a command's --help reads this file and doesn't wait for torch
+    from metabin.losses import Criterion
 
 ALGORITHMS = ("metabin", "one_episode", "mldg", "joint")
 LEAST = {"ids_per_domain": 1, "images_per_id": 2, "iterations": 1, "inner_cycle": 1e-9}
@@ -26,6 +26,10 @@ SHARES = (  # fields that are at most 1
 
 def choices() -> dict[str, tuple]:
     """What a field may hold, by its name. NORMS and BACKBONES are read anew: they can grow."""
+    from metabin.losses import OPTIONS
+    from metabin.networks.backbones import BACKBONES
+    from metabin.networks.normalizations import NORMS
+
     return OPTIONS | {
         "backbone": tuple(BACKBONES),
         "norm": tuple(NORMS),
@@ -121,8 +125,10 @@ class Config:
             except ValueError as error:
                 raise ValueError(f"{phase}: {error}") from None
 
-    def criterion(self, phase: str) -> Criterion:
+    def criterion(self, phase: str) -> "Criterion":
         """The loss of one phase: "base", "meta_train" or "meta_test"."""
+        from metabin.losses import Criterion
+
         return Criterion(
             getattr(self, phase),
             label_smoothing=self.label_smoothing,

@@ -101,10 +101,20 @@ def test_a_checkpoint_of_another_configuration_is_refused_with_the_fields_that_d
     assert_equal(state_of(other), before)  # a refused file has changed nothing
 
 
-def test_a_checkpoint_from_other_images_is_refused(quick, quick_run, tmp_path):
+@pytest.mark.parametrize("what", ["images", "labels", "pixels"])
+def test_a_checkpoint_from_other_images_is_refused(people, quick, quick_run, tmp_path, what):
+    """Also where the counts of people and pictures are the same: a corrected label or picture."""
     save_run(tmp_path / "run.pt", quick_run)
-    with pytest.raises(ValueError, match="images"):
-        load_run(tmp_path / "run.pt", Run(quick, make_people(ids=6), "cpu"))
+    pids, pixels = people.pids.clone(), people.images.clone()
+    pids[[0, 4]] = pids[[4, 0]]
+    pixels[-1, 0, 0, 0] ^= 1
+    other = {
+        "images": make_people(ids=6),
+        "labels": replace(people, pids=pids),
+        "pixels": replace(people, images=pixels),
+    }
+    with pytest.raises(ValueError, match=f"made with other {what}: .*another folder"):
+        load_run(tmp_path / "run.pt", Run(quick, other[what], "cpu"))
 
 
 class Trap:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -245,6 +246,46 @@ def test_a_protocol_gives_its_sources_and_says_which_are_missing(tmp_path, capsy
     assert any(re.match("no_duke without cuhk03: not found", line) for line in said)
     code, line = exit_of(["--data-root", "sets", "sets", "--protocol", "no_duke"], capsys)
     assert code == 2 and "one --data-root" in line
+
+
+@pytest.fixture
+def mixture(roots, tmp_path, monkeypatch) -> list[str]:
+    """The flags of two data sets and a table of own pictures, in a folder of their own."""
+    monkeypatch.chdir(tmp_path)
+    fake_datasets.write_market1501(tmp_path / "sets" / "Market-1501")
+    fake_datasets.write_cuhk02(tmp_path / "sets" / "CUHK02")
+    rows = ["path,pid,camid,domain"]
+    for file in sorted(Path(roots[0], "bounding_box_train").iterdir()):
+        rows.append(f"{file},{file.name[:4]},{file.name[6]},yard")
+    Path("people.csv").write_text("\n".join(rows))
+    return "--data-root sets --sources market1501 people.csv cuhk02".split()
+
+
+def test_official_sets_and_own_pictures_are_one_training(mixture, roots, capsys):
+    images = open_images(parser().parse_args(mixture), (32, 16))
+    assert images.names == ("market1501", "cuhk02", "yard")
+    assert "yard: 4 people, 16 pictures, 2 cameras" in capsys.readouterr().out
+    of_protocol = parser().parse_args([*mixture, "--protocol", "no_duke"])
+    assert len(open_images(of_protocol, (32, 16))) > len(images)  # which uses all of each set
+    code, line = exit_of([*mixture[:3], "msmt17"], capsys)
+    assert code == 2 and "--sources msmt17: not found" in line
+    code, line = exit_of([*mixture[:3], "peple.csv"], capsys)
+    assert code == 2 and "peple.csv: no such file, and no set of cuhk02" in line
+
+
+def test_what_of_a_folder_is_not_used_is_counted(roots, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    shutil.copytree(roots[0], folder)
+    files = sorted((folder / "bounding_box_train").iterdir())
+    files[0].rename(files[0].with_name("holiday.jpg"))
+    files[1].rename(files[1].with_suffix(".heic"))
+    shutil.copytree(roots[0] + "/bounding_box_train", folder / "query")
+    open_images(parser().parse_args(["--data-root", str(folder)]), (32, 16))
+    said = capsys.readouterr().out
+    assert "left out 1 pictures with another name, e.g. 'holiday.jpg'" in said
+    assert "mine: 16 pictures of query and gallery are not used" in said
+    used = int(re.search(r"mine: 4 people, (\d+) pictures", said)[1])
+    assert used == 15 or used == 14 and ".heic" in said
 
 
 def test_cameras_that_a_protocol_made_domains_of_stay_as_they_are(tmp_path, monkeypatch):
@@ -647,8 +688,15 @@ def test_two_processes_do_not_train_in_one_folder(command, capsys):
     main(command)
 
 
-def test_the_module_can_be_run_and_says_how():
-    done = subprocess.run(
-        [sys.executable, "-m", "metabin", "train", "--help"], capture_output=True, text=True
-    )
-    assert done.returncode == 0 and "--keep-at" in done.stdout
+@pytest.mark.parametrize("command", ["train", "test"])
+def test_help_does_not_wait_for_torch(command):
+    program = f"""
+import sys
+from metabin.__main__ import main
+try:
+    main(["{command}", "--help"])
+finally:
+    assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0 and f"python -m metabin {command}" in done.stdout

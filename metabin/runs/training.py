@@ -137,6 +137,7 @@ def save_weights(folder: Path, run: Run) -> None:
         "config": json.dumps(asdict(run.config)),
         "domains": json.dumps(run.images.names),
         "images": repr(run.images),
+        "digests": json.dumps(run.digests),
     }
     save_model(folder / WEIGHTS, run.model, run.config.norm, run.config.backbone, **notes)
 
