@@ -15,7 +15,6 @@ from metabin.analysis import spaces
 from metabin.data.images import ImageSet
 from metabin.evaluate.intervals import paired_interval
 from metabin.evaluate.retrieval import retrieval
-from metabin.experiments.pictures import figure3_text
 from metabin.networks.model import build_model
 
 
@@ -200,23 +199,9 @@ def test_the_pair_is_of_the_finished_networks(report):
     assert report["paired"]["bn - in"]["own"] == pytest.approx(paired_interval(gap), abs=2e-6)
 
 
-def test_the_pictures_have_two_places_after_the_point_and_a_score_each(report):
-    for name in ("all_streets", "one_street"):
-        for plane in report[name]["planes"].values():
-            assert all(round(x, 2) == x for point in plane for x in point)
-        assert set(report[name]["scores"]) == set(report[name]["planes"]) == {"bn", "in"}
-
-
 def test_the_tightest_picture_is_counted_start_by_start():
     table = {
         "a": {"5": {"ratio": [0.1, 0.4]}, "9": {"ratio": [0.3, 0.3]}},
         "b": {"5": {"ratio": [0.2, 0.3]}, "9": {"ratio": [0.2, 0.2]}},
     }
     assert study.tightest({"sensitivity": table}) == {"a": 1, "b": 3}
-
-
-def test_the_text_says_ratios_intervals_and_the_pictures_verdict(report):
-    text = figure3_text(report)
-    bn = report["numbers"]["bn"]["100"]["ratio"]
-    assert f"{sum(bn) / 3:.3f}" in text.splitlines()[2]
-    assert "bn - in" in text and "of 4 pictures" in text

@@ -5,12 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import make_people
-from matplotlib import pyplot as plt
 
 from metabin.analysis import Seen, StyleMixer, restyle
 from metabin.evaluate.retrieval import evaluate, extract_features
 from metabin.networks.model import build_model
-from metabin.plotting import draw_style_mixer
 
 
 @pytest.fixture(scope="module")
@@ -74,18 +72,3 @@ def test_a_query_whose_person_is_not_in_the_gallery_is_refused(sides):
         ValueError, match="every query needs a picture of its person in the gallery"
     ):
         StyleMixer({}, queries, gallery[gallery.pids > 0])
-
-
-def test_an_unknown_knob_is_named(mixer):
-    with pytest.raises(ValueError, match="unknown style hue"):
-        mixer.see(0, hue=1.0)
-
-
-def test_the_drawing_marks_which_pictures_are_right(mixer, sides):
-    picture, seen = mixer.see(2, contrast=-0.5)
-    figure = draw_style_mixer(picture, seen, sides[1].images, first=4)
-    strips = figure.axes[2::2]
-    for found, strip in zip(seen.values(), strips, strict=True):
-        solid = [patch.get_linestyle() in ("-", "solid") for patch in strip.patches]
-        assert solid == found.right[:4].tolist()
-    plt.close(figure)
