@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from metabin.experiments import bench
 from metabin.networks.backbones import (
-    BACKBONES,
     InvertedResidual,
     MobileNetV2,
     build_backbone,
@@ -108,11 +107,6 @@ def test_a_map_is_a_16th_of_the_image(name):
     assert untrained(name)(images(2)).shape == (2, TABLE_6[name][0], 4, 2)
 
 
-def test_the_table_holds_what_the_paper_compares_and_streetnet():
-    assert set(BACKBONES) == {*TABLE_6, "streetnet"}
-    assert build_backbone("streetnet").out_channels == 64
-
-
 def test_the_channels_of_the_wide_mobilenetv2_are_cut_not_rounded():
     wide = untrained("mobilenetv2_x1_4")
     widths = [
@@ -122,10 +116,9 @@ def test_the_channels_of_the_wide_mobilenetv2_are_cut_not_rounded():
     assert sum(isinstance(module, InvertedResidual) for module in wide.modules()) == 17
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_x1_0"])
 @pytest.mark.parametrize("norm", NORMS)
-def test_every_normalization_trains_on_it(name, norm):
-    model = build_model(norm, 3, name)
+def test_every_normalization_trains_before_an_activation_in_place(norm):
+    model = build_model(norm, 3, "mobilenetv2_x1_0")
     features, logits = model(images())
     (logits.sum() + features.square().sum()).backward()
     gradients = [p.grad for p in model.extractor.parameters()]
