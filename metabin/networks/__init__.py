@@ -1,1 +1,1 @@
-"""Networks: normalizations (what, where), backbones and their pretrained weights, the Re-ID model."""
+"""Networks: normalizations (what, where), backbones, pretrained weights, the Re-ID model."""

@@ -19,8 +19,11 @@ def residual_blocks(model: nn.Module) -> list[str]:
     for name, module in model.named_modules():
         if name and type(module) is not nn.Sequential and len(everywhere(module)) > 1:
             blocks.append(name)
-    outer = {name for name in blocks if any(other.startswith(f"{name}.") for other in blocks)}
-    return [name for name in blocks if name not in outer]
+    return [name for name in blocks if not _has_within(name, blocks)]
+
+
+def _has_within(name: str, blocks: list[str]) -> bool:
+    return any(other.startswith(f"{name}.") for other in blocks)
 
 
 def early_blocks(model: nn.Module) -> list[str]:

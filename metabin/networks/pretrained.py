@@ -1,4 +1,4 @@
-"""ImageNet weights for backbones: torchvision's or deep-person-reid's, from a file or the network."""
+"""ImageNet weights for backbones: torchvision's or deep-person-reid's."""
 
 import math
 from pathlib import Path
@@ -119,7 +119,7 @@ def _torchvision_names(state: dict[str, Tensor]) -> dict[str, str]:
 
 
 def _identity(backbone: nn.Module) -> dict[str, Tensor]:
-    """An expansion of MobileNetV2's first block that changes nothing behind a ReLU6, in eval mode."""
+    """An expansion of the first block that changes nothing behind a ReLU6, in eval mode."""
     conv, norm, _ = backbone[1][0][0]
     state = {
         "0.weight": nn.init.dirac_(torch.empty_like(conv.weight)),

@@ -106,7 +106,7 @@ class Canvas:
         return canvas
 
     def box(self, left, right, bottom, top) -> tuple[slice, slice]:
-        """Rows and columns of pixels that hold [left, right] x [bottom, top] (B,) in every image."""
+        """Rows and columns that hold [left, right] x [bottom, top] (B,) in every image."""
         edge = self.pixel[:, 0, 0] * 1.5
         rows = _span(self.y[:, :, 0], bottom - edge, top + edge)
         columns = _span(self.x[:, 0], left - edge, right + edge)

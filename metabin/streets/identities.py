@@ -101,7 +101,7 @@ def rgb(palette: dict[str, tuple], numbers: np.ndarray) -> np.ndarray:
 def draw_identities(
     rng: np.random.Generator, n: int, colour: float, shape: float
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """n people: what `draw_people` needs, arrays that end in n, and their attributes (n, A) float32.
+    """n people: arrays that end in n, for `draw_people`, and their attributes (n, A) float32.
 
     `colour` and `shape` (0 … 1) say how far people differ in them. An attribute's column holds
     the number of its option (0 for every colour where all wear the same), or a measure. The
