@@ -22,6 +22,9 @@ from metabin.plotting.data import (
     draw_teaser,
     draw_two_areas,
 )
+from metabin.runs.provenance import ROOT
+
+FIGURES = ROOT / "figures"
 
 matplotlib.use("Agg")
 
@@ -171,7 +174,7 @@ def test_the_committed_teaser_is_todays(tmp_path):
             )
             for x in xy
         ]
-        for path in (today, STYLE.parent / "splits.svg")
+        for path in (today, FIGURES / "splits.svg")
     )
     assert len(drawn) > 10 and kept == pytest.approx(drawn, abs=1), (
         "draw it again: python -m metabin figures --picture splits"

@@ -55,9 +55,7 @@ def test_axes_without_a_meaning_have_no_numbers_and_both_directions_one_scale():
 
 
 def test_five_pictures_take_two_rows_and_notes_stay_with_their_pictures():
-    figure = drawing.draw_planes(
-        dict.fromkeys("abcde", PLANE), PEOPLE, QUERY, notes=list("vwxyz"), columns=3
-    )
+    figure = drawing.draw_planes(dict.fromkeys("abcde", PLANE), PEOPLE, QUERY, notes=list("vwxyz"))
     assert [(title(axis), axis.get_xlabel()) for axis in figure.axes] == list(
         zip("abcde", "vwxyz", strict=True)
     )
@@ -101,9 +99,7 @@ def test_every_start_is_a_dot_and_space_a_line():
     scores = {"ratio": [0.2, 0.3], "trust": [0.98, 0.99]}
     left, right = drawing.draw_sensitivity({"bn": {"5": scores, "30": scores}}, {"bn": 0.35}).axes
     dotted = [
-        line.get_ydata().tolist()
-        for line in left.lines
-        if line.get_marker() == LOOKS["bn"].marker
+        line.get_ydata().tolist() for line in left.lines if line.get_marker() == LOOKS["bn"].marker
     ]
     assert dotted == [[0.2, 0.3]] * 2
     assert left.collections[0].get_segments()[0][:, 1].tolist() == [0.35, 0.35]

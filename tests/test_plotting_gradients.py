@@ -6,7 +6,7 @@ import torch
 from matplotlib import pyplot as plt
 
 from metabin.analysis.gradient_signs import two_channel_batch
-from metabin.plotting import LOSSES, STYLE
+from metabin.plotting import LOSSES
 from metabin.plotting.gradients import (
     draw_agreement,
     draw_directions,
@@ -15,6 +15,9 @@ from metabin.plotting.gradients import (
     draw_signs,
     draw_velocities,
 )
+from metabin.runs.provenance import ROOT
+
+FIGURES = ROOT / "figures"
 
 matplotlib.use("Agg")
 ROWS = [[0.2, 0.1, 0.3], [-0.1, -0.3, 0.1], [-0.4, -0.5, -0.3]]  # up, undecided, down
@@ -109,4 +112,4 @@ def test_cosines_whose_interval_holds_zero_are_in_brackets():
 
 
 def test_the_committed_figure_is_there():
-    assert "<svg" in (STYLE.parent / "figure5.svg").read_text(encoding="utf-8")[:600]
+    assert "<svg" in (FIGURES / "figure5.svg").read_text(encoding="utf-8")[:600]

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 
 from metabin.analysis.plane import eighteen_points, push
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
-from metabin.plotting import LOOKS, LOSSES, STYLE, save
+from metabin.plotting import LOOKS, LOSSES, save
 from metabin.plotting.losses import (
     DOMAINS,
     draw_batch,
@@ -22,6 +22,9 @@ from metabin.plotting.losses import (
     draw_teaser,
     draw_walks,
 )
+from metabin.runs.provenance import ROOT
+
+FIGURES = ROOT / "figures"
 
 matplotlib.use("Agg")
 POINTS, PIDS, WHERE = eighteen_points()
@@ -151,7 +154,7 @@ def test_the_same_points_give_the_same_bytes(tmp_path):
 
 
 def test_the_committed_teaser_shows_what_the_losses_do_today():
-    text = (STYLE.parent / "losses.svg").read_text(encoding="utf-8")
+    text = (FIGURES / "losses.svg").read_text(encoding="utf-8")
     groups = re.findall(r'<g id="Quiver_\d">(.*?)</g>', text, re.DOTALL)
     assert len(groups) == len(PUSHES), "draw it again: python -m metabin figures --picture losses"
     for group, expected in zip(groups, PUSHES.values(), strict=True):

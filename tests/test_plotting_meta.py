@@ -8,8 +8,11 @@ from matplotlib.colors import to_hex
 
 from metabin.analysis.toy import toy_step
 from metabin.analysis.trace import GROUPS, Phase
-from metabin.plotting import LOOKS, STYLE
+from metabin.plotting import LOOKS
 from metabin.plotting import meta as drawing
+from metabin.runs.provenance import ROOT
+
+FIGURES = ROOT / "figures"
 
 matplotlib.use("Agg")
 
@@ -40,7 +43,7 @@ def test_the_teaser_draws_the_pencils_step_and_walks_to_both_resting_places():
 
 
 def test_the_committed_teaser_is_there_and_a_drawing():
-    assert "</svg>" in (STYLE.parent / "meta_step.svg").read_text()
+    assert "</svg>" in (FIGURES / "meta_step.svg").read_text()
 
 
 def test_a_step_without_an_inner_move_has_one_arrow_and_says_so():

@@ -15,8 +15,6 @@ from metabin.experiments import CHECKPOINTS, FIRST, unseen_streets
 from metabin.networks.model import build_model
 from metabin.plotting import LOOKS, STYLE, save
 from metabin.plotting.retrieval import (
-    RIGHT,
-    WRONG,
     draw_album,
     draw_chance,
     draw_cmc,
@@ -25,7 +23,11 @@ from metabin.plotting.retrieval import (
     draw_styles,
     draw_teaser,
 )
+from metabin.plotting.style import RIGHT, WRONG
 from metabin.runs.checkpoints import load_model
+from metabin.runs.provenance import ROOT
+
+FIGURES = ROOT / "figures"
 
 matplotlib.use("Agg")
 PEOPLE = torch.randint(
@@ -169,7 +171,7 @@ def test_the_committed_teaser_is_todays(tmp_path):
             ),
             tmp_path / "t.svg",
         )
-    committed = STYLE.parent / "rank_list.svg"
+    committed = FIGURES / "rank_list.svg"
     marks = [
         re.findall(r"<!-- (\d \S|query) -->", path.read_text(encoding="utf-8"))
         for path in (today, committed)

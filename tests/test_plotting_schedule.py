@@ -6,6 +6,9 @@ from matplotlib import pyplot as plt
 from metabin.config import Config
 from metabin.plotting import STYLE, save
 from metabin.plotting.schedule import draw_schedule
+from metabin.runs.provenance import ROOT
+
+FIGURES = ROOT / "figures"
 
 
 def test_the_schedule_has_the_papers_step_sizes():
@@ -25,5 +28,5 @@ def test_the_committed_drawing_is_the_one_of_today(tmp_path):
             save(draw_schedule(Config()), tmp_path / f"{name}.svg").read_bytes() for name in "ab"
         )
     assert one == two
-    committed = STYLE.parent / "schedule.svg"
+    committed = FIGURES / "schedule.svg"
     assert committed.read_text(encoding="utf-8").count("<path") == one.decode().count("<path")

@@ -7,6 +7,9 @@ import pytest
 
 from metabin.plotting.speed import SHARES, draw_speed, phase_parts
 from metabin.plotting.style import LOOKS, LOSSES, STYLE, save
+from metabin.runs.provenance import ROOT
+
+FIGURES = ROOT / "figures"
 
 ROW = {"base_ms": 900.0, "meta_train_ms": 400.0, "meta_test_ms": 100.0}
 ROW |= {
@@ -51,10 +54,10 @@ def test_a_parts_colour_is_no_methods_and_no_losss():
 
 def test_the_committed_figure_is_that_of_the_committed_numbers(tmp_path):
     with matplotlib.style.context(STYLE):
-        training = json.loads(
-            (STYLE.parent / "results" / "bench.json").read_text(encoding="utf-8")
-        )["training"]
+        training = json.loads((FIGURES / "results" / "bench.json").read_text(encoding="utf-8"))[
+            "training"
+        ]
         today = save(draw_speed(training["rows"][0], training["limits"]), tmp_path / "speed.svg")
     assert today.read_text(encoding="utf-8").count("<path") == (
-        STYLE.parent / "speed.svg"
+        FIGURES / "speed.svg"
     ).read_text().count("<path")

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from metabin.plotting.losses import DOMAINS
+from metabin.plotting.losses import DOMAINS, draw_arrows, draw_points
+from metabin.plotting.marks import without_frame
 from metabin.plotting.style import FAINT, INK, LOSSES
 
 MARKERS = {"scatter": "s", "shuffle": "^", "triplet": "o", "sum": "D"}
@@ -19,37 +20,20 @@ def _mark_directions(axis: Axes, size: float = 12, side: str = "right") -> None:
     """A line at zero, and at one side which way a gradient's sign moves rho."""
     axis.axhline(0, color=INK, lw=1.2, zorder=1)
     for y, va, text in ((0.98, "top", "to IN ↑"), (0.02, "bottom", "to BN ↓")):
-        place = 0.99 if side == "right" else 0.02
-        axis.annotate(
-            text,
-            (place, y),
-            xycoords="axes fraction",
-            ha=side,
-            va=va,
-            fontsize=size,
-            color="#666666",
-        )
+        x = 0.99 if side == "right" else 0.02
+        style = {"ha": side, "va": va, "fontsize": size, "color": "#666666"}
+        axis.annotate(text, (x, y), xycoords="axes fraction", **style)
 
 
 def _draw_layers(axis: Axes, rows: Sequence[Sequence[float]], loss: str) -> None:
-    """[mean, low, high] of each layer: a filled marker where the interval excludes zero, an open one where it doesn't."""
+    """[mean, low, high] of each layer: a filled marker where the interval excludes zero."""
     middle, low, high = np.array(rows).T  # (L,) each
     colour, x = LOSSES[loss][0], np.arange(1, len(middle) + 1)
     axis.vlines(x, low, high, color=colour, lw=2)
     for sure in (True, False):
         some = ((low > 0) | (high < 0)) == sure
-        face = colour if sure else "white"
-        axis.plot(
-            x[some],
-            middle[some],
-            MARKERS[loss],
-            color=colour,
-            mfc=face,
-            mec=colour,
-            mew=1.8,
-            ms=8,
-            ls="",
-        )
+        edge = {"mfc": colour if sure else "white", "mec": colour, "mew": 1.8}
+        axis.plot(x[some], middle[some], MARKERS[loss], color=colour, ms=8, ls="", **edge)
     reach = 1.35 * max(np.abs(low).max(), np.abs(high).max())
     axis.set(ylim=(-reach, reach), xlim=(0.3, len(middle) + 0.7))
     axis.set_xticks([layer for layer in x if layer % 2])
@@ -57,33 +41,28 @@ def _draw_layers(axis: Axes, rows: Sequence[Sequence[float]], loss: str) -> None
 
 
 def draw_figure5(report: Mapping) -> Figure:
-    """Figure 5 on streets: each loss's gradient with respect to rho by layer, a row for each loss, a column for each moment.
+    """Figure 5 on streets: each loss's gradient with respect to rho by layer.
 
-    Dots are means over a layer's channels, bars 95 % intervals, open dots undecided; each panel has a scale of its own. Its
-    first line says how many of all channels have a positive gradient.
+    A row for each loss, a column for each moment. Dots are means over a layer's channels, bars 95 %
+    intervals, open dots undecided; each panel has its own scale. Its first line says how many of
+    all channels have a positive gradient.
     """
     moments, losses = report["moments"], list(next(iter(report["moments"].values()))["layers"])
-    figure, axes = plt.subplots(
-        len(losses), len(moments), figsize=(13.5, 8.6), sharex=True, squeeze=False
-    )
-    for column, (moment, found) in enumerate(moments.items()):
+    shape, size = (len(losses), len(moments)), (13.5, 8.6)
+    figure, axes = plt.subplots(*shape, figsize=size, sharex=True, squeeze=False)
+    for column, (moment, measured) in enumerate(moments.items()):
         for row, loss in enumerate(losses):
             axis = axes[row, column]
-            _draw_layers(axis, found["layers"][loss], loss)
+            _draw_layers(axis, measured["layers"][loss], loss)
             _mark_directions(axis, 11)
-            share = np.mean([mean for mean, *_ in found["positive"][loss]])
-            axis.annotate(
-                f"{share:.0%} of channels > 0",
-                (0.03, 0.98),
-                xycoords="axes fraction",
-                va="top",
-                fontsize=11,
-            )
+            share = np.mean([mean for mean, *_ in measured["positive"][loss]])
+            style = {"xycoords": "axes fraction", "va": "top", "fontsize": 11}
+            axis.annotate(f"{share:.0%} of channels > 0", (0.03, 0.98), **style)
             axis.tick_params(labelsize=11)
             axis.yaxis.get_offset_text().set_fontsize(10)
             if not column:
                 axis.set_ylabel(f"{loss}\n∂L/∂ρ", color=LOSSES[loss][0])
-        axes[0, column].set_title(f"{moment}, mean ρ {found['rho']:.2f}", pad=18, fontsize=14)
+        axes[0, column].set_title(f"{moment}, mean ρ {measured['rho']:.2f}", pad=18, fontsize=14)
         axes[-1, column].set_xlabel("layer")
     return figure
 
@@ -91,75 +70,55 @@ def draw_figure5(report: Mapping) -> Figure:
 def draw_velocities(
     features: Tensor, velocities: Mapping[str, Tensor], pids: Tensor, domains: Tensor
 ) -> Figure:
-    """Where features (N, 2) go, a panel for each of `velocities` (N, 2): style to the right, identity upward."""
-    figure, axes = plt.subplots(
-        1, len(velocities), figsize=(6.2 * len(velocities), 4), sharex=True, sharey=True
-    )
+    """Where features (N, 2) go: style to the right, identity upward.
+
+    A panel for each of `velocities` (N, 2).
+    """
+    size = 6.2 * len(velocities), 4
+    figure, axes = plt.subplots(1, len(velocities), figsize=size, sharex=True, sharey=True)
     for axis, (title, arrows) in zip(np.atleast_1d(axes), velocities.items(), strict=True):
-        for (x, y), pid, domain in zip(
-            features.tolist(), pids.tolist(), domains.tolist(), strict=True
-        ):
-            colour, marker, size = DOMAINS[domain]
-            axis.plot(
-                x,
-                y,
-                marker,
-                color=colour,
-                ms=size + 2,
-                mfc="white" if pid % 2 else colour,
-                mec=colour,
-                mew=2,
-                zorder=3,
-            )
-        (x, y), (u, v) = features.T.tolist(), arrows.T.tolist()
-        axis.quiver(
-            x, y, u, v, angles="xy", scale_units="xy", scale=1, color=INK, width=0.006, zorder=4
-        )
+        draw_points(axis, features, pids, domains, grow=2)
+        draw_arrows(axis, features, arrows, INK, width=0.006)
         axis.plot(0, 0, "+", mec=INK, ms=14, mew=2)
         axis.set(title=title, xlabel="channel 1: style", ylabel="channel 2: identity")
         axis.margins(0.2)
-    names = [f"street {number + 1}, either person" for number in domains.unique().tolist()]
-    shown = [(look, name) for look, name in zip(DOMAINS, names, strict=False)]
-    handles = [
-        Line2D([], [], marker=m, ms=size, color=c, ls="", label=name)
-        for (c, m, size), name in shown
-    ]
+    handles = []
+    for number, (colour, marker, size) in zip(domains.unique().tolist(), DOMAINS, strict=False):
+        look = {"marker": marker, "ms": size, "color": colour, "ls": ""}
+        handles.append(Line2D([], [], label=f"street {number + 1}, either person", **look))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
 def draw_directions(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
-    """Gradients by layer, a panel for each title: one line for each loss, and their sum where there are several."""
+    """Gradients by layer, a panel for each title: a line for each loss, and the sum of several."""
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
     size = (max(7.5, 4.6 * columns), 3.4 * rows + 0.5)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True)
-    for axis, (title, found) in zip(axes.flat, panels.items(), strict=False):
-        whole = {"sum": np.sum(list(map(np.asarray, found.values())), 0)} if len(found) > 1 else {}
-        for loss, values in (dict(found) | whole).items():
+    shown = {}
+    for axis, (title, by_loss) in zip(axes.flat, panels.items(), strict=False):
+        lines = {loss: np.asarray(values) for loss, values in by_loss.items()}
+        if len(lines) > 1:
+            lines["sum"] = np.sum(list(lines.values()), axis=0)
+        for loss, values in lines.items():
             colour, line = LOSSES["all"] if loss == "sum" else LOSSES[loss]
             x = range(1, len(values) + 1)
-            axis.plot(x, values, color=colour, ls=line, marker=MARKERS[loss], ms=8, label=loss)
-        reach = 1.25 * max(
-            np.abs(values).max() for values in (*map(np.asarray, found.values()), *whole.values())
-        )
+            look = {"color": colour, "ls": line, "marker": MARKERS[loss], "ms": 8}
+            [shown[loss]] = axis.plot(x, values, label=loss, **look)
+        reach = 1.25 * max(np.abs(values).max() for values in lines.values())
         axis.set(title=title, ylim=(-reach or -1, reach or 1))
         axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
         _mark_directions(axis)
     for axis in axes[-1]:
         axis.set_xlabel("layer")
     axes[0, 0].set_ylabel("∂L/∂ρ")
-    shown = {
-        name: line
-        for axis in axes.flat
-        for line, name in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
     figure.legend(shown.values(), shown, loc="outside lower center", ncols=4)
     return figure
 
 
 def draw_signs(rows: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
-    """Signs by layer under several conditions, a row for each: + or -, filled where the interval excludes zero."""
+    """Signs by layer, a row for each condition: + or -, filled where the interval excludes zero."""
     figure, axis = plt.subplots(figsize=(12, 0.48 * len(rows) + 1.3))
     looks = {1: (LOSSES["shuffle"][0], "+"), -1: (LOSSES["triplet"][0], "−")}
     for y, cells in enumerate(rows.values()):
@@ -168,15 +127,8 @@ def draw_signs(rows: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
             sure = low > 0 or high < 0
             face = colour if sure else "white"
             axis.plot(x, y, "os"[middle > 0], ms=19, mec=colour, mfc=face, mew=1.5)
-            axis.text(
-                x,
-                y,
-                text,
-                ha="center",
-                va="center_baseline",
-                color="white" if sure else colour,
-                fontsize=15,
-            )
+            style = {"ha": "center", "va": "center_baseline", "fontsize": 15}
+            axis.text(x, y, text, color="white" if sure else colour, **style)
     axis.set_yticks(range(len(rows)), list(rows))
     axis.set_xticks(range(1, len(cells) + 1))
     axis.set(xlabel="layer", ylim=(len(rows) - 0.4, -0.6), xlim=(0.4, len(cells) + 0.6))
@@ -185,27 +137,26 @@ def draw_signs(rows: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
 
 
 def draw_origins(studies: Mapping[str, Mapping], origins: Sequence[float]) -> Figure:
-    """The scatter loss's gradient over the cosine's origin, a panel for each network; and what the rule predicts for each.
+    """The scatter loss's gradient over the cosine's origin, and what the rule predicts.
 
-    studies: network -> "measured", "centre", "spread" -> (origins, L, 3), of `gradient_study.measure`. Symmetric log scales.
+    studies: "measured", "centre", "spread" of each network, (origins, L, 3), of
+    `gradient_study.measure`. Scales are symmetric and logarithmic.
     """
     figure, axes = plt.subplots(1, len(studies) + 1, figsize=(4.9 * (len(studies) + 1), 4.8))
     colours = plt.get_cmap("cividis")
     for i, (axis, (name, study)) in enumerate(zip(axes, studies.items(), strict=False)):
-        found = {
-            quantity: np.array(values)[..., 0] for quantity, values in study.items()
-        }  # (origins, L)
-        layers = found["measured"].shape[1]
+        means = {name: np.array(values)[..., 0] for name, values in study.items()}  # (origins, L)
+        layers = means["measured"].shape[1]
         for layer in range(layers):
             colour = colours(0.9 * layer / (layers - 1))
-            axis.plot(origins, found["measured"][:, layer], color=colour, marker=".", lw=1.8)
+            axis.plot(origins, means["measured"][:, layer], color=colour, marker=".", lw=1.8)
         axis.set(title=name, xlabel="origin (0: zero, 1: the mean)")
         axis.set_yscale("symlog", linthresh=1e-4)
         _mark_directions(axis, side="left")
-        predicted = (found["centre"] - found["spread"]) / 2
+        predicted = (means["centre"] - means["spread"]) / 2
         colour = (INK, LOSSES["shuffle"][0])[i % 2]
         look = dict(mec=colour, mfc=("white", colour)[i % 2], ls="", marker="os"[i % 2])
-        axes[-1].plot(predicted.ravel(), found["measured"].ravel(), label=name, ms=7, **look)
+        axes[-1].plot(predicted.ravel(), means["measured"].ravel(), label=name, ms=7, **look)
     axes[0].set_ylabel("scatter's ∂L/∂ρ\n(dark: layer 1, light: last)")
     axes[-1].set(
         title="The rule", xlabel="(centre's − spread's growth) / 2", ylabel="scatter's ∂L/∂ρ"
@@ -226,35 +177,20 @@ def draw_agreement(
 ) -> Figure:
     """Cosines between gradients, a matrix for each moment; in brackets where the interval holds zero."""
     figure, axes = plt.subplots(1, len(moments), figsize=(3.6 * len(moments), 4.8), squeeze=False)
-    for axis, (moment, found) in zip(axes[0], moments.items(), strict=True):
+    for axis, (moment, cosines) in zip(axes[0], moments.items(), strict=True):
         grid = np.full((len(names), len(names)), np.nan)
         for y, below in enumerate(names):
             for x, other in enumerate(names[:y]):
-                middle, low, high = found[f"{other}, {below}"]
+                middle, low, high = cosines[f"{other}, {below}"]
                 grid[y, x] = middle
                 text = f"{middle:+.2f}" if low > 0 or high < 0 else f"({middle:+.2f})"
-                axis.text(
-                    x,
-                    y,
-                    text,
-                    ha="center",
-                    va="center",
-                    fontsize=12,
-                    color="white" if middle > 0.55 else INK,
-                )
-        axis.imshow(
-            grid[1:, :-1],
-            cmap="PuOr",
-            vmin=-1,
-            vmax=1,
-            extent=(-0.5, len(names) - 1.5, len(names) - 0.5, 0.5),
-        )
+                style = {"ha": "center", "va": "center", "fontsize": 12}
+                axis.text(x, y, text, color="white" if middle > 0.55 else INK, **style)
+        extent = -0.5, len(names) - 1.5, len(names) - 0.5, 0.5
+        axis.imshow(grid[1:, :-1], cmap="PuOr", vmin=-1, vmax=1, extent=extent)
         axis.set_xticks(range(len(names) - 1), names[:-1], rotation=45)
-        axis.set_yticks(
-            range(1, len(names)), names[1:] if axis is axes[0, 0] else [""] * (len(names) - 1)
-        )
+        rows = names[1:] if axis is axes[0, 0] else [""] * (len(names) - 1)
+        axis.set_yticks(range(1, len(names)), rows)
         axis.set_title(moment)
-        axis.grid(visible=False)
-        axis.spines[:].set_visible(False)
-        axis.tick_params(length=0)
+        without_frame(axis)
     return figure

@@ -1,4 +1,4 @@
-"""How the meta-step is drawn: on the toy's two curves, phase by phase, and what first order, free statistics and a clamp do."""
+"""How the meta-step is drawn: on the toy's two curves, phase by phase, and over many steps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,20 +13,20 @@ from torch import Tensor
 
 from metabin.analysis.toy import ToyStep, toy_step, toy_walk
 from metabin.analysis.trace import GROUPS, Phase
+from metabin.plotting.marks import draw_lines_by_name, write_beside
 from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
 
 _OTHER = {"left": "right", "right": "left"}
 TRAIN, TEST = LOSSES["scatter + shuffle"][0], LOSSES["triplet"][0]  # meta-train and meta-test
-LINES = (
-    (INK, "-", 3.2),
-    (TEST, "--", 2.6),
-    ("#999933", "-.", 2.6),
-    ("#332288", ":", 3.0),
-)  # colour, line, width
+# Colour, line, width.
+LINES = (INK, "-", 3.2), (TEST, "--", 2.6), ("#999933", "-.", 2.6), ("#332288", ":", 3.0)
 
 
 def _draw_step(axis: Axes, step: ToyStep, low: float = 0.0, high: float = 1.0) -> None:
-    """Both losses over rho; the inner move (1), the slope of L_mte at rho' (2), and that slope followed from rho (3)."""
+    """Both losses over rho, and three moves.
+
+    The inner move (1), the slope of L_mte at rho' (2), and that slope followed from rho (3).
+    """
     low, high = min(low, step.virtual - 0.1), max(high, step.virtual + 0.1)
     at = torch.linspace(low, high, 101, dtype=torch.float64)
     for values, colour, line, name in zip(
@@ -36,11 +36,11 @@ def _draw_step(axis: Axes, step: ToyStep, low: float = 0.0, high: float = 1.0) -
     ends = torch.tensor([step.rho, step.virtual], dtype=torch.float64)
     (train, _), (_, test) = step.losses(ends)
     top = max(max(values) for values in step.losses(at))
-    places = (
+    ends = (
         (step.rho, train, step.slope_train, TRAIN, "o"),
         (step.virtual, test, step.slope_test, TEST, "D"),
     )
-    for x, y, slope, colour, marker in places:
+    for x, y, slope, colour, marker in ends:
         reach = min(0.13, 0.22 * top / max(abs(slope), 1e-9))
         axis.plot([x - reach, x + reach], [y - reach * slope, y + reach * slope], color=INK, lw=2)
         axis.plot(x, y, marker, ms=11, color=colour, zorder=4)
@@ -50,46 +50,25 @@ def _draw_step(axis: Axes, step: ToyStep, low: float = 0.0, high: float = 1.0) -
     ):
         if abs(end - step.rho) < 1e-9:
             continue
-        arrow = {
-            "arrowstyle": "-|>",
-            "color": colour,
-            "lw": 3,
-            "mutation_scale": 20,
-            "shrinkA": 0,
-            "shrinkB": 0,
-        }
+        arrow = {"arrowstyle": "-|>", "color": colour, "lw": 3, "mutation_scale": 20}
+        arrow |= {"shrinkA": 0, "shrinkB": 0}
         axis.annotate("", (end, y), (step.rho, y), arrowprops=arrow)
         sides = (step.rho, number, "left", 6), (end, name, "right", -6)
         for x, text, side, shift in (
             sides if end < step.rho else ((x, t, _OTHER[side], -d) for x, t, side, d in sides)
         ):
             weight = "bold" if text == number else "normal"
-            axis.annotate(
-                text,
-                (x, y),
-                (shift, 0),
-                va="center",
-                ha=side,
-                textcoords="offset points",
-                fontweight=weight,
-            )
-    above = (
-        (0, 12) if abs(step.virtual - step.rho) > 0.05 else (0, -22)
-    )  # not under the other curve's dot
-    axis.annotate(
-        "2", (step.virtual, test), above, textcoords="offset points", ha="center", fontweight="bold"
-    )
+            style = {"va": "center", "ha": side, "fontweight": weight}
+            write_beside(axis, text, (x, y), (shift, 0), **style)
+    crowded = abs(step.virtual - step.rho) <= 0.05  # under the other curve's dot
+    shift = (0, -22) if crowded else (0, 12)
+    write_beside(axis, "2", (step.virtual, test), shift, ha="center", fontweight="bold")
     for x in (step.rho, step.virtual, step.after):
         axis.axvline(x, color=FAINT, lw=1, ls=":", zorder=0)
     start = "ρ" if abs(step.virtual - step.rho) > 1e-9 else "ρ = ρ′"
     axis.annotate(start, (step.rho, -0.29 * top), ha="center", va="top", annotation_clip=False)
-    axis.set(
-        xlim=(low, high),
-        ylim=(-0.42 * top, 1.05 * top),
-        yticks=[],
-        ylabel="loss",
-        xlabel="ρ   (0: IN, 1: BN)",
-    )
+    axis.set(xlim=(low, high), xlabel="ρ   (0: IN, 1: BN)")
+    axis.set(ylim=(-0.42 * top, 1.05 * top), yticks=[], ylabel="loss")
     axis.grid(visible=False)
 
 
@@ -108,14 +87,11 @@ def draw_steps(panels: Mapping[str, ToyStep]) -> Figure:
 def _draw_walks(
     axis: Axes, walks: Mapping[str, Sequence[float]], marks: Mapping[str, float]
 ) -> None:
-    for (name, values), (colour, line, width) in zip(walks.items(), LINES, strict=False):
-        axis.plot(values, color=colour, ls=line, lw=width, label=name)
+    draw_lines_by_name(axis, None, walks, LINES)
     last = max(map(len, walks.values())) - 1
     for name, value in marks.items():
         axis.axhline(value, color=FAINT, lw=1.2, ls=":", zorder=0)
-        axis.annotate(
-            name, (last, value), (0, 4), textcoords="offset points", ha="right", color="#666666"
-        )
+        write_beside(axis, name, (last, value), (0, 4), ha="right", color="#666666")
     axis.set(xlabel="meta-steps", ylabel="ρ", xlim=(0, last), ylim=(0, 1.02))
 
 
@@ -132,24 +108,20 @@ def draw_orders(
 ) -> Figure:
     """Where one outer step leads from `start`, over the inner step size; a line for each order."""
     figure, axis = plt.subplots(figsize=(9, 4.2))
-    for (name, values), (colour, line, width) in zip(ends.items(), LINES, strict=False):
-        axis.plot(step_sizes, values, color=colour, ls=line, lw=width, label=name)
+    draw_lines_by_name(axis, step_sizes, ends, LINES)
     axis.axhline(start, color=FAINT, lw=1.5, ls=":")
-    axis.annotate(
-        "ρ before the step", (step_sizes[-1], start), (0, 5), textcoords="offset points", ha="right"
-    )
-    axis.set(
-        xlabel="inner step size β", ylabel="ρ after the step", xlim=(step_sizes[0], step_sizes[-1])
-    )
+    write_beside(axis, "ρ before the step", (step_sizes[-1], start), (0, 5), ha="right")
+    axis.set(xlabel="inner step size β", xlim=(step_sizes[0], step_sizes[-1]))
+    axis.set_ylabel("ρ after the step")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
 def draw_phases(phases: Sequence[Phase], until: int | None = None) -> Figure:
-    """What each phase of an iteration moves: a row for each, a column for each group and one for the virtual rho'.
+    """What each phase of an iteration moves: a row for each phase, a column for each group.
 
-    A filled cell moved, by the length and in as many numbers as it says; an empty one must not. Only the first `until`
-    phases are filled in.
+    The last column is the virtual rho'. A filled cell moved, by the length and in as many numbers
+    as it says; an empty one must not. Only the first `until` phases are filled in.
     """
     columns, rows = (*GROUPS, "ρ′ − ρ (virtual)"), phases[:until]
     figure, axis = plt.subplots(figsize=(13, 0.72 * len(phases) + 1.1))
@@ -172,16 +144,8 @@ def draw_phases(phases: Sequence[Phase], until: int | None = None) -> Figure:
                 count, length = moved or ("", phase.virtual)
                 text = f"{length:.2g}" + (f"  in {count:,}" if count else "")
                 box = None if moved else {"facecolor": "white", "edgecolor": "none", "pad": 2}
-                axis.text(
-                    x,
-                    y,
-                    text,
-                    ha="center",
-                    va="center",
-                    fontsize=13,
-                    color="white" if moved else INK,
-                    bbox=box,
-                )
+                style = {"ha": "center", "va": "center", "fontsize": 13, "bbox": box}
+                axis.text(x, y, text, color="white" if moved else INK, **style)
     axis.set_yticks(range(len(phases)), [f"{p.does}  ({p.lines})" for p in phases])
     axis.set_xticks(range(len(columns)), columns)
     axis.tick_params(length=0, labeltop=True, labelbottom=False)
@@ -192,7 +156,10 @@ def draw_phases(phases: Sequence[Phase], until: int | None = None) -> Figure:
 
 
 def draw_order_gap(step_sizes: Sequence[float], gaps: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """First against second order over the inner step size, of `meta_study.order_gap`: a dot for each split, a line of medians."""
+    """First against second order over the inner step size, of `meta_study.order_gap`.
+
+    A dot for each split, a line of medians.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.2))
     panels = ("cosine", "Cosine of the two gradients"), ("length", "Length, first order / second")
     for axis, (quantity, title) in zip(axes, panels, strict=True):
@@ -203,15 +170,8 @@ def draw_order_gap(step_sizes: Sequence[float], gaps: Mapping[str, Mapping[str, 
             values = gap[quantity].cpu().numpy()  # (splits, sizes)
             for row in values:
                 axis.plot(x, row, "os^D"[i], color=colour, ms=7, alpha=0.5)
-            axis.plot(
-                x,
-                np.median(values, axis=0),
-                color=colour,
-                ls=line,
-                lw=width,
-                marker="os^D"[i],
-                label=name,
-            )
+            look = {"color": colour, "ls": line, "lw": width, "marker": "os^D"[i]}
+            axis.plot(x, np.median(values, axis=0), label=name, **look)
         axis.axhline(1, color=FAINT, lw=1.5, ls=":", zorder=0)
         axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
         axis.set(title=title, xlabel="inner step size β", ylim=(0, None))
@@ -220,15 +180,15 @@ def draw_order_gap(step_sizes: Sequence[float], gaps: Mapping[str, Mapping[str, 
 
 
 def draw_drift(drifts: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """Running statistics with the meta phases held or free (`meta_study.drift`): the first layer's over the iterations.
+    """Running statistics of the first layer, with the meta phases held or free.
 
-    Left, how far the mean is from that over all base batches; right, the variance over that.
+    drifts: of `meta_study.drift`. Left, how far the mean is from that over all base batches; right, the variance over that.
     """
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.2))
     panels = ("mean", "Mean: distance in standard deviations"), ("var", "Variance: ratio")
     for axis, (quantity, title) in zip(axes, panels, strict=True):
-        for (name, found), (colour, line, width) in zip(drifts.items(), LINES, strict=False):
-            values = found[quantity][:, 0].tolist()
+        for (name, drift), (colour, line, width) in zip(drifts.items(), LINES, strict=False):
+            values = drift[quantity][:, 0].tolist()
             axis.plot(
                 range(1, len(values) + 1), values, color=colour, ls=line, lw=width, label=name
             )

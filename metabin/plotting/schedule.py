@@ -10,15 +10,14 @@ from metabin.train import learning_rate
 
 
 def draw_schedule(config: Config, points: int = 1000) -> Figure:
-    """figures/schedule.svg: the weights' step size and the inner step's, over a schedule in percent of it."""
+    """figures/schedule.svg: the weights' step size and the inner step's, over a whole run."""
     done = [i / points for i in range(points)]
-    alpha = [learning_rate(config, t) for t in done]
-    beta = [
-        cyclic_inner_lr(t, config.inner_lr_low, config.inner_lr_high, config.inner_cycle)
-        for t in done
-    ]
+    swing = config.inner_lr_low, config.inner_lr_high, config.inner_cycle
+    panels = {
+        "α: how far the weights step": [learning_rate(config, t) for t in done],
+        "β: how far ρ is pushed, virtually": [cyclic_inner_lr(t, *swing) for t in done],
+    }
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.2))
-    panels = {"α: how far the weights step": alpha, "β: how far ρ is pushed, virtually": beta}
     for axis, (title, values) in zip(axes, panels.items(), strict=True):
         axis.plot([100 * t for t in done], values, color=INK)
         axis.set(title=title, xlabel="% of the iterations", ylim=(0, None))
