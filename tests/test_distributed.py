@@ -1,4 +1,7 @@
-"""Several processes: two compute what one does on the whole batch, draw apart, decide together, and resume together."""
+"""Several processes of one run.
+
+Two compute what one does on the whole batch; they draw apart, decide and resume together.
+"""
 
 import errno
 import itertools
@@ -11,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -35,7 +39,7 @@ ID_ONLY = replace(
 )
 
 
-# --- the harness ---------------------------------------------------------------------------------------------------
+# ---- the harness ---------------------------------------------------------------------------------
 
 
 def _enter(function, number: int, world: int, port: int, folder: Path):
@@ -55,23 +59,21 @@ def in_processes(function, folder: Path, world: int = 2) -> list:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["pytest", "metabin.runs.training", "torch._dynamo"]
-    )  # takes seconds, once
+    preloaded = ["pytest", "metabin.runs.training", "torch._dynamo"]  # takes seconds, once
+    context.set_forkserver_preload(preloaded)
     folder.mkdir(parents=True, exist_ok=True)
-    started = [
-        context.Process(target=_enter, args=(function, n, world, port, folder))
-        for n in range(world)
-    ]
-    for process in started:
-        process.start()
+    started = []
+    for number in range(world):
+        arguments = function, number, world, port, folder
+        started.append(context.Process(target=_enter, args=arguments))
+        started[-1].start()
     for process in started:
         process.join(120)
         process.kill()
     for number in range(world):
         print((folder / f"{number}.txt").read_text()[-2000:])  # seen where a test fails
-    found = [folder / f"{number}.pt" for number in range(world)]
-    return [torch.load(path) if path.exists() else None for path in found]
+    paths = [folder / f"{number}.pt" for number in range(world)]
+    return [torch.load(path) if path.exists() else None for path in paths]
 
 
 def joining(function):
@@ -80,38 +82,48 @@ def joining(function):
         return function()
 
 
-# --- two halves and the whole --------------------------------------------------------------------------------------
+def assert_same(one, other):
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        one, other = list(one.values()), list(other.values())
+    if isinstance(one, list | tuple):
+        for a, b in zip(one, other, strict=True):
+            assert_same(a, b)
+    else:
+        assert torch.equal(one, other) if torch.is_tensor(one) else one == other
 
 
-def fixed_batches(part: slice) -> list[list[Batch]]:
-    """Mini-batches in float64 of 3 domains x 2 ids x 4 images, and of every domain this part of its images."""
-    draw, found = torch.Generator().manual_seed(0), []
-    pids = torch.tensor([0, 1]).repeat_interleave(4).repeat(3) + 8 * torch.arange(
-        3
-    ).repeat_interleave(8)  # (24,)
+# ---- two halves and the whole --------------------------------------------------------------------
+
+
+def fixed_batches(half: slice) -> list[list[Batch]]:
+    """Mini-batches in float64 of 3 domains x 2 ids x 4 images, of each domain this half."""
+    draw, batches = torch.Generator().manual_seed(0), []
+    domains = torch.arange(3).repeat_interleave(8)  # (24,)
+    pids = 8 * domains + torch.tensor([0, 1]).repeat_interleave(4).repeat(3)
     for _ in range(2 * QUICK.iterations):
         images = torch.randn(24, 3, 32, 16, dtype=torch.float64, generator=draw)
-        images += torch.randn(3, 3, 1, 1, dtype=torch.float64, generator=draw).repeat_interleave(
-            8, 0
-        )
-        domains = zip(images.chunk(3), pids.chunk(3), (pids // 8).chunk(3), strict=True)
-        found.append([Batch(*(tensor[part] for tensor in domain)) for domain in domains])
-    return found
+        casts = torch.randn(3, 3, 1, 1, dtype=torch.float64, generator=draw)
+        labelled = (images + casts[domains]).chunk(3), pids.chunk(3), domains.chunk(3)
+        of_domains = zip(*labelled, strict=True)
+        batches.append([Batch(*map(itemgetter(half), tensors)) for tensors in of_domains])
+    return batches
 
 
 def trained(
-    config: Config, part: slice = slice(None), sync_stats: bool = False
+    config: Config, half: slice = slice(None), sync_stats: bool = False
 ) -> dict[str, torch.Tensor]:
-    """Weights and statistics in float64 after two iterations on given batches, split by a given stream."""
+    """Weights and statistics after two iterations on these batches, split by a fixed stream."""
     run = Run(config, make_people(), "cpu", sync_stats)
     run.model.double()
-    batches = iter(fixed_batches(part))
+    batches = iter(fixed_batches(half))
     run.base_batches.draw = run.meta_batches.draw = lambda: next(batches)
     run.meta_batches.shared.manual_seed(5)
     list(train(run))
     return run.model.state_dict()
 
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 CASES = {
     "metabin": ID_ONLY,
     "second order": replace(ID_ONLY, order=2),
@@ -127,10 +139,10 @@ CASES = {
 def train_halves() -> dict[str, dict[str, torch.Tensor]]:
     """Every case on this process's half of each identity's images."""
     half = slice(collectives.rank(), None, 2)
-    return {
-        name: trained(config, half, sync_stats=name != "own statistics")
-        for name, config in CASES.items()
-    }
+    ends = {}
+    for name, config in CASES.items():
+        ends[name] = trained(config, half, sync_stats=name != "own statistics")
+    return ends
 
 
 @pytest.fixture(scope="module")
@@ -147,15 +159,8 @@ def largest_difference(one: dict, other: dict, ending: str = "") -> float:
 def test_two_halves_with_synchronized_statistics_and_cross_entropy_are_one_whole(halves, case):
     whole = trained(CASES[case])
     start = Run(CASES[case], make_people(), "cpu").model.double().state_dict()
-    kinds = (
-        "conv1.weight",
-        "classifier.weight",
-        "running_mean",
-        "running_var",
-        "num_batches_tracked",
-    )
-    for ending in (*kinds, "rho") if "bin" in CASES[case].norm else kinds:
-        assert any(name.endswith(ending) for name in whole)
+    kinds = ["conv1.weight", "classifier.weight", *STATISTICS]
+    for ending in kinds + ["rho"] * ("bin" in CASES[case].norm):
         assert largest_difference(whole, start, ending) > 1e-3  # it moved
     for process in halves:
         assert largest_difference(process[case], whole) < 1e-9
@@ -178,36 +183,37 @@ def test_batch_hard_mining_within_halves_is_not_mining_in_the_whole(halves, case
     assert largest_difference(one, trained(CASES[case]), ending) > 1e-4
 
 
-# --- what each draws, and what they decide together ----------------------------------------------------------------
+# ---- what each draws, and what they decide together ----------------------------------------------
 
 
 def drawing() -> dict:
-    """What a process of a run draws and decides, in which every choice is random, and where it stands at the end."""
+    """What a process draws and decides, where every choice is random, and where it ends."""
     config = replace(QUICK, domains_per_batch=3, control="random", meta_train_share=0.7)
     run = Run(config, make_people(), "cpu")
     start = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
-    streams = [b.get_state()[0] for b in (run.base_batches, run.meta_batches)] + [
-        run.meta_batches.shared.get_state()
-    ]
-    batches = [join(run.base_batches.draw()) for _ in range(4)]
-    domains = [[int(part.domains[0]) for part in run.meta_batches.draw()] for _ in range(8)]
-    losses = torch.stack([torch.stack(list(step.losses.values())) for step in train(run)])
-    found = dict(
-        start=start, streams=streams, domains=domains, losses=losses, end=run.model.state_dict()
-    )
-    return found | dict(
-        images=[batch.images for batch in batches], saved=run.state_dict()["base_batches"]
-    )
+    streams = [batches.get_state()[0] for batches in (run.base_batches, run.meta_batches)]
+    streams.append(run.meta_batches.shared.get_state())
+    images = [join(run.base_batches.draw()).images for _ in range(4)]
+    domains = []
+    for _ in range(8):
+        domains.append(tuple(int(batch.domains[0]) for batch in run.meta_batches.draw()))
+    losses = [step.losses for step in train(run)]
+    return {
+        "start": start,
+        "streams": streams,
+        "images": images,
+        "domains": domains,
+        "losses": losses,
+        "end": run.model.state_dict(),
+        "saved": run.state_dict()["base_batches"],
+    }
 
 
 def overflow() -> list:
     """One process's gradient is infinite: the weights after a step of the scaler, and its scale."""
     weight = nn.Parameter(torch.ones(2))
-    optimizer, scaler = (
-        torch.optim.SGD([weight], lr=1.0),
-        collectives.GradientScaler("cpu", init_scale=8.0),
-    )
-    seen = []
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    scaler, seen = collectives.GradientScaler("cpu", init_scale=8.0), []
     for gradient in (1.0 + collectives.rank(), float("inf") if collectives.rank() else 1.0):
         scaler.scale(torch.zeros(()))
         weight.grad = torch.full((2,), 8 * gradient)
@@ -241,37 +247,31 @@ def call_all(functions) -> dict:
     return {function.__name__: function() for function in functions}
 
 
-def test_each_process_draws_from_streams_of_its_own_and_the_first_ones_are_a_single_runs(apart):
+def test_each_process_draws_from_its_own_streams_and_the_first_ones_are_a_single_runs(apart):
     one, other = (process["drawing"] for process in apart)
-    *_, agreed = one["streams"]
-    distinct = [*one["streams"], *other["streams"][:2]]
-    assert all(not torch.equal(a, b) for a, b in itertools.combinations(distinct, 2))
-    assert torch.equal(agreed, other["streams"][2])
-    assert not any(torch.equal(a, b) for a, b in itertools.product(one["images"], other["images"]))
     alone = drawing()
-    assert all(torch.equal(a, b) for a, b in zip(one["images"], alone["images"], strict=True))
-    assert (
-        len(one["saved"]) == 4 and len(alone["saved"]) == 2
-    )  # every process's streams are in a checkpoint
-    for a, b in zip(one["saved"], other["saved"], strict=True):
-        assert torch.equal(a, b)
+    distinct = [*one["streams"], *other["streams"][:2]]
+    for a, b in itertools.combinations(distinct, 2):
+        assert not torch.equal(a, b)
+    assert torch.equal(one["streams"][2], other["streams"][2])  # what all must decide alike
+    for a, b in itertools.product(one["images"], other["images"]):
+        assert not torch.equal(a, b)
+    assert_same(one["images"], alone["images"])
+    assert len(one["saved"]) == 4 and len(alone["saved"]) == 2  # every process's are saved
+    assert_same(one["saved"], other["saved"])
 
 
 def test_all_processes_choose_the_same_domains_and_end_with_the_same_weights(apart):
     one, other = (process["drawing"] for process in apart)
-    assert one["domains"] == other["domains"]
-    assert {len(set(chosen)) for chosen in one["domains"]} == {3} and len(
-        set(map(tuple, one["domains"]))
-    ) > 3
-    assert torch.equal(one["losses"], other["losses"]) and one["losses"].isfinite().all()
-    alone = drawing()["start"]
-    for name in one["end"]:
-        assert torch.equal(one["start"][name], alone[name])
-        assert "running" in name or torch.equal(one["end"][name], other["end"][name])
-    assert not torch.equal(one["end"]["classifier.weight"], alone["classifier.weight"])
-    assert any(
-        not torch.equal(one["end"][name], alone[name]) for name in alone if name.endswith("rho")
-    )
+    start, end = drawing()["start"], one["end"]
+    assert one["domains"] == other["domains"] and len(set(one["domains"])) > 3
+    assert all(len(set(chosen)) == 3 for chosen in one["domains"])
+    assert_same(one["losses"], other["losses"])
+    assert_same(one["start"], start)
+    for name, tensor in end.items():
+        assert "running" in name or torch.equal(tensor, other["end"][name])
+    for ending in ("classifier.weight", "rho"):
+        assert largest_difference(end, start, ending) > 0
 
 
 def test_where_a_gradient_overflows_in_one_process_all_skip_the_step(apart):
@@ -282,17 +282,13 @@ def test_where_a_gradient_overflows_in_one_process_all_skip_the_step(apart):
 
 
 def test_processes_that_are_asked_for_different_things_all_say_so(apart):
-    lines = {process["disagreement"] for process in apart}
-    assert (
-        len(lines) == 1
-        and "all processes need the same config: process 1 has" in lines.pop()
-    )
+    one, other = (process["disagreement"] for process in apart)
+    assert one == other and "all processes need the same config: process 1 has" in one
 
 
 def test_a_layer_without_a_synchronized_form_is_refused_by_name(apart):
-    assert all(
-        "SwitchableNorm2d has no synchronized form" in process["no_form"] for process in apart
-    )
+    for process in apart:
+        assert "SwitchableNorm2d has no synchronized form" in process["no_form"]
 
 
 def test_a_machine_with_fewer_gpus_than_processes_says_how_many_to_start(
@@ -309,7 +305,7 @@ def test_a_machine_with_fewer_gpus_than_processes_says_how_many_to_start(
     )
 
 
-# --- the command ---------------------------------------------------------------------------------------------------
+# ---- the command ---------------------------------------------------------------------------------
 
 
 def meddling(arguments: list[str], step: int, act):
@@ -355,28 +351,21 @@ def command(people, tmp_path_factory) -> list[str]:
     roots = [folder / f"street {domain}" for domain in range(2)]
     for domain, root in enumerate(roots):
         write_market1501(people[people.domains == domain], root)
-    small = "--size 32 16 --ids-per-domain 2 --images-per-id 2 --crop-pad 1 --iterations 5 --log-every 1".split()
-    return ["--data-root", *map(str, roots), "--save-every", "0", *small]
+    small = "--size 32 16 --ids-per-domain 2 --images-per-id 2 --crop-pad 1 --iterations 5"
+    every = "--log-every 1 --save-every 0"
+    return ["--data-root", *map(str, roots), *small.split(), *every.split()]
 
 
-def assert_same(one, other):
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        one, other = list(one.values()), list(other.values())
-    if isinstance(one, list | tuple):
-        for a, b in zip(one, other, strict=True):
-            assert_same(a, b)
-    else:
-        assert torch.equal(one, other) if torch.is_tensor(one) else one == other
+def messages(folder: Path) -> list[list[str]]:
+    """The lines that each of two processes wrote."""
+    return [(folder / f"{number}.txt").read_text().splitlines() for number in range(2)]
 
 
 def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(
     command, tmp_path, capsys, monkeypatch
 ):
-    straight, torn = (
-        [*command, "--sync-stats", "--run-dir", str(tmp_path / name)]
-        for name in ("straight", "torn")
-    )
+    shared = [*command, "--sync-stats", "--run-dir"]
+    straight, torn = [*shared, str(tmp_path / "run a")], [*shared, str(tmp_path / "run b")]
     words = {}
     for name, function in {
         "straight": partial(main, straight),
@@ -384,32 +373,21 @@ def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(
         "killed": partial(meddling, torn, 4, kill),
         "ended": partial(main, torn),
     }.items():
-        in_processes(function, tmp_path / "words" / name)
-        words[name] = [
-            (tmp_path / "words" / name / f"{number}.txt").read_text().splitlines()
-            for number in range(2)
-        ]
-    assert words["stopped"][0][-1].startswith("stopped at step 2") and words["stopped"][1] == []
-    assert "resumed from step 2" in words["killed"][0] and words["killed"][1] == []
-    assert (
-        words["killed"][0][-1].startswith("process 0")
-        and "has lost the others" in words["killed"][0][-1]
-    )
-    assert words["ended"][0][:3] == [
-        "0.0 GB of images on cpu",
-        "2 processes on cpu, batch statistics are the whole batch's",
-        "resumed from step 3",
-    ]
-    for name in ("straight", "torn"):
-        rows = [
-            json.loads(line)
-            for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        ]
-        assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
-    ends = [
-        torch.load(tmp_path / name / "step_000005.pt", weights_only=True)["run"]
-        for name in ("straight", "torn")
-    ]
+        in_processes(function, tmp_path / name)
+        words[name] = messages(tmp_path / name)
+    (*_, last), second = words["stopped"]
+    assert last.startswith("stopped at step 2") and second == []
+    first, second = words["killed"]
+    assert "resumed from step 2" in first and second == []
+    assert first[-1].startswith("process 0") and "has lost the others" in first[-1]
+    first, second = words["ended"]
+    assert "2 processes on cpu, batch statistics are the whole batch's" in first
+    assert "resumed from step 3" in first and second == []
+    ends = []
+    for folder in (straight[-1], torn[-1]):
+        lines = (Path(folder) / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5]
+        ends.append(torch.load(Path(folder) / "step_000005.pt", weights_only=True)["run"])
     assert_same(*ends)
 
     monkeypatch.chdir(tmp_path)
@@ -419,12 +397,9 @@ def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(
 
 
 def test_a_full_disk_of_the_first_process_stops_both_with_one_line(command, tmp_path):
-    codes = in_processes(
-        partial(on_a_full_disk, [*command, "--run-dir", str(tmp_path / "run")]), tmp_path / "words"
-    )
-    first, second = (
-        (tmp_path / "words" / f"{number}.txt").read_text().splitlines() for number in range(2)
-    )
+    arguments = [*command, "--run-dir", str(tmp_path / "run")]
+    codes = in_processes(partial(on_a_full_disk, arguments), tmp_path)
+    first, second = messages(tmp_path)
     assert codes == [2, 2] and second == []
     assert "No space left on device; the last good checkpoint is" in first[-1]
     assert Path(first[-1].split()[-1]).exists()
@@ -432,19 +407,11 @@ def test_a_full_disk_of_the_first_process_stops_both_with_one_line(command, tmp_
 
 @pytest.mark.slow
 def test_torchrun_trains_with_two_processes_and_stops_with_one_line(command, tmp_path):
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-    ]
-    call = [*torchrun, "-m", "metabin", "train", *command, "--run-dir", str(tmp_path / "run")]
+    torchrun = "-m torch.distributed.run --standalone --nproc-per-node 2 -m metabin train".split()
+    call = [sys.executable, *torchrun, *command, "--run-dir", str(tmp_path / "run")]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        call, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120
-    )
+    streams = dict(capture_output=True, text=True, timeout=120)
+    done = subprocess.run(call, env=environment, cwd=tmp_path, **streams)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("weights for retrieval") == 1
     assert done.stderr.count("step 5/5") == 1
