@@ -98,6 +98,8 @@ def executed_copy(lesson: Path, build: Path):
 
 def _content(notebook) -> list[tuple]:
     """The cells that somebody wrote: source and pictures of each."""
-    added = ("probe", "injected-parameters")
-    cells = [cell for cell in notebook.cells if not any(tagged(cell, tag) for tag in added)]
+    cells = []
+    for cell in notebook.cells:
+        if not tagged(cell, "probe") and not tagged(cell, "injected-parameters"):
+            cells.append(cell)
     return [(cell.source, cell.get("attachments", {})) for cell in cells]

@@ -1,4 +1,4 @@
-"""What a lesson takes: the names, types and choices that papermill reads in its `parameters` cell."""
+"""A lesson's parameters: names, types and choices in its `parameters` cell, read by papermill."""
 
 import ast
 import difflib

@@ -1,4 +1,4 @@
-"""reveal.js and MathJax for the decks: fetched from npm's registry once, checked, kept beside them."""
+"""reveal.js and MathJax for the decks: fetched once from npm's registry, and checked."""
 
 import base64
 import hashlib
