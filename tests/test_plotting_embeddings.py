@@ -48,12 +48,6 @@ def test_lines_join_a_query_to_its_own_gallery_alone():
     assert drawn == [[(0, 0), (1, 0)], [(0, 2), (3, 3)]]
 
 
-def test_axes_without_a_meaning_have_no_numbers_and_both_directions_one_scale():
-    axis = drawing.draw_planes({"a": PLANE}, PEOPLE, QUERY).axes[0]
-    assert len(axis.get_xticks()) == len(axis.get_yticks()) == 0
-    assert axis.get_aspect() == 1
-
-
 def test_five_pictures_take_two_rows_and_notes_stay_with_their_pictures():
     figure = drawing.draw_planes(dict.fromkeys("abcde", PLANE), PEOPLE, QUERY, notes=list("vwxyz"))
     assert [(title(axis), axis.get_xlabel()) for axis in figure.axes] == list(

@@ -109,7 +109,3 @@ def test_cosines_whose_interval_holds_zero_are_in_brackets():
     (axis,) = draw_agreement({"end": found}, ("a", "b", "c")).axes
     texts = {(text.get_position()): text.get_text() for text in axis.texts}
     assert texts == {(0, 1): "+0.90", (0, 2): "(-0.10)", (1, 2): "-0.50"}
-
-
-def test_the_committed_figure_is_there():
-    assert "<svg" in (FIGURES / "figure5.svg").read_text(encoding="utf-8")[:600]

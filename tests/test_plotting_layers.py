@@ -65,15 +65,6 @@ def test_costs_are_drawn_as_ratios_with_their_numbers():
     ]
 
 
-def test_walks_start_at_step_zero_and_are_told_apart_without_colour():
-    axis = layers.draw_walks(
-        {"one": [1.0, 0.7, 0.4], "two": [1.0, 1.1, 1.1]}, goal=0.4, misled=1
-    ).axes[0]
-    one, two = axis.lines[2:]
-    assert one.get_xydata().tolist() == [[0, 1.0], [1, 0.7], [2, 0.4]]
-    assert one.get_linestyle() != two.get_linestyle()
-
-
 def test_a_decayed_weight_is_marked_where_it_has_fallen():
     lines = {"decayed": [1.0, 0.5, 0.25], "spared": [1.0, 1.0, 1.0]}
     axis = layers.draw_decay([0, 10, 20], lines, marks=(10, 20)).axes[0]
@@ -117,20 +108,3 @@ def test_maps_of_a_channel_share_one_scale_and_say_their_means():
     assert [image.get_array().tolist() for image in found] == [
         maps[name][row].tolist() for row in (0, 1) for name in "ab"
     ]
-
-
-def test_tiles_of_a_channel_keep_their_shape_and_do_not_overlap():
-    pictures, maps = (
-        torch.zeros(2, 3, 4, 2, dtype=torch.uint8),
-        {"a": torch.rand(2, 8, 4), "b": torch.rand(2, 8, 4)},
-    )
-    (axis,) = layers.draw_channel(pictures, maps, ["one", "two"]).axes
-    boxes = [image.get_extent() for image in axis.images]  # left, right, bottom, top; y goes down
-    assert len(boxes) == 6
-    assert all(
-        bottom - top == pytest.approx(2 * (right - left)) for left, right, bottom, top in boxes
-    )
-    for i, (left, right, bottom, top) in enumerate(boxes):
-        assert 0 < left and right < axis.get_xlim()[1] and 0 < top and bottom < axis.get_ylim()[0]
-        for other in boxes[:i]:
-            assert left > other[1] or right < other[0] or top > other[2] or bottom < other[3]

@@ -42,10 +42,6 @@ def test_the_teaser_draws_the_pencils_step_and_walks_to_both_resting_places():
         assert list(values) == pytest.approx([goal + (0.6 - goal) * factor**n for n in range(11)])
 
 
-def test_the_committed_teaser_is_there_and_a_drawing():
-    assert "</svg>" in (FIGURES / "meta_step.svg").read_text()
-
-
 def test_a_step_without_an_inner_move_has_one_arrow_and_says_so():
     axis = drawing.draw_steps({"plain": toy_step(0.6, 0.0, 0.1)}).axes[0]
     assert arrows(axis) == [pytest.approx((0.6, 0.56))]
@@ -62,12 +58,6 @@ def test_tangents_touch_the_curves_with_the_given_slopes():
     ]
     slopes = [(y1 - y0) / (x1 - x0) for (x0, y0), (x1, y1) in tangents]
     assert slopes == pytest.approx([0.4, -0.4])
-
-
-def test_walks_and_marks_are_drawn_as_given():
-    axis = drawing.draw_walks({"a": [0.5, 0.6], "b": [0.5, 0.4]}, {"goal": 0.7}).axes[0]
-    assert [line.get_ydata().tolist() for line in axis.lines[:2]] == [[0.5, 0.6], [0.5, 0.4]]
-    assert [text.get_text() for text in axis.texts] == ["goal"]
 
 
 def test_orders_are_drawn_over_the_step_sizes():

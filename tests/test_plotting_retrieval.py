@@ -86,16 +86,6 @@ def test_a_rank_list_marks_right_pictures_by_a_solid_frame_and_a_tick():
         )
 
 
-def test_several_rank_lists_stand_below_each_other_in_their_order():
-    lists = {
-        f"list {i}": (PEOPLE[3 * i], PEOPLE[3 * i + 1 : 3 * i + 3], torch.ones(2).bool(), ())
-        for i in range(3)
-    }
-    (axis,) = draw_rank_lists(lists).axes
-    tops = [contains(axis.images[0].get_array(), PEOPLE[3 * i])[0][0] for i in range(3)]
-    assert tops == sorted(set(tops))
-
-
 def test_similarities_have_their_means_written_and_drawn():
     pairs = {
         "same person": torch.tensor([0.5, 0.9]),

@@ -42,7 +42,7 @@ def draw_rank_lists(lists: Mapping[str, RankList]) -> Figure:
 
 
 def draw_two_areas(right: Sequence[bool]) -> Figure:
-    """Precision over recall of one rank list, and the area of each definition of average precision."""
+    """Precision over recall of one rank list, and the area of each average precision."""
     right = np.asarray(right, dtype=float)
     hits, ranks = right.cumsum(), np.arange(1, len(right) + 1)
     recall, precision = np.r_[0, hits / hits[-1]], np.r_[1, hits / ranks]

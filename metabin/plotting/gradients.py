@@ -175,7 +175,7 @@ def draw_origins(studies: Mapping[str, Mapping], origins: Sequence[float]) -> Fi
 def draw_agreement(
     moments: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str]
 ) -> Figure:
-    """Cosines between gradients, a matrix for each moment; in brackets where the interval holds zero."""
+    """Cosines between gradients by moment; in brackets where the interval holds zero."""
     figure, axes = plt.subplots(1, len(moments), figsize=(3.6 * len(moments), 4.8), squeeze=False)
     for axis, (moment, cosines) in zip(axes[0], moments.items(), strict=True):
         grid = np.full((len(names), len(names)), np.nan)

@@ -23,7 +23,7 @@ DOMAINS = (("#8C510A", "o", 10), ("#6B7785", "s", 9), ("#E377A2", "^", 11))
 def draw_points(
     axis: Axes, features: Tensor, pids: Tensor, domains: Tensor, alpha: float = 1, grow: int = 0
 ) -> None:
-    """Features (N, 2): colour and marker say the domain; filled or open, which of its two people."""
+    """Features (N, 2): colour and marker say the domain, the fill says which person."""
     for (x, y), pid, domain in zip(features.tolist(), pids.tolist(), domains.tolist(), strict=True):
         colour, marker, size = DOMAINS[domain % len(DOMAINS)]
         edge = {"mfc": "white" if pid % 2 else colour, "mec": colour, "mew": 2}
@@ -65,7 +65,7 @@ def _explain_points(figure: Figure, domains: Tensor) -> None:
 
 
 def _panels(count: int, side: float, extra: float) -> tuple[Figure, np.ndarray]:
-    """Square panels in a row with room for the legend, `extra` inches above what the panels need."""
+    """Square panels in a row, `extra` inches higher than these, with room for the legend."""
     size = (side * count, side + extra + 0.4) if count > 2 else (side * count + 2.4, side + extra)
     figure, axes = plt.subplots(1, count, figsize=size, squeeze=False, layout="compressed")
     return figure, axes[0]
@@ -97,7 +97,7 @@ def draw_pushes(
 
 
 def draw_walks(paths: Mapping[str, Tensor], pids: Tensor, domains: Tensor) -> Figure:
-    """Where points went, a panel for each path (T, N, 2): first positions faint, a trail, last positions."""
+    """Where points went, a panel for each path (T, N, 2): faint first positions, trail, last."""
     figure, axes = _panels(len(paths), 4.2, 0.4)
     for axis, (name, path) in zip(axes, paths.items(), strict=True):
         draw_points(axis, path[0], pids, domains, alpha=0.3)

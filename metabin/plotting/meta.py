@@ -182,7 +182,8 @@ def draw_order_gap(step_sizes: Sequence[float], gaps: Mapping[str, Mapping[str, 
 def draw_drift(drifts: Mapping[str, Mapping[str, Tensor]]) -> Figure:
     """Running statistics of the first layer, with the meta phases held or free.
 
-    drifts: of `meta_study.drift`. Left, how far the mean is from that over all base batches; right, the variance over that.
+    drifts: of `meta_study.drift`. Left, how far the mean is from that over all base
+    batches; right, the variance over that.
     """
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.2))
     panels = ("mean", "Mean: distance in standard deviations"), ("var", "Variance: ratio")
@@ -203,7 +204,7 @@ def draw_drift(drifts: Mapping[str, Mapping[str, Tensor]]) -> Figure:
 
 
 def draw_shares(shares: Mapping[str, Sequence[float]]) -> Figure:
-    """Shares of channels over the meta-steps, from before the first, in percent; a line for each name."""
+    """Shares of channels over the meta-steps, in percent; a line for each name."""
     figure, axis = plt.subplots(figsize=(9, 4.2))
     for (name, values), (colour, line, width) in zip(shares.items(), LINES, strict=False):
         axis.plot([100 * value for value in values], color=colour, ls=line, lw=width, label=name)

@@ -1,4 +1,4 @@
-"""How retrieval is drawn: people, rank lists, similarities, styles, and how far chance moves rates."""
+"""How retrieval is drawn: people, rank lists, similarities, styles, and what chance does."""
 
 from collections.abc import Mapping, Sequence
 
