@@ -299,7 +299,7 @@ def made(tmp_path_factory):
     """A folder with the page of a lesson, its deck, and what the deck needs if `make slides` has fetched it."""
     build = tmp_path_factory.mktemp("build")
     lesson = ROOT / "notebooks" / f"{SHORT}.ipynb"
-    notebook = runner.executed([lesson], build)[lesson]
+    notebook = runner.executed_copies([lesson], build)[lesson]
     (build / "slides").mkdir()
     (build / "slides" / f"{SHORT}.html").write_text(lesson_deck(SHORT, notebook), encoding="utf-8")
     fetched = ROOT / "build" / "slides" / "vendor"
