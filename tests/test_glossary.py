@@ -1,4 +1,4 @@
-"""The glossary, the symbols and the quiz: what they name exists, and the numbers that they give are those of this repository."""
+"""Glossary, symbols and quiz: what they name exists, their numbers are those of the results."""
 
 import importlib
 import inspect

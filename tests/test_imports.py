@@ -1,4 +1,4 @@
-"""Imports of the package: arrows run one way between rooms, and heavy packages stay where they belong."""
+"""Imports: arrows run one way between rooms, heavy packages stay where they belong."""
 
 import subprocess
 import sys

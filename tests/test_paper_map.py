@@ -1,4 +1,4 @@
-"""The paper map and the status of tables and figures: nothing missing, nothing doubled, nothing stale."""
+"""The paper map and the status of tables and figures: none missing, none doubled, none stale."""
 
 import json
 from collections import Counter
