@@ -24,7 +24,8 @@ Rooms behind it:
     plotting    one draw_* function per figure
     course      lessons, pages, slides, the paper map
 
-Commands: `python -m metabin`.
+Commands: `python -m metabin`. What is used most can be imported from here; the functions `train` and
+`evaluate` are called as their modules and stand in them: `from metabin.train import Run, train`.
 """
 
 from importlib import import_module
@@ -36,8 +37,8 @@ _EXPORTS = {
     "metabin.meta": ["base_step", "inner_step", "meta_step", "cyclic_inner_lr"],
     "metabin.config": ["Config", "METHODS", "demo"],
     "metabin.presets": ["preset"],
-    "metabin.train": ["Run", "train"],
-    "metabin.evaluate.retrieval": ["evaluate"],
+    "metabin.train": ["Run"],
+    "metabin.evaluate.retrieval": ["Retrieval", "retrieval"],
     "metabin.streets": ["World", "make_streets", "query_gallery"],
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}

@@ -250,7 +250,9 @@ def test_figure5_joins_the_trainings_that_there_are_and_says_what_its_intervals_
 
     monkeypatch.setattr(pictures, "_measured", one)
     report = pictures.figure5_report(5, 1, {1: tmp_path / "a", 3: tmp_path / "b"})
-    assert asked == [(m, s, tmp_path / f) for m in pictures.MOMENTS for s, f in ((1, "a"), (3, "b"))]
+    assert asked == [
+        (m, s, tmp_path / f) for m in pictures.MOMENTS for s, f in ((1, "a"), (3, "b"))
+    ]
     assert report["trainings"] == [1, 3] and report["interval_over"] == "trainings"
     assert report["moments"]["end"]["rho"] == pytest.approx(0.2)
     assert report["moments"]["end"]["layers"]["shuffle"][0][0] == 2.0

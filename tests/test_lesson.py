@@ -281,12 +281,12 @@ def lightness(colour: str) -> float:
 
 
 def test_methods_can_be_told_apart_without_colour():
-    looks = list(plotting.METHODS.values())
-    assert {"bn", "in", "half", "bin", "metabin", "paper", "oracle"} <= set(plotting.METHODS)
+    looks = list(plotting.LOOKS.values())
+    assert {"bn", "in", "half", "bin", "metabin", "paper", "oracle"} <= set(plotting.LOOKS)
     for cue in ("name", "colour", "marker", "hatch"):
         assert len({getattr(look, cue) for look in looks}) == len(looks), cue
     grey = sorted(
-        lightness(plotting.METHODS[name].colour) for name in ("bn", "in", "half", "bin", "metabin")
+        lightness(plotting.LOOKS[name].colour) for name in ("bn", "in", "half", "bin", "metabin")
     )
     assert min(np.diff(grey)) > 7
 
@@ -323,7 +323,7 @@ def test_methods_can_be_told_apart_by_colour_blind_people(kind):
         x, y, z = np.cbrt(to_xyz @ seen / [0.9505, 1, 1.089])
         return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
-    colours = [lab(look.colour) for look in plotting.METHODS.values()]
+    colours = [lab(look.colour) for look in plotting.LOOKS.values()]
     apart = [np.linalg.norm(a - b) for i, a in enumerate(colours) for b in colours[:i]]
     assert min(apart) > 12  # 2.3 is the least that is seen side by side
 

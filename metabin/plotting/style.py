@@ -51,15 +51,25 @@ LOOKS = Looks(
     }
 )
 
-# Colour and line of a loss, none of them a method's; the last two are sums for an inner step.
-LOSSES = {
-    "id": ("#332288", "-"),
-    "triplet": ("#AA4499", "-"),
-    "scatter": ("#999933", "--"),
-    "shuffle": ("#44AA99", "-."),
-    "scatter + shuffle": ("#44AA99", "--"),
-    "all": ("#222222", ":"),
-}
+
+class LossLooks(dict[str, tuple[str, str]]):
+    """Colour and line by loss; a loss from outside is drawn in grey."""
+
+    def __missing__(self, loss: str) -> tuple[str, str]:
+        return "#777777", (0, (3, 1, 1, 1))
+
+
+# None of them looks like a method; the last two are sums for an inner step.
+LOSSES = LossLooks(
+    {
+        "id": ("#332288", "-"),
+        "triplet": ("#AA4499", "-"),
+        "scatter": ("#999933", "--"),
+        "shuffle": ("#44AA99", "-."),
+        "scatter + shuffle": ("#44AA99", "--"),
+        "all": ("#222222", ":"),
+    }
+)
 
 
 def use_style() -> None:
