@@ -24,8 +24,8 @@ Rooms behind it:
     plotting    one draw_* function per figure
     course      lessons, pages, slides, the paper map
 
-Commands: `python -m metabin`. What is used most can be imported from here; the functions `train` and
-`evaluate` are called as their modules and stand in them: `from metabin.train import Run, train`.
+Commands: `python -m metabin`. What is used most can be imported from here. The functions `train`
+and `evaluate` are named as their modules: `from metabin.train import Run, train`.
 """
 
 from importlib import import_module

@@ -4,8 +4,8 @@ import os
 import sys
 from importlib import import_module
 
-# Threads that wait sleep instead of spinning: far faster beside another busy program. It must be set
-# before torch starts; what the user has set stays.
+# Threads that wait sleep instead of spinning, which spares a busy machine. It must be set before
+# torch starts; what the user has set stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A command's module is imported when it is called: `--help` must not wait for torch.

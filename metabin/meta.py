@@ -43,8 +43,8 @@ class MetaOptions:
     scaler: GradientScaler = NO_SCALING
 
 
-PAPER = MetaOptions()
-MLDG = MetaOptions(meta_train=BASE, meta_test=BASE)
+PAPER_OPTIONS = MetaOptions()
+MLDG_OPTIONS = MetaOptions(meta_train=BASE, meta_test=BASE)
 
 
 def base_step(
@@ -71,7 +71,7 @@ def inner_step(
     rho: dict[str, Tensor],
     batch: Batch,
     inner_lr: float,
-    options: MetaOptions = PAPER,
+    options: MetaOptions = PAPER_OPTIONS,
 ) -> tuple[dict[str, Tensor], Losses]:
     """Move rho virtually: rho' = rho - inner_lr * dL_mtr / drho (Eq. 9; Algorithm 1, lines 9, 12).
 
@@ -94,7 +94,7 @@ def meta_gradient(
     meta_train: Batch,
     meta_test: Batch,
     inner_lr: float,
-    options: MetaOptions = PAPER,
+    options: MetaOptions = PAPER_OPTIONS,
 ) -> tuple[dict[str, Tensor], Losses]:
     """The gradient of the meta-test loss at rho', for each rho by name.
 
@@ -121,7 +121,7 @@ def meta_step(
     meta_test: Batch,
     inner_lr: float,
     outer_lr: float,
-    options: MetaOptions = PAPER,
+    options: MetaOptions = PAPER_OPTIONS,
 ) -> Losses:
     """Move rho so that rho' does well on unseen domains (Eq. 10; Algorithm 1, lines 13, 15).
 
@@ -142,7 +142,7 @@ def mldg_step(
     meta_train: Batch,
     meta_test: Batch,
     inner_lr: float,
-    options: MetaOptions = MLDG,
+    options: MetaOptions = MLDG_OPTIONS,
 ) -> Losses:
     """Move everything, rho included, in one episode: L_base(theta) + L_mte(theta') (MLDG [19]).
 

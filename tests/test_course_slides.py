@@ -26,7 +26,7 @@ from metabin.course.blocks import (
 from metabin.course.deck import lesson_deck, plan_deck, to_deck
 from metabin.course.lessons import find_lessons, read_notebook, working_copy
 from metabin.course.plans import Part, find_plan, read_plans, slides_for
-from metabin.course.slides import Layout, Slide, slides_of
+from metabin.course.slides import Slide, SlideLayout, slides_of
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SOURCE = 'def eq(x):\n    """Eq. 1.\n\n    x is (N,).\n    """\n    return x\n'
@@ -177,7 +177,7 @@ def test_a_prediction_within_a_paragraph_and_a_printed_table_are_blocks_of_their
 
 @pytest.fixture
 def layout():
-    return Layout("03", "A")
+    return SlideLayout("03", "A")
 
 
 def test_a_long_source_goes_on_below_and_loses_no_line(layout):
@@ -411,7 +411,7 @@ def packed(tmp_path):
     with tarfile.open(tmp_path / "a-1.tgz", "w:gz") as tar:
         tar.add(tmp_path / "package", "package")
     digest = vendor.hashlib.sha512((tmp_path / "a-1.tgz").read_bytes()).digest()
-    return tmp_path / "a-1.tgz", vendor.Package(
+    return tmp_path / "a-1.tgz", vendor.NpmPackage(
         "a", "1", vendor.base64.b64encode(digest).decode(), ("dist/a.js",)
     )
 

@@ -13,10 +13,10 @@ from metabin.plotting import LOOKS, STYLE, save
 from metabin.plotting.data import (
     RankList,
     ablation_steps,
-    draw_chance,
+    draw_camera_lists,
     draw_half_widths,
     draw_published,
-    draw_rank_lists,
+    draw_repeated_tests,
     draw_rules,
     draw_selection,
     draw_teaser,
@@ -44,7 +44,7 @@ def markers(axis, kind=None):
 def test_every_picture_of_a_rank_list_names_its_camera_and_says_twice_whether_it_is_right():
     images = torch.zeros(3, 3, 8, 4, dtype=torch.uint8)
     found = RankList(images[0], images, torch.tensor([True, False, True]), 0, [1, 0, 1])
-    axes = draw_rank_lists({"first": found, "second": found._replace(query_camera=4)}).axes
+    axes = draw_camera_lists({"first": found, "second": found._replace(query_camera=4)}).axes
     assert [axis.get_xlabel() for axis in axes] == [f"cam {n}" for n in (1, 2, 1, 2, 5, 2, 1, 2)]
     for axis, right in zip(axes[1:4], (True, False, True), strict=True):
         assert ("✓" in axis.get_title()) == right == (axis.spines["left"].get_linestyle() == "-")
@@ -109,7 +109,7 @@ def test_targets_stand_at_their_queries_and_half_widths_over_the_band_of_differe
 
 def test_tests_with_the_wrong_sign_are_hatched_and_counted():
     draws = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 3.0, 4.0])
-    (axis,) = draw_chance({"step": (1.5, draws)}).axes
+    (axis,) = draw_repeated_tests({"step": (1.5, draws)}).axes
     right, wrong = axis.containers
     assert (
         sum(bar.get_height() for bar in right) == 5 and sum(bar.get_height() for bar in wrong) == 3

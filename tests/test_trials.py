@@ -66,8 +66,8 @@ def test_settings_are_chosen_without_the_targets_and_on_other_worlds():
 
 
 def test_every_method_has_the_same_budget_of_settings_that_it_can_take():
-    assert {*tasks.SPINE, *tasks.LIKE.values()} <= set(tasks.SETTINGS)
-    for method, settings in tasks.SETTINGS.items():
+    assert {*tasks.SPINE, *tasks.LIKE.values()} <= set(tasks.TUNED)
+    for method, settings in tasks.TUNED.items():
         keys = {tasks.trial(method, TINY, 0, **setting).key() for setting in settings}
         assert len(keys) == len(settings) == 6
 

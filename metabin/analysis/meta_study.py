@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from metabin.data.batches import Batches
 from metabin.losses import META_TEST, Criterion
-from metabin.meta import PAPER, MetaOptions, inner_step, meta_gradient
+from metabin.meta import PAPER_OPTIONS, MetaOptions, inner_step, meta_gradient
 from metabin.norm import balancing_parameters, frozen_running_stats
 from metabin.runs.measuring import most_kept, paired_seconds
 from metabin.samplers import Batch, join, split_sides
@@ -33,7 +33,7 @@ def outer_gradient(
     meta_train: Batch,
     meta_test: Batch,
     inner_lr: float,
-    options: MetaOptions = PAPER,
+    options: MetaOptions = PAPER_OPTIONS,
 ) -> Tensor:
     """What `meta_step` follows, all layers in one: (C,)."""
     gradients, _ = meta_gradient(extractor, meta_train, meta_test, inner_lr, options)

@@ -71,7 +71,7 @@ def sentences(block: Block) -> list[Block]:
     return [Block("text", sentence, attachments=block.attachments) for sentence in shown]
 
 
-class Layout:
+class SlideLayout:
     """Puts a lesson's blocks on slides, one after another."""
 
     def __init__(self, lesson: str, title: str):
@@ -213,10 +213,10 @@ def slides_of(notebook, lesson: str) -> list[Slide]:
     return [slide for slide in shown if slide.part != "Further reading"]
 
 
-def opening(notebook, lesson: str) -> Layout:
+def opening(notebook, lesson: str) -> SlideLayout:
     """The title with its picture and question, and the goals; the rest is for the speaker."""
     title, *others = blocks_of(notebook.cells[0])
-    layout = Layout(lesson, title.source.lstrip("# ").partition(" ")[2])
+    layout = SlideLayout(lesson, title.source.lstrip("# ").partition(" ")[2])
     for block in others:
         shown = block.kind in ("picture", "quote") or block.source.startswith("**The question")
         (layout.slide.shown if shown else layout.slide.notes).append(block)

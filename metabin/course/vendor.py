@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 
 @dataclass(frozen=True)
-class Package:
+class NpmPackage:
     """A package of npm's registry: what it must be, and which of its files the decks use."""
 
     name: str
@@ -24,13 +24,13 @@ class Package:
         return f"{self.name}-{self.version}"
 
 
-REVEAL = Package(
+REVEAL = NpmPackage(
     "reveal.js",
     "6.0.2",
     "JYIg5D9aoxoaLeb84O+OvAwsKWdIavVgEDScxtYEXFCT6t6TQrhNtSgogcjdCpdLsWglhJn3zyE3fUOwiH5KEg==",
     ("dist/reveal.js", "dist/reveal.css", "dist/plugin/notes.js"),
 )
-MATHJAX = Package(
+MATHJAX = NpmPackage(
     "mathjax",
     "3.2.2",
     "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
@@ -38,7 +38,7 @@ MATHJAX = Package(
 )
 
 
-def fetch(package: Package, folder: Path) -> Path:
+def fetch(package: NpmPackage, folder: Path) -> Path:
     """The folder with the package's files and LICENSE, fetched where it isn't there yet.
 
     Raises RuntimeError when npm is missing, the registry can't be reached, or the archive is wrong.
@@ -61,7 +61,7 @@ def fetch(package: Package, folder: Path) -> Path:
     return target
 
 
-def unpack(archive: Path, package: Package, folder: Path) -> None:
+def unpack(archive: Path, package: NpmPackage, folder: Path) -> None:
     """Write the wanted files of a checked archive, without the folders that they lie in there."""
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if digest != package.sha512:

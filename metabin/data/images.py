@@ -186,9 +186,10 @@ def concat_sets(sets: Sequence[ImageSet]) -> ImageSet:
         shifted.append(replace(s, pids=s.pids + next_pid, domains=s.domains + next_domain))
         next_pid += int(s.pids.max()) + 1 if len(s) else 0
         next_domain += len(s.names)
-    tensors = {
-        name: torch.cat([s.tensors()[name] for s in shifted]) for name in shifted[0].tensors()
-    }
+    columns = [s.tensors() for s in shifted]
+    tensors = {}
+    for name in columns[0]:
+        tensors[name] = torch.cat([column[name] for column in columns])
     return type(sets[0])(**tensors, names=tuple(name for s in sets for name in s.names))
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from metabin.datasets.splits import DESIGNS
 
 
-class Row(NamedTuple):
+class PublishedRow(NamedTuple):
     """One method on one target, or on "average" over the protocol's targets; rates in percent."""
 
     method: str
@@ -56,7 +56,7 @@ SNR +      | 55.1 -    -    33.6 | 66.7 -    -    33.9
 MetaBIN +  | 55.2 69.0 74.4 33.1 | 69.2 83.1 87.8 35.9
 """
 LATER = tuple(  # averages over the four small sets under what later papers call Protocol-1
-    Row(method, backbone, "no_duke", "average", rank1, None, None, mAP, source, note)
+    PublishedRow(method, backbone, "no_duke", "average", rank1, None, None, mAP, source, note)
     for method, backbone, rank1, mAP, source, note in (
         ("MetaBIN", "", 60.5, 68.9, "as later papers report it", ""),
         ("META", "", 63.8, 70.9, "Xu et al., ECCV 2022", ""),
@@ -80,24 +80,24 @@ def _parse(table: str, number: int) -> Iterator[tuple[str, str, str, list[list[f
         yield method, backbone, f"{PAPER}, Table {number}", values
 
 
-def _table_1() -> Iterator[Row]:
+def _table_1() -> Iterator[PublishedRow]:
     for method, backbone, source, (average, *targets) in _parse(TABLE_1, 1):
         note = DDAN_NOTE if method == "DDAN" else ""
         head = (method, backbone, "original")
-        yield Row(*head, "average", average[0], None, None, average[1], source, note)
+        yield PublishedRow(*head, "average", average[0], None, None, average[1], source, note)
         for target, values in zip(DESIGNS, targets, strict=True):
-            yield Row(*head, target, *values, source, note)
+            yield PublishedRow(*head, target, *values, source, note)
 
 
-def _table_2() -> Iterator[Row]:
+def _table_2() -> Iterator[PublishedRow]:
     for method, backbone, source, targets in _parse(TABLE_2, 2):
         for target, values in zip(("dukemtmc", "market1501"), targets, strict=True):
-            yield Row(method, backbone, "market_duke", target, *values, source)
+            yield PublishedRow(method, backbone, "market_duke", target, *values, source)
 
 
 PUBLISHED = (*_table_1(), *_table_2(), *LATER)
 
 
-def published(protocol: str, target: str = "average") -> tuple[Row, ...]:
+def published(protocol: str, target: str = "average") -> tuple[PublishedRow, ...]:
     """The printed rows of a protocol on one of its targets, in the order of the tables."""
     return tuple(row for row in PUBLISHED if row.protocol == protocol and row.target == target)

@@ -62,7 +62,7 @@ def hashed(*words: object) -> int:
     return int(sha256(text.encode()).hexdigest(), 16)
 
 
-def draw_people(name: str, split: int) -> Draw:
+def choose_people(name: str, split: int) -> Draw:
     """The persons that a split tests.
 
     For i-LIDS also, per person, which image is the query and which of the others the gallery.
@@ -77,7 +77,7 @@ def draw_people(name: str, split: int) -> Draw:
 
 
 def draw_splits(name: str) -> list[Draw]:
-    return [draw_people(name, split) for split in range(NUM_SPLITS)]
+    return [choose_people(name, split) for split in range(NUM_SPLITS)]
 
 
 def checksum(draws: Sequence[Draw]) -> str:

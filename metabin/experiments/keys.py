@@ -33,7 +33,7 @@ def code_hash(roots: Iterable[Name], folder: Path, without: Iterable[Name] = ())
     `folder` holds the package; what is reached only through the names in `without` is left out.
     Raises LookupError for a name that its module neither defines nor imports.
     """
-    package, texts = Package(folder), set()
+    package, texts = CodeBase(folder), set()
     waiting, seen = list(roots), set(without)
     while waiting:
         name = waiting.pop()
@@ -69,7 +69,7 @@ class Module:
         return self.defined.get(name, []) + self.defined.get(ON_IMPORT, [])
 
 
-class Package:
+class CodeBase:
     """The files of a package, read when they are asked for."""
 
     def __init__(self, folder: Path):
@@ -109,7 +109,7 @@ class Package:
 class _Plain(ast.NodeTransformer):
     """Takes out of a statement what says nothing about what it does; notes what it uses."""
 
-    def __init__(self, module: Module, package: Package):
+    def __init__(self, module: Module, package: CodeBase):
         self.module, self.package = module, package
         self.used: list[Name] = []
 

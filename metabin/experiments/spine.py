@@ -9,8 +9,8 @@ from metabin.experiments.results import markdown, paired, percent, rates_of
 from metabin.experiments.tasks import (
     DEVELOPMENT,
     FIRST,
-    SETTINGS,
     SPINE,
+    TUNED,
     chosen,
     development,
     same_streets,
@@ -28,7 +28,7 @@ def tuning_report(seeds: int, jobs: int) -> dict:
     The development worlds are fixed: `seeds` changes nothing.
     """
     tried, trials = [], []
-    for method, settings in SETTINGS.items():
+    for method, settings in TUNED.items():
         for setting in settings:
             tried.append({"method": method, "setting": setting})
             for seed in DEVELOPMENT:

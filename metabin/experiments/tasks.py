@@ -25,7 +25,7 @@ PLAIN = _grid("weight_decay", (5e-4, 5e-3), (0.02, 0.05, 0.1))
 META = _grid("outer_lr", (5.0, 20.0, 50.0), (0.05, 0.1), inner_lr_high=1.0)
 NO_INNER = {"inner_lr_low": 0.0, "inner_lr_high": 0.0}
 META_WITHOUT_INNER = [setting | NO_INNER for setting in META]
-SETTINGS = {
+TUNED = {
     "bn": PLAIN,
     "bin": _grid("joint_rho_scale", (10.0, 100.0, 1000.0), (0.05, 0.1)),
     "metabin": META,
@@ -93,7 +93,7 @@ def chosen(method: str) -> dict:
 def trial(method: str, task: Task, seed: int, profile: str = "demo", **changes) -> Trial:
     """One of METHODS with changed settings, on streets of the configuration's size.
 
-    A method's name ends at a comma: "metabin, no inner step" stands in SETTINGS alone.
+    A method's name ends at a comma: "metabin, no inner step" stands in TUNED alone.
     """
     name = method.partition(",")[0]
     config = replace(Config(seed=seed), **PROFILES[profile] | METHODS[name] | changes)

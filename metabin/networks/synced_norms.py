@@ -1,4 +1,4 @@
-"""Normalization layers that take the statistics of the whole batch, of which processes hold parts."""
+"""Normalization by the statistics of the whole batch, of which every process holds a part."""
 
 import torch
 from torch import Tensor, nn

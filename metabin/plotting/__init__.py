@@ -1,4 +1,4 @@
-"""How the course draws: `draw_*` functions, numbers in, Figure out. A lesson's own drawings are in a file by its topic."""
+"""How the course draws: `draw_*` functions, numbers in, Figure out; a file for each topic."""
 
 from metabin.plotting.embeddings import (
     draw_distances,

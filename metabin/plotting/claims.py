@@ -1,9 +1,10 @@
-"""Paired differences between rows of an experiment, beside those that the paper printed (lesson 10)."""
+"""Paired differences between rows of an experiment, beside the paper's (lesson 10)."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ def draw_claims(report: Mapping, metric: str = "rank1") -> Figure:
     claims, printed = report["claims"], _printed(report, metric)
     figure, axis = plt.subplots(figsize=(11, 1.9 + 0.62 * len(claims)))
     axis.axvline(0, color=FAINT, lw=1.5, zorder=0)
-    intervals = [[100 * x for x in claim[metric]] for claim in claims]
+    intervals = [100 * np.asarray(claim[metric]) for claim in claims]  # middle, low, high
     edge = 3 * max(median(max(map(abs, interval)) for interval in intervals), 1.0)
     for y, interval in enumerate(intervals):
         if min(interval) > edge or max(interval) < -edge:
@@ -96,7 +97,7 @@ def draw_pairing(
     (mean, low, high) of the two and of the difference.
     """
     figure, (both, gap) = plt.subplots(1, 2, figsize=(11, 4.6), width_ratios=(2, 1))
-    first, second = ([100 * x for x in row] for row in rates.values())
+    first, second = (100 * np.asarray(row) for row in rates.values())
     for pair in zip(first, second, strict=True):
         both.plot([0.12, 0.88], pair, color=FAINT, lw=1.5)
     for x, row, method, interval in zip((0, 1), (first, second), methods, intervals, strict=False):

@@ -6,7 +6,7 @@ from metabin.experiments.command import add_experiment_flags, results_name
 
 
 def main(arguments: list[str]) -> int:
-    """Print and draw the chosen experiments, or draw a picture; the exit code is 2 for no results."""
+    """Print and draw the chosen experiments, or a picture; the exit code is 2 for no results."""
     parser = argparse.ArgumentParser(
         prog="python -m metabin figures", description="Draw the figures from figures/results/."
     )

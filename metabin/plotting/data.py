@@ -30,7 +30,7 @@ class RankList(NamedTuple):
     cameras: Sequence[int]  # K
 
 
-def draw_rank_lists(lists: Mapping[str, RankList]) -> Figure:
+def draw_camera_lists(lists: Mapping[str, RankList]) -> Figure:
     """`plotting.draw_rankings` with the camera of each picture below it, counted from 1."""
     rows = {label: (ranked.query, ranked.images, ranked.right) for label, ranked in lists.items()}
     figure = draw_rankings(rows)
@@ -114,7 +114,7 @@ def draw_half_widths(
     return figure
 
 
-def draw_chance(panels: Mapping[str, tuple[float, Tensor]]) -> Figure:
+def draw_repeated_tests(panels: Mapping[str, tuple[float, Tensor]]) -> Figure:
     """What repeated tests would show where the truth is known, in points.
 
     panels: (true difference, differences (R,)) by title. Tests that put the wrong network ahead

@@ -12,7 +12,7 @@ from metabin.plotting.panels import draw_rho_band, grid, layer_panels
 from metabin.plotting.style import LOOKS, LOSSES
 
 PHASES = {"base": "Base step", "meta_train": "Meta-train", "meta_test": "Meta-test"}
-Losses = Mapping[str, Sequence]  # "base/id" and so on
+LossCurves = Mapping[str, Sequence]  # "base/id" and so on
 
 
 def smoothed(values: Sequence[float], width: int) -> np.ndarray:
@@ -23,7 +23,7 @@ def smoothed(values: Sequence[float], width: int) -> np.ndarray:
     return (sums[last] - sums[first]) / (last - first)
 
 
-def _by_phase(losses: Losses) -> dict[str, dict[str, Sequence]]:
+def _by_phase(losses: LossCurves) -> dict[str, dict[str, Sequence]]:
     """Title of each phase that has losses -> its losses by their own names."""
     phases = {}
     for name, values in losses.items():
@@ -32,7 +32,7 @@ def _by_phase(losses: Losses) -> dict[str, dict[str, Sequence]]:
     return phases
 
 
-def draw_losses(history: Losses, width: int = 25) -> Figure:
+def draw_losses(history: LossCurves, width: int = 25) -> Figure:
     """The losses of every iteration, faint, and their running means, as in Fig. 7.
 
     A panel for each phase; `history` is by name, "base/id" and so on.
@@ -53,7 +53,8 @@ def draw_losses(history: Losses, width: int = 25) -> Figure:
 def draw_rho_history(iterations: Sequence[int], summaries: Tensor) -> Figure:
     """rho over time in each layer and, last, over all channels, as in Fig. 11.
 
-    The line is the mean, the band holds half of the channels. summaries (T, layers + 1, 4), each of `analysis.rho_summary`.
+    The line is the mean, the band holds half of the channels. summaries (T, layers + 1, 4), each
+    of `analysis.rho_summary`.
     """
     count = summaries.shape[1]
     rows, columns = grid(count)
@@ -65,7 +66,7 @@ def draw_rho_history(iterations: Sequence[int], summaries: Tensor) -> Figure:
 
 
 def draw_history(report: Mapping) -> Figure:
-    """Losses and rho over training (figures/results/history.json): means over seeds, every seed faint.
+    """Losses and rho over training (figures/results/history.json): means, every seed faint.
 
     Above, a panel for each phase's losses (Fig. 7); below, rho in each layer and over all channels
     (Fig. 11): the mean, and the band that holds half of the channels.

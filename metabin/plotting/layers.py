@@ -130,7 +130,7 @@ def draw_layer_cost(cost: Mapping[str, float]) -> Figure:
     return figure
 
 
-def draw_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: int) -> Figure:
+def draw_rho_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: int) -> Figure:
     """rho over the steps of some walks toward a goal, after `misled` steps away from it (grey)."""
     figure, axis = plt.subplots(figsize=(9, 4.4))
     looks = (INK, "-", 3.2), ("#AA4499", "--", 2.4), ("#999933", "-.", 2.4), ("#332288", ":", 2.8)

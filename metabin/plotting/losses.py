@@ -217,7 +217,7 @@ def draw_counts(kinds: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
     return figure
 
 
-def draw_splits(counts: Mapping[tuple[int, ...], int]) -> Figure:
+def draw_split_counts(counts: Mapping[tuple[int, ...], int]) -> Figure:
     """How often each split was drawn, a bar each.
 
     The line is the expectation, the band twice its standard deviation.

@@ -95,14 +95,6 @@ def _draw_walks(
     axis.set(xlabel="meta-steps", ylabel="ρ", xlim=(0, last), ylim=(0, 1.02))
 
 
-def draw_walks(walks: Mapping[str, Sequence[float]], marks: Mapping[str, float]) -> Figure:
-    """rho over the meta-steps of some walks; `marks` are named level lines."""
-    figure, axis = plt.subplots(figsize=(9, 4.4))
-    _draw_walks(axis, walks, marks)
-    figure.legend(loc="outside lower center", ncols=2)
-    return figure
-
-
 def draw_orders(
     step_sizes: Sequence[float], ends: Mapping[str, Sequence[float]], start: float
 ) -> Figure:

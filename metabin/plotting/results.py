@@ -19,7 +19,7 @@ Rates = Mapping[str, Sequence[float]]  # method -> fractions
 
 
 def draw_comparison(axis: Axes, values: Rates, oracles: Rates) -> None:
-    """A bar for each method: the mean over seeds in percent; seeds are dots, oracles black lines."""
+    """A bar a method: the mean over seeds in percent; seeds are dots, oracles black lines."""
     for x, (method, seeds) in enumerate(values.items()):
         look, percent = LOOKS[method], 100 * np.asarray(seeds)
         axis.bar(x, percent.mean(), 0.72, color=look.colour, hatch=look.hatch, alpha=0.9)

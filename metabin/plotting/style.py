@@ -78,7 +78,7 @@ def use_style() -> None:
 
 
 def save(figure: Figure, path: Path | str) -> Path:
-    """Write a figure so that drawing the same numbers again gives the same bytes; returns the path."""
+    """Write a figure, the same numbers as the same bytes; returns the path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # would change every time

@@ -65,7 +65,7 @@ def draw_inner_step(
     step_sizes: Sequence[float],
     titles: Mapping[str, str],
 ) -> Figure:
-    """What an inner step changes, by its size: a panel for each quantity of `titles`, a line for each loss.
+    """What an inner step changes, by its size: a panel for each quantity, a line for each loss.
 
     changes: of `analysis.inner_step_changes`, loss -> quantity -> (sizes, 3); the bars are its
     intervals. rho's own move is drawn as it is, everything else in points (percent).

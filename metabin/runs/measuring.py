@@ -76,7 +76,7 @@ def _addresses(module: nn.Module) -> set[int]:
 
 @contextmanager
 def kept_for_backward(module: nn.Module) -> Iterator[Callable[[], int]]:
-    """Yield a function: how many bytes have been kept for backward since; parameters don't count."""
+    """Yield a function: bytes kept for backward since then, without parameters."""
     parameters = _addresses(module)
     kept = {}  # address -> storage, which stays alive: a freed address could serve two tensors
 

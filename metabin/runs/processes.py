@@ -31,7 +31,7 @@ from metabin.kernels.collectives import gather, rank, world_size
 
 
 def is_first_of_machine() -> bool:
-    """Whether this is the first process on its machine, the one that tells what went wrong there."""
+    """Whether this is its machine's first process, which says what went wrong there."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
@@ -105,7 +105,9 @@ def by_first(function: Callable):
 
 
 def after_the_first(function: Callable):
-    """What `function` returns, called on each machine by its first process, then by its others, which find its caches.
+    """What `function` returns, called by each machine's first process, then by its others.
+
+    The others find the first one's caches.
 
     Raises in all processes what it raises in one.
     """
