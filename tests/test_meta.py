@@ -301,13 +301,25 @@ class BackwardConvolutions(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@contextmanager
+def kept_for_backward():
+    """Yields where the tensors lie that autograd keeps."""
+    kept = set()
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.add(tensor.data_ptr()) or tensor, lambda tensor: tensor
+    ):
+        yield kept
+
+
 def test_the_meta_phases_compute_no_weight_gradients(trained):
     model, optimizer, batch = trained
     convolutions = sum(isinstance(m, nn.Conv2d) for m in model.modules())
-    with BackwardConvolutions() as base:
+    with BackwardConvolutions() as base, kept_for_backward() as kept:
         base_step(model, optimizer, batch)
-    with BackwardConvolutions() as meta:
+    assert batch.images.data_ptr() in kept
+    with BackwardConvolutions() as meta, kept_for_backward() as kept:
         meta_step(model.extractor, batch, batch, 0.1, 0.1)
+    assert batch.images.data_ptr() not in kept  # no graph before the first rho
     assert len(base.masks) == convolutions and all(weight for _, weight, _ in base.masks)
     # two phases, and the first convolution has nothing before it that needs a gradient
     assert meta.masks == [(True, False, False)] * 2 * (convolutions - 1)

@@ -276,7 +276,7 @@ def test_only_the_input_and_per_image_numbers_are_kept_for_backward():
 
 
 @both_formats
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::FutureWarning")
 def test_a_traced_layer_in_eval_mode_takes_another_batch_size(memory_format):
     layer = random_layer(3, training=False)
     traced = torch.jit.trace(
