@@ -10,12 +10,12 @@ EXPERIMENT ?= all
 SEEDS ?=
 PYTHON ?= python3
 
-# Threads that wait sleep instead of spinning: beside another busy program that is far faster.
-OMP_WAIT_POLICY ?= passive
-export OMP_WAIT_POLICY
+# A thread that waits soon sleeps instead of spinning: see notebooks/troubleshooting.md.
+GOMP_SPINCOUNT ?= 2000
+export GOMP_SPINCOUNT
 
 # A misspelt variable (LESON=06) would be taken without a word: stop with the nearest name.
-NAMES = PROFILE SEED LESSON PLAN EXPERIMENT SEEDS PYTHON OMP_WAIT_POLICY SHELL
+NAMES = PROFILE SEED LESSON PLAN EXPERIMENT SEEDS PYTHON GOMP_SPINCOUNT SHELL
 TYPED = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 UNKNOWN := $(firstword $(filter-out $(NAMES) MAKEFLAGS,$(TYPED)))
 ifneq ($(UNKNOWN),)

@@ -4,9 +4,9 @@ import os
 import sys
 from importlib import import_module
 
-# Threads that wait sleep instead of spinning, which spares a busy machine. It must be set before
-# torch starts; what the user has set stays.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# A thread that waits spins for some microseconds, then sleeps: spinning on would double the time
+# beside another busy process. It must be set before torch starts; what the user has set stays.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 # A command's module is imported when it is called: `--help` must not wait for torch.
 COMMANDS = {

@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch starts, as every door does
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch starts, as every door does
 
 import matplotlib
 import pytest
