@@ -9,7 +9,7 @@ from scipy import stats
 from metabin.experiments import phase
 from metabin.experiments.results import RESULTS, paired, read_results
 from metabin.experiments.spine import spine_table
-from metabin.experiments.tasks import SETTINGS, SPINE, chosen
+from metabin.experiments.tasks import SPINE, TUNED, chosen
 from metabin.runs.provenance import ROOT
 
 PAGE = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
@@ -33,10 +33,10 @@ def test_the_spine_says_where_its_numbers_come_from(spine):
 
 def test_the_chosen_settings_are_the_best_of_those_tried(spine):
     tuning = read_results("tuning")
-    assert tuning["chosen"].keys() == SETTINGS.keys()
+    assert tuning["chosen"].keys() == TUNED.keys()
     for method, setting in tuning["chosen"].items():
         tried = [row for row in tuning["tuning"] if row["method"] == method]
-        assert [row["setting"] for row in tried] == SETTINGS[method]
+        assert [row["setting"] for row in tried] == TUNED[method]
         assert max(tried, key=lambda row: mean(row["mAP"]))["setting"] == setting
     assert spine["chosen"] == {method: chosen(method) for method in SPINE}
 
