@@ -30,8 +30,8 @@ def problems(path: Path) -> list[str]:
         return ["does not begin with two cells of text"]
     rules = (head, parameters, prose, committed_bare, ending, exercises, source)
     found = [problem for rule in rules for problem in rule(lesson, path)]
-    if path.stat().st_size > 64 * 1024:
-        found.append("is larger than 64 KB")
+    if path.stat().st_size > 60 * 1024:
+        found.append("is larger than 60 KB")
     return found
 
 
@@ -209,7 +209,7 @@ BROKEN = {
     "cell 3 calls the shell or a magic": change(3, "from", "!ls\nfrom"),
     "cell 3 has the tag 'spec' but defines no function": tag(3, "spec"),
     "cell 3 has the unknown tag 'spek'": tag(3, "spek"),
-    "is larger than 64 KB": change(4, "and", "and " * 20_000),
+    "is larger than 60 KB": change(4, "and", "and " * 20_000),
     "does not begin with two cells of text": lambda lesson: lesson.cells.pop(1),
 }
 
