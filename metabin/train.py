@@ -121,7 +121,8 @@ class Run:
         for name in _changed(settings, {key: state[key] for key in settings}):
             raise ValueError(
                 f"the checkpoint was made with other {name}: {state[name]}, not {settings[name]}; "
-                "give another folder, or what it was made with"
+                "give another folder, or "
+                + (f"--precision {state[name]}" if name == "precision" else "what it was made with")
             )
         self.iteration = state["iteration"]
         self.model.load_state_dict(state["model"])

@@ -4,6 +4,7 @@ import functools
 import json
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -399,19 +400,70 @@ class Code:
         return print, ("run",)
 
 
-def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path):
-    (tmp_path / "text.pth").write_text("no weights")
-    (tmp_path / "text.safetensors").write_text("no weights")
-    torch.save(Code(), tmp_path / "code.pth")
-    torch.save([torch.zeros(3)], tmp_path / "list.pth")
-    torch.save({"conv1.weight": "text"}, tmp_path / "values.pth")
-    for path in tmp_path.iterdir():
-        with pytest.raises(
-            ValueError, match=f"{path.name} is damaged, holds pickled code or is no file of weights"
-        ):
-            build_backbone("streetnet", weights=path)
+WEIGHTS = {"conv1.weight": torch.zeros(3)}
+REFUSED = {  # content of a file -> what is said of it
+    "a list": ([torch.zeros(3)], "holds 0 sets of weights, not one: it is a list$"),
+    "text": ({"conv1.weight": "text"}, r"0 sets .*: it is a dict of 'conv1.weight' \(str\)$"),
+    "two": ({"model": WEIGHTS, "mean": WEIGHTS}, r"2 sets .*'model' \(dict\), 'mean' \(dict\)$"),
+    "a call": (Code(), r"holds code \(\S*print\), which is not run: .*save the weights alone"),
+    "a network": (
+        nn.Identity(),
+        r"holds code \(torch.nn.modules.linear.Identity\), which is not run",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_of_a_whole_file_without_weights_it_is_said_what_it_holds(kind, tmp_path, capsys):
+    content, complaint = REFUSED[kind]
+    path = save(content, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match=f"other.pth .*{complaint}"):
+        build_backbone("streetnet", weights=path)
+    assert "run" not in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_read_is_called_damaged_and_a_missing_one_missing(tmp_path):
+    whole = save(WEIGHTS, tmp_path / "whole.pth").read_bytes()
+    (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
+    for name in ("text.pth", "text.safetensors"):
+        (tmp_path / name).write_text("no weights")
+    for name in ("cut.pth", "text.pth", "text.safetensors"):
+        with pytest.raises(ValueError, match=f"{name} is damaged or no file of weights"):
+            build_backbone("streetnet", weights=tmp_path / name)
     with pytest.raises(FileNotFoundError, match="none.pth"):
         build_backbone("streetnet", weights=tmp_path / "none.pth")
+
+
+def below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A network's tensors as another project keeps them, with a head beside the backbone."""
+    inner = {f"{prefix}{key}": tensor for key, tensor in state.items()}
+    return inner | {"bottleneck.weight": torch.ones(9), "heads.conv1.weight": torch.ones(9)}
+
+
+OTHERS = {  # what other projects write around a network's tensors
+    "fastreid": lambda state: {"model": below("backbone.", state), "iteration": 9},
+    "bag of tricks": lambda state: below("base.", state),
+    "several GPUs": lambda state: below("module.base.", state),
+    "torchreid": lambda state: {
+        "state_dict": state,
+        "epoch": 60,
+        "rank1": np.float64(0.5),
+        "optimizer": {"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": []},
+    },
+    "an average beside it": lambda state: {"state_dict": state, "averaged": state},
+}
+
+
+@pytest.mark.parametrize("project", OTHERS)
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_x1_0"])
+@torch.no_grad()
+def test_weights_in_another_projects_file_are_found(name, project, tmp_path):
+    state = torchvisions(name).state_dict()
+    path = save(OTHERS[project](state), tmp_path / "model.pth.tar")
+    found, expected = (build_backbone(name, weights=path), build_backbone(name))
+    load_weights(expected, name, save(state, tmp_path / "plain.pth"))
+    for key, tensor in expected.state_dict().items():
+        assert torch.equal(found.state_dict()[key], tensor), key
 
 
 # --- shared models, costs ------------------------------------------------------------------------------------------

@@ -561,7 +561,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(command, capsy
 
 def test_a_checkpoint_of_another_version_is_gone_on_from_with_a_word(command, capsys, monkeypatch):
     main(command)
-    monkeypatch.setattr(metabin.runs.training, "versions", lambda: {"torch": "99"})
+    monkeypatch.setattr(metabin.runs.training, "versions", lambda _: {"torch": "99"})
     main(command)
     assert re.search(
         r"resumed from step 8 \(saved with .*'torch'.*: not to the bit\)", capsys.readouterr().err
@@ -688,7 +688,7 @@ def test_two_processes_do_not_train_in_one_folder(command, capsys):
     main(command)
 
 
-@pytest.mark.parametrize("command", ["train", "test"])
+@pytest.mark.parametrize("command", ["train", "test", "export"])
 def test_help_does_not_wait_for_torch(command):
     program = f"""
 import sys

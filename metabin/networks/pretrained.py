@@ -1,8 +1,13 @@
-"""ImageNet weights for backbones: torchvision's or deep-person-reid's."""
+"""ImageNet weights for backbones: torchvision's, deep-person-reid's, or another project's."""
 
 import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
+import numpy
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -16,41 +21,57 @@ DOWNLOADS = {
     "resnet152": "resnet152",
     "mobilenetv2_x1_0": "mobilenet_v2",
 }
+# What numpy's numbers are read by, which other projects keep beside their weights: it runs nothing.
+SCALAR, _ = numpy.float64().__reduce__()
+NUMPY = [numpy.dtype, *(kind for kind in vars(numpy.dtypes).values() if isinstance(kind, type))]
+NUMPY += [(SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]  # numpy 1, 2
 
 
 def load_weights(backbone: nn.Module, name: str, weights: Path | str) -> None:
-    """Load weights trained on ImageNet into a backbone that still has its BatchNorm2d layers.
+    """Load trained weights into a backbone that still has its BatchNorm2d layers.
 
     `weights` is "imagenet", for those that torchvision downloads (ResNets, MobileNetV2 x1.0), or
-    the path of a file (.pth or .safetensors): torchvision's, or for MobileNetV2 one of
-    deep-person-reid's. The classifier is left out. torchvision's MobileNetV2 gets an identity as
-    the first block's expansion, which changes nothing in eval mode; in train mode its norm
-    normalizes.
-    Raises FileNotFoundError; ConnectionError when a download fails; ValueError when the weights
-    don't fit.
+    the path of a file (.pth, .pth.tar, .safetensors) with the names of torchvision's network, for
+    MobileNetV2 also deep-person-reid's. They may stand below one prefix, as `backbone.` is in other
+    projects; a classifier and what else stands beside it are left out. torchvision's MobileNetV2
+    gets an identity as the first block's expansion, which changes nothing in eval mode; in train
+    mode its norm normalizes.
+    Raises FileNotFoundError; ConnectionError when a download fails; ValueError when the file holds
+    no weights or others.
     """
     if weights == "imagenet":
         source, tensors = _download(name)
     else:
         source, tensors = weights, _read(Path(weights).expanduser())
-    loaded = {}
-    for key, tensor in tensors.items():
-        key = key.removeprefix("module.")
-        if not key.startswith(("fc.", "classifier.")):
-            loaded[key] = tensor
     state = backbone.state_dict()
-    names = {key: key for key in state}  # a tensor's name in the file -> in the backbone
-    mobilenet = type(backbone).__name__ == "MobileNetV2"
-    if mobilenet and any(key.startswith("features.") for key in loaded):
-        names = _torchvision_names(state)
+    layouts = [{key: key for key in state}]  # a tensor's name in the file -> in the backbone
+    if type(backbone).__name__ == "MobileNetV2":
+        layouts = [{_zoo_name(key): key for key in state}, _torchvision_names(state)]
+    loaded, names = _best_fit(tensors, layouts)
+    if len(names) < len(state):  # torchvision has no expansion in the first block
         state |= _identity(backbone)
-    elif mobilenet:
-        names = {_zoo_name(key): key for key in state}
     problems = _compare(loaded, names, state)
     if problems:
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise ValueError(f"{source} does not fit {name}: {'; '.join(problems[:3])}{more}")
     backbone.load_state_dict(state | {names[key]: tensor for key, tensor in loaded.items()})
+
+
+def _best_fit(
+    tensors: dict[str, Tensor], layouts: list[dict[str, str]]
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors below the prefix, and the layout of names, that have most names in common."""
+    tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
+    prefixes = ["", *dict.fromkeys(f"{key.partition('.')[0]}." for key in tensors)]
+    fits = []
+    for prefix in prefixes:
+        inner = {}
+        for key, tensor in tensors.items():
+            name = key.removeprefix(prefix)
+            if key.startswith(prefix) and not name.startswith(("fc.", "classifier.")):
+                inner[name] = tensor
+        fits += [(inner, names) for names in layouts]
+    return max(fits, key=lambda fit: len(fit[0].keys() & fit[1].keys()))
 
 
 def _compare(
@@ -69,21 +90,42 @@ def _compare(
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file: all that it holds, or the one dictionary of tensors in it."""
     if not path.exists():
         raise FileNotFoundError(f"no weights at {path}")
     try:
         if path.suffix == ".safetensors":
-            tensors = load_file(path)
-        else:
-            tensors = torch.load(path, map_location="cpu", weights_only=True)
-        tensors = dict(tensors.get("state_dict", tensors))
-        if not all(isinstance(value, Tensor) for value in tensors.values()):
-            raise TypeError("not all of its values are tensors")
-    except Exception as error:  # several unrelated types; each means the same to the reader
+            return load_file(path)
+        with torch.serialization.safe_globals(NUMPY):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # several unrelated types; most mean the same to the reader
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        if isinstance(error, UnpicklingError) and code:
+            raise ValueError(
+                f"{path} holds code ({code[1]}), which is not run: where it was written, save the "
+                "weights alone by torch.save(model.state_dict(), file)"
+            ) from None
+        raise ValueError(f"{path} is damaged or no file of weights") from error
+    entries = content if isinstance(content, Mapping) else {}
+    weights = [value for value in (content, *entries.values()) if _is_weights(value)]
+    if _is_weights(entries.get("state_dict")):
+        weights = [entries["state_dict"]]  # beside it, others may be averages
+    if len(weights) != 1:
+        kinds = [f"{key!r} ({type(value).__name__})" for key, value in entries.items()]
+        what = (
+            f"{type(content).__name__} of {', '.join(kinds)}" if kinds else type(content).__name__
+        )
         raise ValueError(
-            f"{path} is damaged, holds pickled code or is no file of weights"
-        ) from error
-    return tensors
+            f"{path} holds {len(weights)} sets of weights, not one: it is a {what:.200}"
+        )
+    return dict(weights[0])
+
+
+def _is_weights(value: Any) -> bool:
+    """Whether a file's value is a dictionary of tensors by name."""
+    if not isinstance(value, Mapping) or not value:
+        return False
+    return all(isinstance(tensor, Tensor) for tensor in value.values())
 
 
 def _download(name: str) -> tuple[str, dict[str, Tensor]]:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from metabin.data.files import whole_file
 from metabin.networks.model import ReIDModel, build_model
@@ -28,14 +29,15 @@ class Damaged(ValueError):
 
 
 @cache
-def versions() -> dict[str, str]:
-    """The versions that a run's last bit depends on."""
-    return provenance.versions(("torch", "metabin"))
+def versions(device: str) -> dict[str, str]:
+    """The versions and the kind of device that a run's last bit depends on."""
+    return provenance.versions(("torch", "metabin")) | {"device": device}
 
 
 def save_run(path: Path | str, run, metrics: dict | None = None) -> None:
     """Save all that a `train.Run` needs to go on bit-equally, and what its metrics need."""
-    state = {"run": run.state_dict(), "metrics": metrics or {}, "versions": versions()}
+    made_by = versions(run.device.type)
+    state = {"run": run.state_dict(), "metrics": metrics or {}, "versions": made_by}
 
     def write():
         content = io.BytesIO()  # torch.save would hide a full disk's OSError behind another error
@@ -49,18 +51,30 @@ def save_run(path: Path | str, run, metrics: dict | None = None) -> None:
 def load_run(path: Path | str, run) -> dict:
     """Put a `train.Run` back where it was saved; returns the metrics and versions saved with it.
 
+    On another kind of device it goes on, but not to the bit: what augments images begins anew.
     Raises FileNotFoundError; Damaged; ValueError when the file is no checkpoint, holds pickled
     code or is of another configuration. Then the run is as it was.
     """
     state = by_first(lambda: _read(path))
-    keys = state.keys() if isinstance(state, dict) else ()
-    if keys != {"run", "metrics", "versions"} or state["run"].keys() != run.state_dict().keys():
+    keys, own = state.keys() if isinstance(state, dict) else (), run.state_dict()
+    if keys != {"run", "metrics", "versions"} or state["run"].keys() != own.keys():
         raise ValueError(f"{path} is no checkpoint of a training run")
+    saved = state.pop("run")
+    # "auto" and what it was on a device are one precision, which the run compares.
+    saved["config"]["precision"] = run.config.precision
+    for name in ("base_batches", "meta_batches", "shared"):
+        saved[name] = _own_where_they_differ(saved[name], own[name])
     try:
-        run.load_state_dict(state.pop("run"))
+        run.load_state_dict(saved)
     except ValueError as error:
         raise ValueError(f"{path} is a checkpoint of another run: {error}") from None
     return state
+
+
+def _own_where_they_differ(saved: list[Tensor], own: list[Tensor]) -> list[Tensor]:
+    """Saved states of random streams; the run's own for those of another kind of device."""
+    pairs = zip(saved, own, strict=False)  # another number of processes is refused later
+    return [state if state.shape == other.shape else other for state, other in pairs]
 
 
 def _read(path: Path | str) -> Any:
@@ -139,18 +153,40 @@ def save_model(
 def load_model(path: Path | str) -> tuple[ReIDModel, dict[str, str]]:
     """A model for retrieval (its classifier is empty), in eval mode, and its notes.
 
-    Raises FileNotFoundError, or ValueError when the file was not written by `save_model`.
+    Raises FileNotFoundError, or ValueError that says what else than `save_model`'s a file is.
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"no weights at {path}")
+    notes, tensors = _read_model(path)
     try:
-        with safe_open(path, "pt") as file:
-            notes = json.loads(file.metadata()["metabin"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         with torch.random.fork_rng(devices=[]):
             # Files of the first version say no backbone: they are StreetNets.
             model = build_model(notes["norm"], 1, notes.get("backbone", "streetnet"))
         model.load_state_dict(tensors | {"classifier.weight": model.classifier.weight})
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} was not written by save_model, or is damaged: {error}") from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        message = f"{path} does not fit the network that save_model noted in it: {error}"
+        raise ValueError(message) from error
     return model.eval(), notes
+
+
+def _read_model(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Notes and tensors of a file that `save_model` wrote."""
+    if zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} is a checkpoint or another file of torch.save: give what save_model wrote, "
+            "which a run leaves beside its checkpoints as model.safetensors"
+        )
+    try:
+        with safe_open(path, "pt") as file:
+            notes = json.loads((file.metadata() or {}).get("metabin", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError) as error:
+        message = f"{path} is damaged, or no safetensors file as save_model writes it: {error}"
+        raise ValueError(message) from error
+    if notes is None:
+        raise ValueError(
+            f"{path} holds {len(tensors)} tensors ({next(iter(tensors), '')}, …) without the notes "
+            "of save_model: these are another project's weights, which a training can start from "
+            "(--weights)"
+        )
+    return notes, tensors

@@ -80,7 +80,7 @@ def resume(run: Run, folder: Path, progress: Progress) -> None:
     progress.begin(run.iteration, state.get("metrics", {}))
     if progress.saved:
         other = ""
-        if state["versions"] != versions():
+        if state["versions"] != versions(run.device.type):
             other = f" (saved with {state['versions']}: not to the bit)"
         say(f"resumed from step {run.iteration}{other}")
 
