@@ -112,7 +112,7 @@ def test_counts_that_differ_are_a_problem_beside_the_right_ones(tmp_path, check)
     assert code == 1 and "Market-1501 (source, target): PROBLEM" in text
     assert "query has 1 of 2 persons in 1 of 2 pictures" in text
     assert "train has 2 of 2 persons in 3 of 4 pictures" in text and "4 of 6 cameras" in text
-    assert "Unpack the set again" in text
+    assert "Unpack the set again" in text and "If it is a converted copy: give" in text
     shutil.rmtree(tmp_path / "query")
     assert "query has 0 of 2 persons" in check(tmp_path, "--set", "market1501")[1]
 
@@ -123,6 +123,24 @@ def test_a_copy_with_more_pictures_is_not_to_be_unpacked_again(tmp_path, check):
     fake.write_all(tmp_path / "cam_b", "077_90.bmp")
     code, text = check(tmp_path, "--set", "viper")
     assert code == 1 and "converted or extended copy" in text and "Unpack" not in text
+    for file in (tmp_path / "cam_a").iterdir():  # one part has more, the set has not
+        file.unlink()
+    fake.write_all(tmp_path / "cam_a", "000_0.bmp")
+    text = check(tmp_path, "--set", "viper")[1]
+    assert "converted or extended copy" in text and "Unpack" not in text
+
+
+def test_lists_that_are_all_missing_are_named_beside_the_pictures(tmp_path, check):
+    fake.write_msmt17(tmp_path / "MSMT17")
+    for file in (tmp_path / "MSMT17").glob("*.txt"):
+        file.unlink()
+    code, text = check(tmp_path, "--set", "msmt17")
+    lists = "list_train.txt, list_val.txt, list_query.txt, list_gallery.txt"
+    assert code == 1 and f"lacks {lists}: the set's archive has the lists" in text
+    assert "add what is missing" in text and "npack" not in text
+    shutil.rmtree(tmp_path / "MSMT17")
+    fake.write_all(tmp_path / "train" / "dogs", "0001.jpg")  # somebody else's pictures
+    assert "MSMT17 (source, target): not there" in check(tmp_path)[1]
 
 
 def test_missing_folders_and_lists_are_named_and_where_the_set_already_lies(tmp_path, check):
@@ -139,6 +157,7 @@ def test_missing_folders_and_lists_are_named_and_where_the_set_already_lies(tmp_
     )
     for name in ("CUHK02", "MSMT17"):
         assert f"it already lies in {tmp_path / name}: add what is missing" in text
+        assert "npack it again" not in text
         assert f"put that into {tmp_path / name.lower()}" not in text
 
 

@@ -19,8 +19,9 @@ from metabin.datasets.sets import SETS
 NAMED = 100  # so many unreadable pictures are named, the rest counted
 WIDTH = 106  # of a remark
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"}
-AGAIN = "Unpack the set again into an empty folder"
-TOO_MANY = "This is a converted or extended copy: give the original, or give it as your own data"
+CONVERTED = "give the original, or give it as your own data (data/README.md)"
+TOO_FEW = f"Unpack the set again into an empty folder. If it is a converted copy: {CONVERTED}"
+TOO_MANY = f"This is a converted or extended copy: {CONVERTED}"
 
 
 @dataclass
@@ -87,8 +88,7 @@ def examine(dataset: DataSet, data_root: Path, fast: bool = False) -> Diagnosis:
         return diagnosis
     remarks += [*listing.remarks, *(f"left out, as it should be: {x}" for x in listing.left_out)]
     remarks += same_camera_only(listing) + without_companion(dataset, listing)
-    expected = sum(pictures for _, pictures in dataset.expected_of(listing).values())
-    to_do = AGAIN if len(listing) <= expected else TOO_MANY
+    to_do = TOO_MANY if is_extended(dataset, listing) else TOO_FEW
     problems += [f"{line}. {to_do}" for line in dataset.miscounts(listing)]
     problems += mixtures(dataset, listing)
     if not fast:
@@ -96,6 +96,15 @@ def examine(dataset: DataSet, data_root: Path, fast: bool = False) -> Diagnosis:
         remarks += changes
         problems += [name_unreadable(unreadable)] if unreadable else []
     return diagnosis
+
+
+def is_extended(dataset: DataSet, listing: Listing) -> bool:
+    """Whether a part has more persons or pictures than it has in a complete copy."""
+    for part, (ids, pictures) in dataset.expected_of(listing).items():
+        there = listing.part(part)
+        if len(there.ids) > ids or len(there) > pictures:
+            return True
+    return False
 
 
 def name_unreadable(lines: Sequence[str]) -> str:
@@ -112,12 +121,9 @@ def advice(dataset: DataSet, data_root: Path, half: bool) -> list[str]:
     tops = dataset.tops(data_root)
     converted = [folder for folder in tops if within(folder, FOLDERS["train"]).is_dir()]
     if converted and FOLDERS["train"] not in dataset.layout:
-        lines.append(
-            f"{converted[0]} is a converted copy, in Market-1501's layout: give the original, or "
-            "give this one as your own data (data/README.md)"
-        )
+        lines.append(f"{converted[0]} is a converted copy, in Market-1501's layout: {CONVERTED}")
     elif tops and half:
-        lines.append(f"it already lies in {tops[0]}: add what is missing, or unpack it again")
+        lines.append(f"it already lies in {tops[0]}: add what is missing")
     elif tops:
         lines.append(f"{tops[0]} has the set's name, but not the layout below")
     for file in sorted(data_root.iterdir()):

@@ -8,7 +8,14 @@ import os
 import re
 from pathlib import Path
 
-from metabin.datasets.folders import count_names, naming, original_stem, within
+from metabin.datasets.folders import (
+    count_names,
+    files_of,
+    naming,
+    original_stem,
+    subfolders,
+    within,
+)
 from metabin.datasets.listing import Listing, Picture
 
 LISTS = {
@@ -35,10 +42,13 @@ def list_msmt17(root: Path) -> Listing | None:
             break
     else:
         return None
-    if not within(root, "list_train.txt").is_file():
+    missing = [name for name in LISTS if not within(root, name).is_file()]
+    if "list_train.txt" in missing and not holds_pictures(folders["train"]):
         return None
-    if missing := [name for name in LISTS if not within(root, name).is_file()]:
-        raise FileNotFoundError(f"{root} lacks {', '.join(missing)}")
+    if missing:
+        raise FileNotFoundError(
+            f"{root} lacks {', '.join(missing)}: the set's archive has the lists beside its folders"
+        )
     folders["gallery"] = folders["query"]
     files = {folder: files_below(folder) for folder in set(folders.values())}
     pictures, remarks = [], []
@@ -58,6 +68,13 @@ def list_msmt17(root: Path) -> Listing | None:
         what = f"pictures of {name} that are missing in {folder.name}"
         remarks += count_names(root, "left out", what, missing)
     return Listing("msmt17", root, tuple(pictures), remarks=tuple(remarks))
+
+
+def holds_pictures(folder: Path) -> bool:
+    """Whether the first person's folder holds a picture of this set."""
+    for person in subfolders(folder)[:1]:
+        return any(re.fullmatch(LINE, file.name) for file in files_of(person))
+    return False
 
 
 def files_below(folder: Path) -> dict[str, Path]:
