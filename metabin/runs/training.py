@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -45,7 +46,8 @@ def job(options: argparse.Namespace) -> int:
     ):
         images = processes.after_the_first(lambda: open_images(options, config.size, say))
         run = Run(config, images, device, options.sync_stats)
-        say(run.placement)
+        megabytes = f"{run.images.images.nbytes / 1e6:.1f} MB"
+        say(re.sub("^0.0 GB", megabytes, run.placement))
         if collectives.world_size() > 1:
             whose = "the whole batch's" if run.sync_stats else "each one's own"
             count = f"{collectives.world_size()} processes on {run.device.type}"
