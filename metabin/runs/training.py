@@ -46,7 +46,7 @@ def job(options: argparse.Namespace) -> int:
     ):
         images = processes.after_the_first(lambda: open_images(options, config.size, say))
         run = Run(config, images, device, options.sync_stats)
-        megabytes = f"{run.images.images.nbytes / 1e6:.1f} MB"
+        megabytes = f"{run.images.images.nbytes / 1e6:.2g} MB"
         say(re.sub("^0.0 GB", megabytes, run.placement))
         if collectives.world_size() > 1:
             whose = "the whole batch's" if run.sync_stats else "each one's own"
