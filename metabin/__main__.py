@@ -15,6 +15,7 @@ COMMANDS = {
         "train a network; the same command resumes a stopped run",
     ),
     "test": ("metabin.runs.test_command", "test trained weights under a protocol"),
+    "export": ("metabin.runs.export_command", "write trained weights as an ONNX file"),
     "data": ("metabin.datasets.command", "examine data sets on a disk; write the split files"),
     "tables": ("metabin.experiments.command", "run what the paper's tables and figures need"),
     "checkpoints": ("metabin.experiments.checkpoints", "train the networks that the lessons read"),
