@@ -350,7 +350,7 @@ def test_a_protocols_run_ends_with_the_command_that_tests_it(tmp_path, capsys, m
         "no_duke",
         Path("run/result.json"),
     )
-    notes = load_model(given.weights)[1]
+    notes = load_model(given.weights[0])[1]
     assert json.loads(notes["domains"]) == ["cuhk02", "cuhk03", "cuhksysu"]
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from metabin.datasets import SETS, DataSet, Listing, Picture, folders, list_own, write_market1501
 from metabin.datasets.cuhk03 import read_inside
 from metabin.datasets.doctor import check_sets
+from metabin.datasets.listing import UNKNOWN_CAMERA
 from metabin.datasets.load import load_images
 from metabin.datasets.own import number_words, plain_word
 from metabin.streets import World, make_streets, query_gallery
@@ -507,6 +508,42 @@ def test_ones_own_pictures_in_markets_layout_are_one_domain_called_like_their_fo
         list_own(tmp_path)
 
 
+def test_ones_own_folders_may_be_called_like_their_parts_and_hold_a_folder_for_each_person(
+    tmp_path,
+):
+    fake.write_all(tmp_path / "plain" / "query", "0003_c1_1.png")
+    fake.write_all(tmp_path / "plain" / "gallery", "0003_c2_1.png 0000_c2_2.png")
+    (listing,) = list_own(tmp_path / "plain")
+    assert labels(listing) == [(2, 0, "query"), (-1, 1, "gallery"), (2, 1, "gallery")]
+    people = tmp_path / "people"
+    fake.write_all(people / "query", "anna/1.jpg Ben/1.JPG")
+    fake.write_all(people / "Gallery", "anna/2.jpg anna/x.png ben/2.jpg -1/junk.jpg")
+    (people / "query" / "anna" / "film.avi").touch()
+    (listing,) = list_own(people)
+    assert listing.name == "people" and listing.left_out == ("1 junk pictures (person -1)",)
+    assert [(p.pid, p.part) for p in listing.pictures] == [
+        (1, "query"),
+        (0, "query"),
+        (0, "gallery"),
+        (0, "gallery"),
+        (1, "gallery"),
+    ]
+    assert listing.cameras == {UNKNOWN_CAMERA}
+    assert "Ben and ben are taken for one person" in listing.remarks[0]
+    assert "left out 1 files that are not known as pictures, e.g. 'film.avi'" in listing.remarks[1]
+    fake.write_all(tmp_path / "nan" / "query", "nan/1.jpg")
+    with pytest.raises(ValueError, match=r"nan/1.jpg: pid is missing"):
+        list_own(tmp_path / "nan")
+
+
+def test_cameras_of_persons_folders_are_known_where_all_names_tell_them(tmp_path):
+    fake.write_all(tmp_path / "query", "0003/0003_c1s1_000001_00.jpg")
+    fake.write_all(tmp_path / "gallery", "0003/0003_c6s1_000001_00.jpg")
+    assert labels(list_own(tmp_path)[0]) == [(3, 0, "query"), (3, 5, "gallery")]
+    fake.write_all(tmp_path / "gallery", "0003/later.jpg")
+    assert list_own(tmp_path)[0].cameras == {UNKNOWN_CAMERA}
+
+
 def table(folder, text):
     (folder / "people.csv").write_text(text, encoding="utf-8-sig")
     return folder / "people.csv"
@@ -526,15 +563,23 @@ bilder/d.png,-1,0,street,gallery
     assert rows(street) == [("c.png", 7, 2, "train"), ("d.png", -1, 0, "gallery")]
 
 
+def test_a_table_without_cameras_and_domain_is_one_domain_of_unknown_cameras(tmp_path):
+    fake.write_all(tmp_path, "a.jpg b.jpg")
+    (listing,) = list_own(table(tmp_path, "path,pid,part\na.jpg,Ann,query\nb.jpg,Ann,gallery\n"))
+    assert listing.name == "people"
+    assert labels(listing) == [(0, -1, "query"), (0, -1, "gallery")]
+
+
 HEAD = "path,pid,camid,domain"
 WRONG = {
-    "path,pid,domain\na.jpg,1,x\n": "no column 'camid'",
+    "path,camid,domain\na.jpg,1,x\n": "no column 'pid'",
     "": "no column 'path'",
     "path;pid;camid;domain;part\na.jpg;1;2;x;nowhere\n": "row 2: no part 'nowhere': choose from",
     f"{HEAD}\na.jpg,,1,x\n": "row 2: pid is missing",
     f"{HEAD}\na.jpg,1,1,x\na.jpg,#N/A,1,x\n": "row 3: pid is missing",
     f"{HEAD}\na.jpg,1,NaN,x\n": "row 2: camid is missing",
-    f"{HEAD}\na.jpg,1\n": "row 2: camid is missing",
+    f"{HEAD}\na.jpg,1\n": "row 2: camid is missing .None.: leave the column out where",
+    f"{HEAD}\na.jpg,1,-1,x\n": "row 2: camid -1 is below 0",
     f"{HEAD}\na.jpg,1,1,x,7\n": "row 2: more values than",
     f"{HEAD}\na.jpg,1,1,x\nno.jpg,1,1,x\n": "1 pictures are not there, e.g. .*no.jpg .row 3",
     f"{HEAD}\na.jpg,-1,1,x\n": "row 2: a.jpg is a distractor .* outside the gallery",

@@ -328,7 +328,7 @@ def searched(right: list[int], pids: list[int]):
 
 def reported(retrievals) -> dict:
     """The report of retrievals that no protocol has made."""
-    tests = {name: SimpleNamespace(origin="by hand") for name in retrievals}
+    tests = {name: SimpleNamespace(origin="by hand", camera_rule=True) for name in retrievals}
     protocol = protocols.OpenProtocol(protocols.ProtocolRun((), ()), SIZE, None, tests=tests)
     return protocol_report(protocol, retrievals)
 

@@ -3,7 +3,6 @@
 Nothing is changed or downloaded.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from metabin.datasets.dataset import DataSet
 from metabin.datasets.folders import subfolders, within
 from metabin.datasets.listing import PARTS, Listing
 from metabin.datasets.market1501 import FOLDERS
+from metabin.datasets.matches import match_queries
 from metabin.datasets.sets import SETS
 
 NAMED = 100  # so many unreadable pictures are named, the rest counted
@@ -159,11 +159,7 @@ def name_persons(listing: Listing, pids: set[int]) -> str:
 
 def same_camera_only(listing: Listing) -> list[str]:
     """A remark on queries whose person no other camera took: the evaluation leaves them out."""
-    cameras = defaultdict(set)
-    for picture in listing.part("gallery").pictures:
-        cameras[picture.pid].add(picture.camid)
-    queries = listing.part("query").pictures
-    names = [p.file.name for p in queries if cameras[p.pid] == {p.camid}]
+    names = [query.file.name for query in match_queries(listing).same_camera]
     if not names:
         return []
     return [f"{len(names):,} queries have no match from another camera, e.g. {names[0]}"]

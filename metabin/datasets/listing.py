@@ -6,12 +6,14 @@ from typing import NamedTuple, Self
 
 PARTS = ("train", "query", "gallery")
 DISTRACTOR = -1
+UNKNOWN_CAMERA = -1
 
 
 class Picture(NamedTuple):
     """One picture of one person; persons and cameras are the set's own numbers, counted from 0.
 
-    `pid` is -1 for a distractor, which only a gallery has. `part` is "train" where the set is not
+    `pid` is -1 for a distractor, which only a gallery has, `camid` is -1 where nobody told the
+    camera of people's own pictures. `part` is "train" where the set is not
     divided (CUHK02, CUHK-SYSU) and "gallery" where splits draw query and gallery (i-LIDS).
     `box` = (left, top, right, bottom), in pixels, is where the person stands in a larger scene.
     `inside` names an image within `file` where that is CUHK03's HDF5: see `cuhk03.read_inside`.

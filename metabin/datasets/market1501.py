@@ -5,6 +5,7 @@ distractor. DukeMTMC-reID (`0001_c2_f0046182.jpg`) and CUHK03-NP (`0001_c1_1.png
 folders.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,14 +34,16 @@ def list_dukemtmc(folder: Path) -> Listing | None:
     return list_layout(folder, "dukemtmc", DUKE_NAME)
 
 
-def list_layout(folder: Path, name: str, pattern: str) -> Listing | None:
+def list_layout(
+    folder: Path, name: str, pattern: str, folders: Mapping[str, str] = FOLDERS
+) -> Listing | None:
     """The layout's three folders, as far as they hold pictures; None when none does.
 
-    Persons and cameras count from 1 in file names and from 0 here. Junk is left out and counted.
+    `folders` are their names by part. Persons and cameras count from 1 in file names and from 0 here. Junk is left out and counted.
     Raises ValueError for a distractor outside the gallery.
     """
     pictures, remarks, junk = [], [], 0
-    for part, name_of_part in FOLDERS.items():
+    for part, name_of_part in folders.items():
         rows, more = match_pictures(within(folder, name_of_part), pattern)
         remarks += more
         for file, match in rows:
@@ -50,7 +53,7 @@ def list_layout(folder: Path, name: str, pattern: str) -> Listing | None:
                 continue
             if pid == -1 and part != "gallery":
                 raise ValueError(
-                    f"{file}: person 0000 means a distractor, which only {FOLDERS['gallery']} may "
+                    f"{file}: person 0000 means a distractor, which only {folders['gallery']} may "
                     "have; number people from 0001"
                 )
             pictures.append(Picture(file, pid, camid, part))

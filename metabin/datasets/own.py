@@ -1,4 +1,4 @@
-"""People's own pictures: a folder in Market-1501's layout, or a table of paths and labels."""
+"""People's own pictures: folders for training, query and gallery, or a table of labels."""
 
 import csv
 import io
@@ -6,13 +6,25 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from metabin.datasets.listing import DISTRACTOR, PARTS, Listing, Picture
+from metabin.datasets.folders import (
+    PICTURES,
+    count_names,
+    files_of,
+    stem_of,
+    subfolders,
+    suffix_of,
+    within,
+)
+from metabin.datasets.listing import DISTRACTOR, PARTS, UNKNOWN_CAMERA, Listing, Picture
 from metabin.datasets.market1501 import ANY_NAME, FOLDERS, list_layout
 
-COLUMNS = ("path", "pid", "camid", "domain")
+COLUMNS = ("path", "pid")
+OPTIONAL = ("camid", "domain", "part")
+UNKNOWN = str(UNKNOWN_CAMERA)
 # What spreadsheets and programs write where a value is missing.
 MISSING = {"", "-", "?", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil"}
 MISSING |= {"#ref!", "#value!", "#name?", "#div/0!", "#null!", "#num!"}
@@ -31,29 +43,79 @@ class TableRow(NamedTuple):
 
 
 def list_own(root: Path | str) -> tuple[Listing, ...]:
-    """One listing per domain from a CSV file, or one from a folder in Market-1501's layout.
+    """One listing per domain from a CSV file, or one from a folder, which has the folder's name.
 
-    The folder's listing has the folder's name. Raises FileNotFoundError or ValueError that says
-    what was expected.
+    The folder holds `bounding_box_train` or `train`, `query`, `bounding_box_test` or `gallery`, as
+    far as they are needed, with names as Market-1501 has them or with a folder for each person.
+    Raises FileNotFoundError or ValueError that says what was expected.
     """
     root = Path(root)
     if root.suffix.lower() == ".csv":
         return list_table(root)
-    listing = list_layout(root, root.resolve().name, ANY_NAME) if root.is_dir() else None
+    listing = list_folder(root) if root.is_dir() else None
     if listing is None:
         places = ", ".join(f"{place}/" for place in FOLDERS.values())
         raise FileNotFoundError(
-            f"{root}: expected the folders {places} with pictures named like "
-            f"0002_c1s1_000451_03.jpg, or a .csv file with the columns {', '.join(COLUMNS)}"
+            f"{root}: expected the folders {places} (or train/, query/, gallery/) with pictures "
+            "named like 0002_c1s1_000451_03.jpg or with a folder for each person, or a .csv file "
+            f"with the columns {', '.join(COLUMNS + OPTIONAL)}"
         )
     return (listing,)
 
 
-def list_table(file: Path) -> tuple[Listing, ...]:
-    """One listing per domain from a CSV file: path, pid, camid, domain and, if wanted, part.
+def list_folder(root: Path) -> Listing | None:
+    """The pictures of a folder's parts; None where there is none."""
+    folders = dict(FOLDERS)
+    for part, name in FOLDERS.items():
+        if not within(root, name).is_dir():
+            folders[part] = part
+    listing = list_layout(root, root.resolve().name, ANY_NAME, folders)
+    return listing or list_people(root, folders)
 
-    Commas, semicolons or tabs separate. A path counts from the file's own folder; part is "train"
-    where it isn't told. Persons and cameras are numbers from 0 or any words, which are numbered in
+
+def list_people(root: Path, folders: Mapping[str, str]) -> Listing | None:
+    """Pictures such as `query/anna/any name.jpg`, in a folder for each person.
+
+    A camera is known where all names tell theirs, as in `0002_c1s1_000451_03.jpg`. A person's
+    folder called -1 is junk: left out and counted.
+    """
+    rows, junk, others = [], [], []
+    for part, name in folders.items():
+        people = within(root, name)
+        for person in subfolders(people) if people.is_dir() else ():
+            for file in files_of(person):
+                if suffix_of(file.name) not in PICTURES:
+                    others.append(file.name)
+                elif person.name == "-1":
+                    junk.append(file)
+                else:
+                    rows.append(picture_row(root, part, file))
+    if not rows:
+        return None
+    if any(row.camid == UNKNOWN for row in rows):
+        rows = [row._replace(camid=UNKNOWN) for row in rows]
+    listing = list_domain(root, rows)
+    left_out = (f"{len(junk):,} junk pictures (person -1)",) if junk else ()
+    remarks = count_names(root, "left out", "files that are not known as pictures", others)
+    return replace(listing, left_out=left_out, remarks=(*listing.remarks, *remarks))
+
+
+def picture_row(root: Path, part: str, file: Path) -> TableRow:
+    """The row of a picture in a person's folder; its camera is unknown or in its name."""
+    values = {"path": str(file.relative_to(root)), "pid": file.parent.name, "part": part}
+    if match := re.fullmatch(ANY_NAME, stem_of(file.name)):
+        values["camid"] = str(int(match[2]) - 1)
+    try:
+        return table_row(root, 0, values | {"domain": root.resolve().name})
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def list_table(file: Path) -> tuple[Listing, ...]:
+    """One listing per domain from a CSV file: path, pid and, if wanted, camid, domain and part.
+
+    Commas, semicolons or tabs separate. A path counts from the file's own folder. Without their
+    columns, cameras are unknown, the domain is called like the file and the part is "train". Persons and cameras are numbers from 0 or any words, which are numbered in
     their order per domain. Case and spacing of a word don't matter. A pid of -1 is a distractor.
     Raises ValueError naming a missing column, or file and row of a value that makes no sense.
     """
@@ -82,12 +144,13 @@ def read_table(file: Path) -> list[TableRow]:
     for name in COLUMNS:
         if name not in table.fieldnames:
             raise ValueError(
-                f"{file}: no column {name!r} in {header!r}; expected {', '.join(COLUMNS)}"
+                f"{file}: no column {name!r} in {header!r}; expected {', '.join(COLUMNS)} and, if "
+                f"wanted, {', '.join(OPTIONAL)}"
             )
     rows = []
     for values in table:
         try:
-            rows.append(table_row(file.parent, table.line_num, values))
+            rows.append(table_row(file.parent, table.line_num, {"domain": file.stem} | values))
         except ValueError as error:
             raise ValueError(f"{file}, row {table.line_num}: {error}") from None
     if not rows:
@@ -96,18 +159,23 @@ def read_table(file: Path) -> list[TableRow]:
 
 
 def table_row(folder: Path, line: int, values: Mapping[str, str]) -> TableRow:
-    """A row with plain words. Raises ValueError for a value that is missing or makes no sense."""
+    """A row with plain words; without a camid its camera is unknown.
+
+    Raises ValueError for a value that is missing or makes no sense.
+    """
     if None in values:
         raise ValueError("more values than the header has columns: put quotes around commas")
-    labels = {name: plain_word(values[name] or "") for name in COLUMNS}
-    for name, word in labels.items():
+    labels = {"camid": UNKNOWN}
+    for name in [name for name in (*COLUMNS, "camid", "domain") if name in values]:
+        labels[name] = word = plain_word(values[name] or "")
         if word.lower() in MISSING and (name != "path" or not word):
-            raise ValueError(f"{name} is missing ({values[name]!r})")
+            help = ": leave the column out where cameras are unknown" if name == "camid" else ""
+            raise ValueError(f"{name} is missing ({values[name]!r}){help}")
     part = plain_word(values.get("part") or "").lower() or "train"
     if part not in PARTS:
         raise ValueError(f"no part {part!r}: choose from {', '.join(PARTS)}")
     for name, least in (("pid", DISTRACTOR), ("camid", 0)):
-        if re.fullmatch(r"-\d+", labels[name]) and int(labels[name]) < least:
+        if name in values and re.fullmatch(r"-\d+", labels[name]) and int(labels[name]) < least:
             raise ValueError(f"{name} {labels[name]} is below {least}")
     if labels["pid"] == "-1" and part != "gallery":
         raise ValueError(f"{values['path']} is a distractor (pid -1) outside the gallery")
@@ -123,8 +191,11 @@ def plain_word(word: str) -> str:
     return number[1] + number[2] if number else word
 
 
-def list_domain(file: Path, rows: Sequence[TableRow]) -> Listing:
-    """The listing of one domain; persons whose names differ in case only are one, and remarked."""
+def list_domain(origin: Path, rows: Sequence[TableRow]) -> Listing:
+    """The listing of one domain from a table or a folder.
+
+    Persons whose names differ in case only are one, and remarked.
+    """
     pids = number_words([row.pid for row in rows])
     camids = number_words([row.camid for row in rows])
     pictures, spellings = [], defaultdict(set)
@@ -134,8 +205,9 @@ def list_domain(file: Path, rows: Sequence[TableRow]) -> Listing:
     remarks = []
     for words in spellings.values():
         if len(words) > 1:
-            remarks.append(f"{file}: {' and '.join(sorted(words))} are taken for one person")
-    return Listing(rows[0].domain, file.parent, tuple(pictures), remarks=tuple(remarks))
+            remarks.append(f"{origin}: {' and '.join(sorted(words))} are taken for one person")
+    root = origin if origin.is_dir() else origin.parent
+    return Listing(rows[0].domain, root, tuple(pictures), remarks=tuple(remarks))
 
 
 def number_words(words: Sequence[str]) -> list[int]:

@@ -7,13 +7,14 @@ protocol.missing                              # what isn't there, and why
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from metabin.datasets.decode import Size
 from metabin.datasets.listing import PARTS, Listing
+from metabin.datasets.matches import obstacle, unmatched_remarks
 from metabin.datasets.sets import SETS
 from metabin.datasets.splits import DESIGNS, Split, hold_out, splits_of
 
@@ -88,6 +89,8 @@ class Target:
     """Pictures to be found again, in one or several splits into query and gallery.
 
     They are decoded when they are first asked for. `origin` says where the splits come from.
+    Without the camera rule, equal pictures share a camera number of their own: a query finds
+    pictures from its own camera, but never itself.
     """
 
     listing: Listing
@@ -95,12 +98,16 @@ class Target:
     origin: str
     size: Size
     cache: Path | None
+    camera_rule: bool = True
 
     @cached_property
     def images(self) -> "ImageSet":
-        from metabin.datasets.load import load_images
+        from metabin.datasets.load import load_images, number_pictures
 
-        return load_images(self.listing, self.size, self.cache)
+        images = load_images(self.listing, self.size, self.cache)
+        if self.camera_rule:
+            return images
+        return replace(images, camids=number_pictures(images.images))
 
     def pairs(self) -> Iterator[tuple["ImageSet", "ImageSet"]]:
         """Query and gallery of each split."""
@@ -158,16 +165,30 @@ class OpenProtocol:
                 self.tests[name] = self.target(listing, *splits_of(listing))
             except (ValueError, OSError) as error:
                 self.missing[name] = str(error)
-            return
-        listing = listing.part("query", "gallery")
+        else:
+            self.add_divided(listing)
+
+    def add_divided(self, listing: Listing, camera_rule: bool = True) -> None:
+        """Test on the set's own query and gallery; or say why not."""
+        name, listing = listing.name, listing.part("query", "gallery")
         split = Split([], [])
         for row, picture in enumerate(listing.pictures):
             getattr(split, picture.part).append(row)
-        if split.query and split.gallery:
-            origin = "the set's own query and gallery"
-            self.tests[name] = self.target(listing, [split], origin)
-        else:
+        if not (split.query and split.gallery):
             self.missing[name] = f"{listing.root} has no query and gallery to test on"
+            return
+        if reason := obstacle(listing, camera_rule):
+            self.missing[name] = reason
+            return
+        target = self.target(listing, [split], "the set's own query and gallery")
+        self.tests[name] = replace(target, camera_rule=camera_rule)
+        remarks = unmatched_remarks(listing, camera_rule)
+        if not camera_rule:
+            remarks.append(
+                "tested without the camera rule, pictures from a query's own camera count: easier, "
+                "not to be compared with results under the rule"
+            )
+        self.remarks += [f"{name}: {remark}" for remark in remarks]
 
     def add_source(self, listing: Listing, held_out: int) -> None:
         """Learn from the run's parts of the set but for held-out persons; or say why not."""

@@ -22,10 +22,18 @@ Retrievals = Mapping[str, Sequence[Retrieval]]  # target -> one retrieval per sp
 
 def retrieve(model: nn.Module, target: Target, batch_size: int = 256) -> list[Retrieval]:
     """Search every split of a target; each picture's feature is computed once."""
-    images = target.images
-    features = extract_features(model, images, batch_size)  # (N, D)
-    features = features.to(next(iter(model.parameters()), features).device)
-    retrievals = []
+    return search(target_features(model, target, batch_size), target)
+
+
+def target_features(model: nn.Module, target: Target, batch_size: int = 256) -> Tensor:
+    """Features of length 1 of a target's pictures on the model's device, (N, D)."""
+    features = extract_features(model, target.images, batch_size)
+    return features.to(next(iter(model.parameters()), features).device)
+
+
+def search(features: Tensor, target: Target) -> list[Retrieval]:
+    """Search every split of a target by its pictures' features (N, D)."""
+    images, retrievals = target.images, []
     for split in target.splits:
         query, gallery = torch.tensor(split.query), torch.tensor(split.gallery)
         result = retrieval(
@@ -52,7 +60,7 @@ def protocol_report(protocol: OpenProtocol, retrievals: Retrievals) -> dict:
 
     A target has the mean and standard deviation over splits with a 95 % interval over persons; a
     person who is tested in several splits is drawn with all of them.
-    Raises ValueError when there is no target.
+    Raises ValueError when there is no target, or one person alone to be found in one.
     """
     name = protocol.run.protocol
     if not retrievals:
@@ -61,9 +69,15 @@ def protocol_report(protocol: OpenProtocol, retrievals: Retrievals) -> dict:
     targets, samples = {}, {metric: [] for metric in METRICS}
     for target, splits in retrievals.items():
         pids = torch.cat([result.pids for result in splits])  # (Q,)
+        if len(pids.unique()) == 1:
+            raise ValueError(
+                f"{target}: one person alone of the query has a match: an interval over people "
+                "needs two or more"
+            )
         targets[target] = {
             "splits": len(splits),
             "split_origin": protocol.tests[target].origin,
+            "camera_rule": protocol.tests[target].camera_rule,
             "queries": len(pids),
             "unmatched_queries": sum(result.num_unmatched for result in splits),
         }

@@ -1,6 +1,7 @@
 """`python -m metabin figures`: draw the figures again, from figures/results/ or from formulas."""
 
 import argparse
+from pathlib import Path
 
 from metabin.experiments.command import add_experiment_flags, results_name
 
@@ -12,10 +13,16 @@ def main(arguments: list[str]) -> int:
     )
     add_experiment_flags(parser)
     parser.add_argument("--picture", help="instead: the picture that opens a lesson, or all")
+    help = "instead: the rank lists in FILE, from python -m metabin test --json FILE, beside it"
+    parser.add_argument("--rank-lists", type=Path, metavar="FILE", help=help)
     options = parser.parse_args(arguments)
     try:
         if options.picture:
             draw_pictures(options.picture)
+        elif options.rank_lists:
+            from metabin.plotting.rank_lists import draw_result
+
+            print(*draw_result(options.rank_lists), sep="\n")
         else:
             draw_experiments(options.experiment, options.profile)
     except (FileNotFoundError, ValueError) as error:

@@ -80,6 +80,7 @@ def _add_data_flags(flags: argparse.ArgumentParser) -> None:
         help="train on these, each the name of a data set in --data-root, a folder or a .csv "
         "file; with --protocol, in place of its sources",
     )
+    add_targets(group)
     group.add_argument(
         "--held-out",
         type=int,
@@ -88,6 +89,26 @@ def _add_data_flags(flags: argparse.ArgumentParser) -> None:
         help="identities of each source to keep out of training, for validation (default: 0)",
     )
     add_opt_in(group)
+
+
+def add_targets(flags) -> None:
+    """The flags `--targets` and `--no-camera-rule`."""
+    flags.add_argument(
+        "--targets",
+        nargs="+",
+        default=(),
+        metavar="TARGET",
+        help="test on these (train: in the end), each the name of a data set in --data-root, a "
+        "folder with query and gallery, or a .csv file with a column part; with --protocol, in "
+        "place of its targets",
+    )
+    flags.add_argument(
+        "--no-camera-rule",
+        action="store_false",
+        dest="camera_rule",
+        help="own pictures: let pictures from a query's own camera count as matches, for one "
+        "camera or unknown ones; data sets keep their rule",
+    )
 
 
 def add_opt_in(flags) -> None:

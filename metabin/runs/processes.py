@@ -35,6 +35,11 @@ def is_first_of_machine() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
+def is_first() -> bool:
+    """Whether this is the first of all processes, also when they have parted."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def join_processes() -> Iterator[torch.device | None]:
     """Within the block, the processes that torchrun started can exchange values.

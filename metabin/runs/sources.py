@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from metabin.data.images import ImageSet, cameras_as_domains, relabel
-from metabin.datasets import SETS, Listing, list_own
+from metabin.datasets import Listing, list_own
+from metabin.datasets.listing import UNKNOWN_CAMERA
 from metabin.datasets.protocols import (
     TRAIN,
     OpenProtocol,
@@ -15,6 +16,7 @@ from metabin.datasets.protocols import (
 )
 from metabin.runs.flags import duke_changes, setting_of
 from metabin.runs.provenance import cache_folder
+from metabin.runs.targets import sets_and_paths
 from metabin.streets import World, make_streets
 
 Say = Callable[[str], object]
@@ -35,7 +37,8 @@ def open_images(options: argparse.Namespace, size: tuple[int, int], say: Say = p
     for domain, name in enumerate(images.names):
         of_domain = images.domains == domain
         pids, camids = images.pids[of_domain].unique(), images.camids[of_domain].unique()
-        say(f"{name}: {len(pids)} people, {int(of_domain.sum())} pictures, {len(camids)} cameras")
+        cameras = f"{len(camids)} cameras" if UNKNOWN_CAMERA not in camids else "cameras unknown"
+        say(f"{name}: {len(pids)} people, {int(of_domain.sum())} pictures, {cameras}")
     return images
 
 
@@ -49,11 +52,7 @@ def _draw_streets(size: tuple[int, int], cameras: bool) -> ImageSet:
 
 def _open_sources(options: argparse.Namespace, size: tuple[int, int], say: Say) -> OpenProtocol:
     """The data sets that the flags name, and people's own pictures beside them."""
-    names = tuple(source for source in options.sources if source in SETS)
-    paths = [Path(source) for source in options.sources if source not in SETS]
-    for path in paths:
-        if not path.exists():
-            raise ValueError(f"--sources {path}: no such file, and no set of {', '.join(SETS)}")
+    names, paths = sets_and_paths("--sources", options.sources)
     roots = options.data_root or ()
     run = ProtocolRun(names, (), TRAIN, setting_of(options) != "multi_source")
     if options.protocol:

@@ -1,23 +1,30 @@
-"""`python -m metabin test`: trained weights in, a table's row out.
+"""`python -m metabin test`: trained weights in, a table out.
 
     python -m metabin test --weights build/runs/paper/model.safetensors --data-root ~/reid
+    python -m metabin test --weights build/runs/mine/model.safetensors --targets my_folder more.csv
+    python -m metabin test --weights build/runs/*/model.safetensors --data-root ~/reid \\
+        --targets market1501 viper my_folder --json build/result.json
 
-Rates are means over splits, with their standard deviation and a 95 % interval over identities.
-Printed rows stand below. The exit code is 2 when something is missing that the test needs.
+Rates are means over splits, with their standard deviation and a 95 % interval over people.
+Printed rows stand below; several weights make one table. Own pictures lie in folders `query` and
+`gallery`, or a CSV file has a column `part`; data/README.md says more. The JSON file holds rank
+lists too: `python -m metabin figures --rank-lists` draws them.
+The exit code is 2 when something is missing that the test needs.
 """
 
 import argparse
+import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from metabin.datasets.protocols import PROTOCOLS, open_protocol, protocol_run
-from metabin.datasets.published import published
-from metabin.runs.flags import add_opt_in
-from metabin.runs.provenance import cache_folder, provenance, write_json
+from metabin.datasets.protocols import PROTOCOLS, OpenProtocol, Target
+from metabin.runs.flags import add_opt_in, add_targets
+from metabin.runs.provenance import provenance, write_json
+from metabin.runs.report_lines import report_lines
+from metabin.runs.targets import count_copies, open_targets
 
-COLUMNS = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mAP": "mAP"}
+COPIES = "lie in the gallery too, pixel by pixel: no query finds its own copy"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,106 +35,84 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = flags.add_argument
-    add("--weights", type=Path, required=True, help="model.safetensors of a run")
-    add("--data-root", type=Path, required=True, help="the folder that holds the data sets")
-    add("--protocol", choices=PROTOCOLS, default="no_duke", help="(default: no_duke)")
+    help = "model.safetensors of a run, or of several"
+    add("--weights", type=Path, required=True, nargs="+", metavar="FILE", help=help)
+    add("--data-root", type=Path, help="the folder that holds the data sets")
+    help = "its targets, and what others printed (default, without --targets: no_duke)"
+    add("--protocol", choices=PROTOCOLS, help=help)
     add("--target", help="which run of a protocol that has several")
+    add_targets(flags)
     add_opt_in(flags)
     add("--held-out", type=int, default=0, metavar="N", help="as in training: test on these too")
     add("--size", type=int, nargs=2, help="height and width of images (default: the training's)")
     add("--cache", type=Path, help="for decoded images (default: build/cache)")
-    add("--json", type=Path, help="write the report to this file too")
+    add("--json", type=Path, help="write the report to this file too, with rank lists")
     return flags
 
 
-def run_test(options: argparse.Namespace) -> dict:
-    """The report under a protocol, with what the weights say of their training, and provenance."""
+def run_test(weights: Path, options: argparse.Namespace) -> dict:
+    """The report of one file of weights, with what it says of its training, and provenance."""
     import torch  # `--help` doesn't wait for it
 
-    from metabin.evaluate.reports import evaluate_protocol, validate
+    from metabin.evaluate.ranks import rank_lists
+    from metabin.evaluate.reports import protocol_report, search, target_features, validate
     from metabin.runs.checkpoints import load_model
 
-    model, notes = load_model(options.weights)
+    model, notes = load_model(weights)
     for name in ("config", "domains"):
         notes[name] = json.loads(notes.get(name, "null"))
     size = tuple(options.size or (notes["config"] or {}).get("size", (256, 128)))
-    run = protocol_run(options.protocol, options.target)
-    cache = options.cache or cache_folder()
-    protocol = open_protocol(run, options.data_root, size, cache, options.held_out, options.opt_in)
+    protocol = open_targets(options, size)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     begun = time.monotonic()
-    report = evaluate_protocol(model, protocol)
+    retrievals, lists = {}, {}
+    for name, target in protocol.tests.items():
+        if copies := count_copies(target):
+            protocol.remarks.append(f"{name}: {copies:,} queries {COPIES}")
+        features = target_features(model, target)
+        retrievals[name] = search(features, target)
+        lists[name] = rank_lists(features, target, retrievals[name][0])
+    report = protocol_report(protocol, retrievals)
     if protocol.validation:
         report["validation_mAP"] = validate(model, protocol)
     report["seconds"] = round(time.monotonic() - begun, 1)
-    report["run"], report["size"] = run._asdict(), size
-    report["weights"], report["notes"] = str(options.weights), notes
-    report["remarks"] += other_sources(notes["domains"], run.sources)
+    report["run"], report["size"] = protocol.run._asdict(), size
+    report["weights"], report["notes"] = str(weights), notes
+    report["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    report["remarks"] += training_remarks(notes["domains"], protocol)
+    report["data"] = {name: contents(target) for name, target in protocol.tests.items()}
+    report["rank_lists"] = lists
     report["provenance"] = provenance()
     return report
 
 
-def other_sources(domains: list[str] | None, sources: tuple[str, ...]) -> list[str]:
-    """A remark where the weights learned from other sets than the protocol's, or don't say."""
+def contents(target: Target) -> dict:
+    """Where a target's pictures lie, how many there are, and hashes that tell them from others."""
+    listing = target.listing
+    counts = {"people": len(listing.ids), "pictures": len(listing)}
+    return {"root": str(listing.root)} | counts | {"digests": target.images.digests()}
+
+
+def training_remarks(domains: list[str] | None, protocol: OpenProtocol) -> list[str]:
+    """Where the weights learned from other sets than the protocol's, or from a target.
+
+    `domains` is None where they don't say.
+    """
     if domains is None:
         return ["the weights don't say what they were trained on"]
     trained = list(dict.fromkeys(name.partition(" camera ")[0] for name in domains))
-    if set(trained) == set(sources):
+    sources = protocol.run.sources
+    if sources and set(trained) != set(sources):
+        names, expected = ", ".join(trained), ", ".join(sources)
+        return [f"the weights were trained on {names}, not on the protocol's {expected}"]
+    if sources:
         return []
-    expected = ", ".join(sources)
-    return [f"the weights were trained on {', '.join(trained)}, not on the protocol's {expected}"]
-
-
-def report_lines(report: dict) -> Iterator[str]:
-    """The report in words: what was tested, the table, and what to know about the sets."""
-    notes = report["notes"]
-    algorithm = (notes["config"] or {}).get("algorithm", "")
-    yield f"{report['weights']}: {algorithm} {notes['norm']}, {notes['backbone']}"
-    yield f"protocol {report['protocol']}: learns from {', '.join(report['run']['sources'])}"
-    yield from table_lines(report)
-    if "validation_mAP" in report:
-        held_out = ", ".join(report["held_out"])
-        rate = 100 * report["validation_mAP"]
-        yield f"mAP on identities held out of {held_out}: {rate:.1f}"
-    for name, reason in report["missing"].items():
-        yield f"without {name}: {reason}"
-    for remark in report["remarks"]:
-        yield f"note: {remark}"
-
-
-def table_lines(report: dict) -> Iterator[str]:
-    """Our rates in percent, target by target and on average, each above the printed rows."""
-    rows, names = dict(report["targets"]), report["run"]["targets"]
-    missing = [name for name in names if name not in rows]
-    if len(rows) > 1 and not missing:
-        rows["average"] = report["average"]
-    width = max(map(len, (*rows, *names, "average")))
-    yield " " * (width + 32) + "".join(f"{title:>9}" for title in COLUMNS.values())
-    for name, rates in rows.items():
-        num_splits = rates.get("splits", 1)
-        over = f" over {num_splits} splits" if num_splits > 1 else ""
-        kinds = {f"here, mean{over}": "mean"}
-        if over:
-            kinds["  standard deviation of a split"] = "std"
-        kinds |= {"  95 % from": "low", "  to": "high"}
-        title = name
-        for label, kind in kinds.items():
-            values = [100 * rates[metric][kind] for metric in COLUMNS]
-            yield table_line(f"{title:{width}}  {label}", width, values)
-            title = ""
-        for printed in published(report["protocol"], name):
-            label = f"{printed.method} {printed.backbone}".strip()
-            values = [getattr(printed, metric) for metric in COLUMNS]
-            line = table_line(" " * (width + 2) + f"{label:.30}", width, values)
-            yield f"{line}   {printed.source}"
-    if missing:
-        yield f"no average over all targets: {', '.join(missing)} could not be tested"
-
-
-def table_line(label: str, width: int, rates: Sequence[float | None]) -> str:
-    """A label and a cell for each rate, "-" where there is none."""
-    cells = ["-" if rate is None else f"{rate:.1f}" for rate in rates]
-    return f"{label:{width + 32}}" + "".join(f"{cell:>9}" for cell in cells)
+    home = [name for name in protocol.tests if name in trained]
+    what = (
+        "the weights learned from pictures of this name: a test at home, and none at all if they "
+        "learned from its query and gallery too, as protocols original and no_duke do"
+    )
+    return [f"{name}: {what}" for name in home]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -135,11 +120,12 @@ def main(arguments: list[str] | None = None) -> None:
     flags = parser()
     options = flags.parse_args(arguments)
     try:
-        report = run_test(options)
+        reports = [run_test(weights, options) for weights in options.weights]
         if options.json:
-            write_json(options.json, report)
+            single = len(reports) == 1
+            write_json(options.json, reports[0] if single else {"reports": reports})
     except (ValueError, OSError, ImportError) as error:
         flags.exit(2, f"{error}\n")
-    print(*report_lines(report), sep="\n")
+    print(*report_lines(reports), sep="\n")
     if options.json:
         print(f"written: {options.json}")

@@ -37,7 +37,7 @@ def job(options: argparse.Namespace) -> int:
     if options.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when a GPU is first used
         torch.use_deterministic_algorithms(True)
-    config, folder = configure(options), options.run_dir or Path("build/runs", options.profile)
+    config, folder = configure(options), run_folder(options)
     with (
         processes.join_processes() as device,
         processes.writing_folder(folder) as writable,
@@ -71,8 +71,9 @@ def job(options: argparse.Namespace) -> int:
             say(f"{saved}: the same command goes on from there")
         elif collectives.rank() == 0:
             print(f"weights for retrieval: {folder / WEIGHTS}")
-            if options.protocol:
-                print(f"to test them: {test_line(options, folder)}")
+            if options.protocol and not options.targets:
+                words = shlex.join(test_words(options))
+                print(f"to test them: python -m metabin test {words}")
     return number
 
 
@@ -144,12 +145,20 @@ def save_weights(folder: Path, run: Run) -> None:
     save_model(folder / WEIGHTS, run.model, run.config.norm, run.config.backbone, **notes)
 
 
-def test_line(options: argparse.Namespace, folder: Path) -> str:
-    """The command that tests what a protocol's run has left."""
-    words = ["--weights", folder / WEIGHTS, "--data-root", options.data_root[0]]
-    words += ["--protocol", options.protocol]
+def run_folder(options: argparse.Namespace) -> Path:
+    return options.run_dir or Path("build/runs", options.profile)
+
+
+def test_words(options: argparse.Namespace) -> list[str]:
+    """The words of the command that tests what a run has left."""
+    folder = run_folder(options)
+    words = ["--weights", folder / WEIGHTS, "--json", folder / "result.json"]
+    roots = options.data_root or ()
+    words += ["--data-root", *roots] if len(roots) == 1 else []
+    words += ["--protocol", options.protocol] if options.protocol else []
     words += ["--target", options.target] if options.target else []
+    words += ["--targets", *options.targets] if options.targets else []
+    words += [] if options.camera_rule else ["--no-camera-rule"]
     words += ["--held-out", options.held_out] if options.held_out else []
     words += ["--opt-in", *options.opt_in] if options.opt_in else []
-    words += ["--json", folder / "result.json"]
-    return f"python -m metabin test {shlex.join(map(str, words))}"
+    return [str(word) for word in words]
