@@ -37,6 +37,18 @@ plotting.draw_comparison(figure.subplots(), {"bn": [0.5, 0.6], "bin": [0.7, 0.8]
 plotting.save(figure, Path("figure.svg"))
 assert Path("figure.svg").stat().st_size > 1000 and any(Path("build/cache").iterdir())
 """
+# VIPeR's people, whose splits a protocol tests; they must not come from a file of the checkout.
+SPLITS = """
+from pathlib import Path
+from metabin.datasets.listing import Listing, Picture
+from metabin.datasets.splits import splits_of
+pictures = []
+for pid in range(632):
+    pictures.append(Picture(Path("a.bmp"), pid, 0, "query"))
+    pictures.append(Picture(Path("b.bmp"), pid, 1, "gallery"))
+splits, origin = splits_of(Listing("viper", Path("viper"), tuple(pictures)))
+assert len(splits) == 10 and "sha256" in origin
+"""
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +87,9 @@ def test_a_wheel_without_its_checkout_trains_tests_and_draws_and_writes_nothing_
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "model.safetensors").is_file()
     assert sorted(path.relative_to(installed) for path in installed.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_a_wheel_knows_the_small_targets_splits(installed, tmp_path):
+    done = run_python(installed, tmp_path, "-c", SPLITS)
+    assert done.returncode == 0, done.stderr
