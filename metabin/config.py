@@ -13,6 +13,7 @@ LEAST = {"ids_per_domain": 1, "images_per_id": 2, "iterations": 1, "inner_cycle"
 SHARES = (  # fields that are at most 1
     "meta_train_share",
     "erasing",
+    "mixstyle",
     "colour_jitter",
     "label_smoothing",
     "momentum",
@@ -71,6 +72,7 @@ class Config:
     crop_pad: int = 10  # pixels; not in the text, but in [26], the baseline
     colour_jitter: float = 0.0  # strength of brightness, contrast and saturation changes
     erasing: float = 0.0  # probability that a rectangle of an image is erased
+    mixstyle: float = 0.0  # probability that a batch's images exchange styles within the network
 
     label_smoothing: float = 0.1  # eps
     smooth: str = "all"  # this and the next two: options of the losses
@@ -113,6 +115,8 @@ class Config:
         if self.inner_lr_low > self.inner_lr_high:
             low, high = self.inner_lr_low, self.inner_lr_high
             raise ValueError(f"inner_lr_low={low} is above inner_lr_high={high}")
+        if self.mixstyle and self.norm != "bn":
+            raise ValueError(f'mixstyle={self.mixstyle} is for norm="bn", not for {self.norm!r}')
         for name, usual in {"control": "none", "meta_test_statistics": "own"}.items():
             value = getattr(self, name)
             if value != usual and self.algorithm != "metabin":

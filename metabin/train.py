@@ -30,6 +30,7 @@ from metabin.meta import (
     mldg_step,
     random_direction,
 )
+from metabin.networks.mixstyle import add_mix_style
 from metabin.networks.model import build_model
 from metabin.networks.synced_norms import sync_stats as share_statistics
 from metabin.norm import balancing_parameters
@@ -79,6 +80,9 @@ class Run:
         self.base_batches = Batches(config, self.images, seeds[1])
         if config.base_sampling == "pooled":
             self.base_batches.pool()
+        if config.mixstyle:
+            generator = self.base_batches.augment_generator
+            add_mix_style(self.model.extractor, config.mixstyle, generator)
 
         # What the meta-learned step needs.
         self.meta_batches = Batches(config, self.images, seeds[2], config.meta_ids_per_domain)

@@ -38,7 +38,8 @@ def unused():
     "tiny/losses.py": "LOSSES = {}\n\ndef register(f):\n    LOSSES[f.__name__] = f\n    return f\n\n"
     "def scatter(x):\n    return LOSSES['centre'](x)\n\n"
     "@register\ndef centre(x):\n    return 3 * x\n",
-    "tiny/late.py": "def finish(x, y):\n    return x * y\n",
+    "tiny/late.py": "def finish(x, y):\n    if x is None:\n"
+    "        raise ValueError('no x')\n    return x * y\n",
     "tiny/idle.py": "def average(x):\n    return 0\n",
 }
 
@@ -82,6 +83,7 @@ SAME = {
     ),
     "code that the trial does not run changes": (MAIN, "return spare()", "return spare() + 1"),
     "a file that it does not use changes": ("tiny/idle.py", "return 0", "return 1"),
+    "an error says something else": ("tiny/late.py", "'no x'", "f'no {x}: give one'"),
     "a neighbour of what it uses changes": ("tiny/rooms/images.py", "return 1", "return 2"),
 }
 OTHER = {

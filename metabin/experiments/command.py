@@ -4,30 +4,8 @@ import argparse
 import os
 import time
 
+from metabin.experiments.names import NAMES, results_name
 from metabin.runs.provenance import provenance, write_json
-
-NAMES = (
-    "tuning",
-    "spine",
-    "table1",
-    "table2",
-    "table3",
-    "table4",
-    "table5",
-    "figure2",
-    "figure4",
-    "figure6",
-    "figure8",
-    "figure9",
-    "figure10",
-    "question",
-    "second_look",
-    "history",
-    "figure3",
-    "figure5",
-    "table6",
-    "phase",
-)
 
 
 def main(arguments: list[str]) -> int:
@@ -50,7 +28,7 @@ def main(arguments: list[str]) -> int:
     from metabin.experiments.procedures import chosen_procedures  # torch is slow to import
     from metabin.experiments.results import RESULTS, read_results
 
-    jobs = options.jobs or (os.cpu_count() if options.profile == "demo" else 1)
+    jobs = options.jobs or (os.cpu_count() if options.profile != "gpu" else 1)
     made = {"command": f"python -m metabin tables {' '.join(arguments)}".rstrip()} | provenance()
     for name, procedure in chosen_procedures(options.experiment, options.profile).items():
         started = time.monotonic()
@@ -67,12 +45,8 @@ def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--experiment", choices=(*NAMES, "all"), default="all")
     parser.add_argument(
         "--profile",
-        choices=("demo", "gpu"),
+        choices=("demo", "finished", "gpu"),
         default="demo",
-        help="gpu: the paper's networks, full size",
+        help="demo: short trainings; finished: three times as long, tested at home, too; "
+        "gpu: the paper's networks, full size",
     )
-
-
-def results_name(experiment: str, profile: str) -> str:
-    """The name of an experiment's file of results, without its ending."""
-    return experiment if profile == "demo" else f"{experiment}-{profile}"

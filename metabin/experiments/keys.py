@@ -1,9 +1,10 @@
 """Hash of what code does: of every definition that a function needs, and of nothing else.
 
-Docstrings, comments, annotations, imports and the names of files and modules don't count. A
-definition counts when the code reaches it by its name, as a module's attribute (`import metabin.x
-as y`, `y.f`), or through a file that only passes it on. What a module does when it is imported (a
-call, a decorator of the package) counts with each of its names.
+Docstrings, comments, annotations, imports and the names of files and modules don't count, and what
+is raised doesn't: a trial that came to its end raised nothing. A definition counts when the code
+reaches it by its name, as a module's attribute (`import metabin.x as y`, `y.f`), or through a file
+that only passes it on. What a module does when it is imported (a call, a decorator of the package)
+counts with each of its names.
 """
 
 import ast
@@ -127,6 +128,9 @@ class _Plain(ast.NodeTransformer):
     def visit_arg(self, node):
         node.annotation = None
         return node
+
+    def visit_Raise(self, node):
+        return ast.Raise()
 
     def visit_Import(self, node):
         return None

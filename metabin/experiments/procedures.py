@@ -4,7 +4,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from metabin.experiments import costs, history, phase, pictures, spine
+from metabin.experiments import (
+    costs,
+    history,
+    phase,
+    pictures,
+    schedules,
+    spine,
+    tuning,
+    worlds,
+)
 from metabin.experiments.declarations import EXPERIMENTS
 from metabin.experiments.rows import Experiment
 from metabin.experiments.runner import experiment_report, experiment_text
@@ -26,7 +35,11 @@ def procedures(profile: str = "demo") -> dict[str, Procedure]:
         return partial(report, profile=profile)
 
     named = {
-        "tuning": Procedure(spine.tuning_report, spine.tuning_text),
+        "worlds": Procedure(worlds.worlds_report, worlds.worlds_text),
+        "schedules": Procedure(
+            schedules.schedules_report, schedules.schedules_text, "draw_schedules"
+        ),
+        "tuning": Procedure(here(tuning.tuning_report), tuning.tuning_text),
         "spine": Procedure(spine.spine_report, spine.spine_text, "draw_spine"),
     }
     for name, experiment in EXPERIMENTS.items():

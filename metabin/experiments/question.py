@@ -1,11 +1,9 @@
 """The question that nobody has answered: rows, plan, and the rule that judges the numbers."""
 
-import inspect
-import re
-import textwrap
 from collections import defaultdict
 from collections.abc import Mapping
 
+from metabin.experiments.results import written_plan
 from metabin.experiments.rows import Experiment, Row
 from metabin.experiments.tasks import far_streets, unseen_streets
 
@@ -75,11 +73,7 @@ WORTH = 0.03  # of Rank-1: what stays below is not worth having
 
 def plan(experiment: str = "question") -> str:
     """The plan of "question" or "second_look", as it was written down before their runs."""
-    declaration = {"question": _question, "second_look": _second_look}[experiment]
-    lines = (inspect.getcomments(declaration) or "").splitlines()
-    text = "\n".join(line.removeprefix("#").strip() for line in lines)
-    paragraphs = re.split(r"\n(?=\w+: )", text)  # each begins with its subject, as in "Measure: "
-    return "\n".join(textwrap.fill(paragraph, 88) for paragraph in paragraphs)
+    return written_plan({"question": _question, "second_look": _second_look}[experiment])
 
 
 def plan_verdict(report: Mapping) -> dict[str, str]:

@@ -1,8 +1,11 @@
 """Committed numbers of the experiments: where they are, how they are read, compared and printed."""
 
+import inspect
 import json
+import re
+import textwrap
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean, stdev
 
 from scipy.special import nctdtr, stdtrit
@@ -115,6 +118,14 @@ def rounded(value, digits: int = 4):
     if isinstance(value, list | tuple):
         return [rounded(part, digits) for part in value]
     return value
+
+
+def written_plan(function: Callable) -> str:
+    """The comment above a function: a plan or a rule that stands there since before its runs."""
+    lines = (inspect.getcomments(function) or "").splitlines()
+    text = "\n".join(line.removeprefix("#").strip() for line in lines)
+    paragraphs = re.split(r"\n(?=[\w ]+: )", text)  # each begins with its subject: "Measure: "
+    return "\n".join(textwrap.fill(paragraph, 88) for paragraph in paragraphs)
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence]) -> str:

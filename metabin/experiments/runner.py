@@ -11,13 +11,13 @@ from metabin.config import Config
 from metabin.evaluate.intervals import paired_interval
 from metabin.experiments.results import how_far, markdown, paired, percent, rates_of, rounded
 from metabin.experiments.rows import Experiment, Row
-from metabin.experiments.tasks import chosen, trial
+from metabin.experiments.tasks import chosen, task_and_test, trial
 from metabin.experiments.trials import Trial, run_trials
 
 
 def settings(row: Row, profile: str) -> dict:
     """The configuration's changes of a row: those chosen for its method, then its own."""
-    changes = chosen(row.method) if profile == "demo" else {}
+    changes = {} if profile == "gpu" else chosen(row.method, profile)
     changes = changes | row.changes
     if row.inner is not None:
         step = row.inner * changes.get("inner_lr_high", Config.inner_lr_high)
@@ -31,7 +31,8 @@ def trials_of(row: Row, seeds: Sequence[int], profile: str = "demo") -> list[Tri
     """One trial for each seed, which is the world's and the training's."""
     changes, trials = settings(row, profile), []
     for seed in seeds:
-        one = trial(row.method, row.task(seed), seed, profile, **changes)
+        task, _ = task_and_test(row.task, seed, profile)
+        one = trial(row.method, task, seed, profile, **changes)
         trials.append(replace(one, oracle=one.oracle and row.plain))
     return trials
 
@@ -46,7 +47,9 @@ def experiment_report(experiment: Experiment, seeds: int, jobs: int, profile: st
     rows = []
     for i, row in enumerate(experiment.rows):
         here = slice(i * seeds, (i + 1) * seeds)
-        entry = _row(row, records[here], experiment.keeps_rho)
+        _, test = task_and_test(row.task, experiment.first, profile)
+        tested = [record | record.get("also", {}).get(test, {}) for record in records[here]]
+        entry = _row(row, tested, experiment.keeps_rho)
         rows.append(entry | {"settings": _changed(trials[here][0].config)})
     metrics = {row["name"]: row["metrics"] for row in rows}
     claims = []

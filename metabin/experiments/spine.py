@@ -1,18 +1,13 @@
-"""Settings, chosen on source streets, and the spine: five methods on two tasks."""
+"""The spine: five methods on two tasks."""
 
 from collections import defaultdict
-from dataclasses import replace
 from itertools import combinations
-from statistics import mean
 
 from metabin.experiments.results import markdown, paired, percent, rates_of
 from metabin.experiments.tasks import (
-    DEVELOPMENT,
     FIRST,
     SPINE,
-    TUNED,
     chosen,
-    development,
     same_streets,
     trial,
     unseen_streets,
@@ -20,44 +15,6 @@ from metabin.experiments.tasks import (
 from metabin.experiments.trials import run_trials
 
 TASKS = {"unseen_streets": unseen_streets, "same_streets": same_streets}
-
-
-def tuning_report(seeds: int, jobs: int) -> dict:
-    """Each method's best setting by mean mAP over the development worlds, and all that was tried.
-
-    The development worlds are fixed: `seeds` changes nothing.
-    """
-    tried, trials = [], []
-    for method, settings in TUNED.items():
-        for setting in settings:
-            tried.append({"method": method, "setting": setting})
-            for seed in DEVELOPMENT:
-                one = trial(method, development(seed), seed, **setting)
-                trials.append(replace(one, oracle=False))
-    records = iter(run_trials(trials, jobs))
-    best = {}
-    for row in tried:
-        row["mAP"] = [next(records)["mAP"] for _ in DEVELOPMENT]
-        method = row["method"]
-        if method not in best or sum(row["mAP"]) > sum(best[method]["mAP"]):
-            best[method] = row
-    return {
-        "worlds": list(DEVELOPMENT),
-        "seeds": list(DEVELOPMENT),
-        "tuning": tried,
-        "chosen": {method: row["setting"] for method, row in best.items()},
-    }
-
-
-def tuning_text(report: dict) -> str:
-    """What was chosen, as a Markdown table."""
-    rows = []
-    for method, setting in report["chosen"].items():
-        tried = [row for row in report["tuning"] if row["method"] == method]
-        best = max(100 * mean(row["mAP"]) for row in tried)
-        words = ", ".join(f"{name}={value:g}" for name, value in setting.items())
-        rows.append([method, words, len(tried), f"{best:.1f}"])
-    return markdown(["method", "chosen", "of", "mAP"], rows)
 
 
 def spine_report(seeds: int, jobs: int) -> dict:

@@ -1,14 +1,22 @@
-"""What the experiments train on and test on, and the settings that each method was given for it."""
+"""What the experiments train on and test on, and the settings that each method was given for it.
 
+There are two sizes on streets. Profile "demo": 300 iterations, a training for each test. Profile
+"finished": trainings that are at their end, each of which is tested on unseen streets, on far
+streets and at home.
+"""
+
+from collections.abc import Callable
 from dataclasses import replace
 
 from metabin.config import METHODS, PROFILES, Config
+from metabin.experiments.names import results_name
 from metabin.experiments.results import read_results
 from metabin.experiments.trials import Task, Trial
 from metabin.streets import World
 
 SPINE = ("bn", "in", "half", "bin", "metabin")
 DEVELOPMENT = (1000, 1001)  # seeds of the worlds where settings are chosen
+DEVELOPMENT_WORLDS = (1000, 1001, 1002)  # the same for finished trainings, and for their world
 FIRST = 1  # the first reported world: the streets were designed while looking at world 0
 
 
@@ -31,6 +39,26 @@ TUNED = {
     "metabin": META,
     "in": PLAIN,
     "half": PLAIN,
+    "metabin_source": META,
+    "metabin, no inner step": META_WITHOUT_INNER,
+    "metabin_source, no inner step": META_WITHOUT_INNER,
+}
+# Settings that are tried for finished trainings: six for each method again.
+RATES = (0.05, 0.1)
+DECAYS = _grid("weight_decay", (2e-3, 5e-3, 1e-2), RATES)
+FINISHED_SETTINGS = {
+    "bn": DECAYS,
+    "in": DECAYS,
+    "half": DECAYS,
+    "bin": _grid("joint_rho_scale", (10.0, 100.0, 1000.0), RATES),
+    "metabin": META,
+    "ibn": DECAYS,
+    "switchable": DECAYS,
+    "dualnorm": DECAYS,
+    "bin, the weights' step": DECAYS,
+    "bin_shared": DECAYS,
+    "bn, colour jitter": _grid("colour_jitter", (0.2, 0.4, 0.6), RATES),
+    "bn, MixStyle": _grid("mixstyle", (0.25, 0.5, 0.75), RATES),
     "metabin_source": META,
     "metabin, no inner step": META_WITHOUT_INNER,
     "metabin_source, no inner step": META_WITHOUT_INNER,
@@ -85,9 +113,46 @@ def development(seed: int) -> Task:
     return replace(unseen_streets(seed), sources=sources, targets=(left_out,))
 
 
-def chosen(method: str) -> dict:
+# ---- finished trainings --------------------------------------------------------------
+
+FINISHED = {  # the schedule of finished trainings, chosen for BN on a development world
+    "iterations": 600,
+    "lr": 0.1,
+    "milestones": (0.7, 0.9),
+    "weight_decay": 5e-3,
+}
+PEOPLE = 40  # on each source street: 1,600 pictures, 20 iterations a pass
+FAR = 1.6  # style of far streets
+TESTS = {unseen_streets: "unseen", far_streets: "far", supervised: "home"}
+
+
+def finished_streets(seed: int, **world) -> Task:
+    """Five streets with few people, in the world that "worlds" chose or in one that is given."""
+    world = world or read_results("worlds")["chosen"]
+    return Task(World(seed=seed, **world), train_ids=PEOPLE)
+
+
+def further_tests(task: Task) -> tuple[tuple[str, Task], ...]:
+    """What a finished training is tested on beside unseen streets."""
+    far = replace(task, target_style=FAR)
+    home = replace(task, targets=task.sources)
+    return ("far", far), ("home", home)
+
+
+def task_and_test(task: Callable[[int], Task], seed: int, profile: str) -> tuple[Task, str]:
+    """The streets of a row, and the name of its test among those of a finished training."""
+    if profile == "finished" and task in TESTS:
+        return finished_streets(seed), TESTS[task]
+    return task(seed), "unseen"
+
+
+# ---- settings and trials -------------------------------------------------------------
+
+
+def chosen(method: str, profile: str = "demo") -> dict:
     """The settings chosen on the development worlds for a method, or for the one most like it."""
-    return read_results("tuning")["chosen"][LIKE.get(method, method)]
+    tuned = read_results(results_name("tuning", profile))["chosen"]
+    return tuned[method] if method in tuned else tuned[LIKE[method]]
 
 
 def trial(method: str, task: Task, seed: int, profile: str = "demo", **changes) -> Trial:
@@ -96,7 +161,11 @@ def trial(method: str, task: Task, seed: int, profile: str = "demo", **changes) 
     A method's name ends at a comma: "metabin, no inner step" stands in TUNED alone.
     """
     name = method.partition(",")[0]
-    config = replace(Config(seed=seed), **PROFILES[profile] | METHODS[name] | changes)
+    finished = profile == "finished"
+    size = PROFILES["demo"] | FINISHED if finished else PROFILES[profile]
+    config = replace(Config(seed=seed), **size | METHODS[name] | changes)
     world = replace(task.world, height=config.size[0], width=config.size[1])
     task = replace(task, world=world)
+    if finished:
+        return Trial(method, config, task, also=further_tests(task))
     return Trial(method, config, task, oracle=name in ("bin", "metabin"))

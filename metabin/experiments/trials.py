@@ -74,6 +74,7 @@ class Trial:
     config: Config
     task: Task
     oracle: bool = False  # also fit rho on the targets: headroom, never a claim
+    also: tuple[tuple[str, Task], ...] = ()  # what it is tested on besides, by name
 
     def key(self) -> str:
         """Hash of the trial and of the code it runs. The method's name doesn't count."""
@@ -84,20 +85,26 @@ class Trial:
 @functools.cache
 def _hash_of_code() -> str:
     here = functools.partial(Name, "metabin.experiments.trials")
-    return code_hash([here("run_trial"), here("Task")], ROOT, without=[here("CACHE")])
+    not_run = [here("CACHE"), Name("metabin.networks.pretrained", "load_weights")]
+    return code_hash([here("run_trial"), here("Task")], ROOT, without=not_run)
 
 
 def run_trial(trial: Trial) -> dict:
     """Train and test once.
 
     Returns plain numbers: each metric's mean over target domains and by domain, `train_seconds`,
-    and `losses` and `rho` of `train_and_record`; with an oracle, its metrics too.
+    and `losses` and `rho` of `train_and_record`; with an oracle, its metrics too; `also` holds the
+    metrics of the further tests by name. Raises ValueError for weights that were trained before.
     """
+    if trial.config.weights:  # what loads them is no part of the key
+        raise ValueError(f"weights={trial.config.weights!r}: a trial starts from random weights")
     started = time.monotonic()
     run = Run(trial.config, trial.task.train_set())
     history = train_and_record(run)
     targets = trial.task.target_set()
     result = {"train_seconds": time.monotonic() - started} | test(run.model, targets) | history
+    if trial.also:
+        result["also"] = {name: test(run.model, t.target_set()) for name, t in trial.also}
     if trial.oracle and balancing_parameters(run.model.extractor):
         rho = oracle_rho(run.model, targets, seed=trial.config.seed)
         run.model.extractor.load_state_dict(rho, strict=False)

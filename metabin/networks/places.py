@@ -37,6 +37,18 @@ def early_blocks(model: nn.Module) -> list[str]:
     return [name for name, width in zip(blocks, widths, strict=True) if width != widths[-1]]
 
 
+def first_stage_ends(model: nn.Module) -> list[str]:
+    """The last block of each of the first two stages, behind which MixStyle stands.
+
+    ResNets: the ends of layer1 and layer2 (Zhou et al., ICLR 2021). StreetNet: the blocks of 16 and
+    of 32 channels.
+    """
+    ends = {}
+    for name in residual_blocks(model):
+        ends[last_norm(model.get_submodule(name)).num_features] = name
+    return list(ends.values())[:2]
+
+
 def first_norms(model: nn.Module) -> list[str]:
     """The first norm of each early block, where IBN-Net has its layer (Pan et al., [31]).
 

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from metabin.experiments.command import add_experiment_flags, results_name
+from metabin.experiments.command import add_experiment_flags
+from metabin.experiments.names import results_name
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,61 @@
+"""Settings of every method, chosen on development worlds with the same budget for all."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import mean
+
+from metabin.experiments.results import markdown
+from metabin.experiments.tasks import (
+    DEVELOPMENT,
+    DEVELOPMENT_WORLDS,
+    FINISHED_SETTINGS,
+    TUNED,
+    development,
+    finished_streets,
+    trial,
+)
+from metabin.experiments.trials import Trial, run_trials
+
+
+def tuning_report(seeds: int, jobs: int, profile: str = "demo") -> dict:
+    """Each method's best setting by mean mAP over the development worlds, and all that was tried.
+
+    Short trainings leave one source street out, finished ones look for people on unseen streets of
+    the development worlds. The worlds are fixed: `seeds` changes nothing.
+    """
+    finished = profile == "finished"
+    worlds = DEVELOPMENT_WORLDS if finished else DEVELOPMENT
+    tried, trials = [], []
+    for method, settings in (FINISHED_SETTINGS if finished else TUNED).items():
+        for setting in settings:
+            tried.append({"method": method, "setting": setting})
+            trials += [_trial(method, setting, seed, profile) for seed in worlds]
+    records = iter(run_trials(trials, jobs))
+    best = {}
+    for row in tried:
+        row["mAP"] = [next(records)["mAP"] for _ in worlds]
+        method = row["method"]
+        if method not in best or sum(row["mAP"]) > sum(best[method]["mAP"]):
+            best[method] = row
+    return {
+        "worlds": list(worlds),
+        "seeds": list(worlds),
+        "tuning": tried,
+        "chosen": {method: row["setting"] for method, row in best.items()},
+    }
+
+
+def _trial(method: str, setting: Mapping, seed: int, profile: str) -> Trial:
+    task = finished_streets(seed) if profile == "finished" else development(seed)
+    return replace(trial(method, task, seed, profile, **setting), oracle=False)
+
+
+def tuning_text(report: dict) -> str:
+    """What was chosen, as a Markdown table."""
+    rows = []
+    for method, setting in report["chosen"].items():
+        tried = [row for row in report["tuning"] if row["method"] == method]
+        best = max(100 * mean(row["mAP"]) for row in tried)
+        words = ", ".join(f"{name}={value:g}" for name, value in setting.items())
+        rows.append([method, words, len(tried), f"{best:.1f}"])
+    return markdown(["method", "chosen", "of", "mAP"], rows)

@@ -1,0 +1,77 @@
+"""The world of the finished trainings: BN fails abroad in it, and IN fails at home."""
+
+from itertools import product
+from statistics import mean
+
+from metabin.experiments.results import markdown, written_plan
+from metabin.experiments.tasks import DEVELOPMENT_WORLDS, finished_streets, trial
+from metabin.experiments.trials import run_trials
+
+STYLES, SHAPES = (0.7, 0.8, 0.9), (0.0, 0.3)
+ABROAD, HOME = 0.10, 0.05  # least differences of Rank-1 between BN and IN
+LEVEL = 0.50, 0.85  # of the best method on unseen streets
+
+
+# The rule, written down before the search.
+# Candidates: streets differ by 0.7, 0.8 or 0.9 of the usual style, cameras of a street by the usual
+# share of that (0.6); people differ fully in colour, and not at all or by 0.3 in shape. (Trials in
+# another world, 1003, had shown BN too good abroad at 0.6 and too weak at home at 1.0.)
+# Measure: Rank-1 in three development worlds, means; BN and IN alone are trained, no learned
+# mixture, with the same settings.
+# Asked for: on unseen streets IN is at least 10 points above BN; at home BN is at least 5 points
+# above IN; the better of the two lies between 50 and 85 on unseen streets.
+# Choice: of the candidates that have all three, the one with the largest margin, where a margin is
+# the smaller of the two differences, each as a multiple of what is asked for.
+def worlds_report(seeds: int, jobs: int) -> dict:
+    """BN and IN in every candidate, and the one that the rule chooses. `seeds` changes nothing."""
+    candidates = []
+    for style, shape in product(STYLES, SHAPES):
+        candidates.append({"style": style, "shape_identity": shape})
+    trials = []
+    for world, method, seed in product(candidates, ("bn", "in"), DEVELOPMENT_WORLDS):
+        trials.append(trial(method, finished_streets(seed, **world), seed, "finished"))
+    records = iter(run_trials(trials, jobs))
+    rows = []
+    for world in candidates:
+        row = {"world": world}
+        for method in ("bn", "in"):
+            runs = [next(records) for _ in DEVELOPMENT_WORLDS]
+            row[method] = {"unseen": [run["rank1"] for run in runs]}
+            for test in ("far", "home"):
+                row[method][test] = [run["also"][test]["rank1"] for run in runs]
+        rows.append(row | {"margin": margin(row)})
+    best = max(rows, key=lambda row: row["margin"])
+    if best["margin"] < 1:
+        raise LookupError("no candidate has both failures: give the search other knobs")
+    return {
+        "worlds": list(DEVELOPMENT_WORLDS),
+        "seeds": list(DEVELOPMENT_WORLDS),
+        "rule": written_plan(worlds_report),
+        "candidates": rows,
+        "chosen": best["world"],
+    }
+
+
+def margin(row: dict) -> float:
+    """How many times over a candidate has the differences that are asked for; 0 off the level."""
+    means = {}
+    for method in ("bn", "in"):
+        means[method] = {test: mean(rates) for test, rates in row[method].items()}
+    bn, in_ = means["bn"], means["in"]
+    low, high = LEVEL
+    if not low <= max(bn["unseen"], in_["unseen"]) <= high:
+        return 0.0
+    return min((in_["unseen"] - bn["unseen"]) / ABROAD, (bn["home"] - in_["home"]) / HOME)
+
+
+def worlds_text(report: dict) -> str:
+    """Rank-1 of BN and IN in every candidate, in percent, and the choice."""
+    rows = []
+    for row in report["candidates"]:
+        world, cells = row["world"], []
+        for test in ("unseen", "far", "home"):
+            cells.append(" / ".join(f"{100 * mean(row[m][test]):.1f}" for m in ("bn", "in")))
+        mark = "chosen" if world == report["chosen"] else ""
+        rows.append([*world.values(), *cells, f"{row['margin']:.2f}", mark])
+    heads = ["style", "shape", "unseen: BN / IN", "far", "home", "margin", ""]
+    return markdown(heads, rows)
