@@ -14,7 +14,10 @@ COMMANDS = {
         "metabin.runs.train_command",
         "train a network; the same command resumes a stopped run",
     ),
-    "test": ("metabin.runs.test_command", "test trained weights under a protocol"),
+    "test": (
+        "metabin.runs.test_command",
+        "test trained weights on data sets and on your own pictures",
+    ),
     "export": ("metabin.runs.export_command", "write trained weights as an ONNX file"),
     "data": ("metabin.datasets.command", "examine data sets on a disk; write the split files"),
     "tables": ("metabin.experiments.command", "run what the paper's tables and figures need"),

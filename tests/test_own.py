@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from metabin.evaluate.reports import search, target_features
 from metabin.networks.model import build_model
 from metabin.plotting.retrieval import draw_rank_lists
 from metabin.runs.checkpoints import save_model
+from metabin.runs.flags import parser as train_flags
+from metabin.runs.provenance import ROOT
 from metabin.runs.targets import open_targets
 from metabin.runs.test_command import parser, training_remarks
 
@@ -111,6 +114,19 @@ def test_targets_of_a_training_are_looked_at_before_and_tested_after_it(here, ca
     assert list(result["targets"]) == ["market1501", "yard"] and "viper" in result["missing"]
     assert "no average over all targets: viper could not be tested" in out
     assert "market1501: the weights learned from pictures of this name: a test at home" in out
+
+
+PAGES = ("README.md", "data/README.md")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_flag_of_a_training_or_a_test_on_a_page_exists(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    commands = re.findall(r"-m metabin (train|test) ([^`\n…]+)", text)
+    assert {"train", "test"} == {name for name, _ in commands}
+    for name, words in commands:
+        flags = parser() if name == "test" else train_flags()
+        flags.parse_args(shlex.split(words.replace("$method", "bin").partition(" # ")[0]))
 
 
 # what can be tested
