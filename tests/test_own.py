@@ -234,7 +234,7 @@ def test_without_the_rule_ones_own_pictures_are_tested_and_the_result_says_so(te
     assert "not to be compared with results under the rule" in " ".join(result["remarks"])
 
 
-def test_without_the_rule_no_query_finds_its_own_copy(test, one_camera):
+def test_without_the_rule_no_query_finds_its_own_copy(test, one_camera, capsys):
     before, _ = test(one_camera, "--no-camera-rule")
     rows = Path(one_camera).read_text().splitlines()[1:]
     for row in rows[::4]:  # every second query
@@ -247,6 +247,10 @@ def test_without_the_rule_no_query_finds_its_own_copy(test, one_camera):
     (lists,) = after["rank_lists"].values()
     assert all(row["cosine"] < 0.99999 for ranked in lists for row in ranked["nearest"])
     assert after["targets"]["one"]["queries"] == before["targets"]["one"]["queries"]
+    rows = [row for row in rows if "again" in row or row.endswith(",query")]
+    write_table(one_camera, rows, "path,pid,part")
+    words = f"test --weights bn.safetensors --no-camera-rule --targets {one_camera}".split()
+    assert "no picture of a query's person but the query's own copy" in refused(words, capsys)
 
 
 def test_the_same_pictures_under_the_rule_and_without_it_are_told_apart_by_hand(here):

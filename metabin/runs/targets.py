@@ -1,6 +1,7 @@
 """The pictures that weights are tested on."""
 
 import argparse
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,13 +51,21 @@ def count_copies(target: Target) -> int:
     """How many queries have their own picture, pixel by pixel, as their person's in the gallery.
 
     Without the camera rule they don't find it; under the rule it isn't counted.
+    Raises ValueError where no query has another picture of its person there.
     """
     if target.camera_rule:
         return 0
     images, (split,) = target.images, target.splits
-    labels = list(zip(images.pids.tolist(), images.camids.tolist(), strict=True))
-    in_gallery = {labels[row] for row in split.gallery}
-    return sum(labels[row] in in_gallery for row in split.query)
+    pids, numbers = images.pids.tolist(), images.camids.tolist()  # equal pixels, equal number
+    pictures = defaultdict(set)  # pid -> numbers of the gallery's pictures
+    for row in split.gallery:
+        pictures[pids[row]].add(numbers[row])
+    if not any(pictures[pids[row]] - {numbers[row]} for row in split.query):
+        raise ValueError(
+            f"{target.listing.root}: the gallery has no picture of a query's person but the "
+            "query's own copy, which no query finds: put another picture of each person there"
+        )
+    return sum(numbers[row] in pictures[pids[row]] for row in split.query)
 
 
 def sets_and_paths(flag: str, words: list[str]) -> tuple[tuple[str, ...], list[Path]]:
