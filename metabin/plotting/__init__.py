@@ -38,6 +38,7 @@ _EXPORTS = {
         "draw_costs",
         "draw_inner_step",
         "draw_progress",
+        "draw_schedules",
         "draw_step_sizes",
     ],
     "metabin.plotting.worlds": [

@@ -7,7 +7,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from metabin.plotting.panels import legend_below
+from metabin.plotting.marks import method_line
+from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
 
 
@@ -40,6 +41,36 @@ def draw_costs(costs: Mapping[str, Sequence[float]]) -> Figure:
     axis.set(xlabel="milliseconds of one iteration", yticks=[], xlim=(0, 1.02 * total))
     axis.grid(axis="y", visible=False)
     figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def draw_schedules(report: Mapping) -> Figure:
+    """Rank-1 after schedules of every length (figures/results/schedules-finished.json).
+
+    A panel for each test; lines are means over worlds, bands go from the worst to the best world.
+    """
+    titles = {
+        "home": "At home: other people\non the training streets",
+        "unseen": "Unseen streets",
+        "far": "Far streets:\ntheir styles differ most",
+    }
+    figure, axes = row_of_panels(len(titles), (4.8, 5))
+    for axis, (test, title) in zip(axes, titles.items(), strict=True):
+        for method, curve in report["curves"].items():
+            lengths = [int(length) for length in curve]
+            rates = 100 * np.array([tests[test]["rank1"] for tests in curve.values()])  # (L, W)
+            style = method_line(method)
+            axis.plot(lengths, rates.mean(1), **style)
+            axis.fill_between(
+                lengths, rates.min(1), rates.max(1), color=style["color"], alpha=0.12, lw=0
+            )
+        axis.set(title=title, xscale="log", xlabel="iterations", ylim=(0, 100))
+        axis.set_xticks(lengths[::2], lengths[::2])
+        axis.minorticks_off()
+        if report["finished"]:
+            axis.axvline(report["finished"], color=INK, ls=(0, (4, 3)), lw=1)
+    axes[0].set_ylabel("Rank-1 (%)")
+    legend_below(figure, axes[0])
     return figure
 
 

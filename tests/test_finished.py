@@ -1,0 +1,110 @@
+"""Finished trainings: their world, their length, and three tests of each."""
+
+from dataclasses import replace
+
+import pytest
+
+from metabin.experiments import schedules, tables, tasks, worlds
+from metabin.experiments.rows import Row
+from metabin.experiments.runner import trials_of
+from metabin.experiments.tasks import FINISHED_SETTINGS, LIKE, far_streets
+from metabin.experiments.trials import Task, Trial, run_trial
+from metabin.streets import World
+
+
+@pytest.fixture(autouse=True)
+def known_world(monkeypatch):
+    """A world and settings that were chosen, whatever is committed."""
+    chosen = {"worlds": {"style": 0.5}, "tuning-finished": {"bn": {}}}
+    monkeypatch.setattr(tasks, "read_results", lambda name: {"chosen": chosen[name]})
+
+
+# ---- one training, three tests -------------------------------------------------------
+
+
+def test_rows_that_differ_in_their_test_alone_share_a_training():
+    home = Row("BN, own streets", "bn", task=tasks.supervised)
+    rows = [tables.BN, home, Row("BN: far", "bn", task=far_streets)]
+    finished = [trials_of(row, [1], "finished")[0] for row in rows]
+    assert len({trial.key() for trial in finished}) == 1
+    names = [tasks.task_and_test(row.task, 1, "finished")[1] for row in rows]
+    assert names == ["unseen", "home", "far"]
+    assert dict(finished[0].also).keys() == {"far", "home"}
+
+
+def test_the_further_tests_are_farther_streets_and_other_people_at_home():
+    task = tasks.finished_streets(3)
+    assert task.world == World(seed=3, style=0.5)
+    further = dict(tasks.further_tests(task))
+    assert further["far"] == replace(task, target_style=tasks.FAR)
+    assert further["home"] == replace(task, targets=task.sources)
+
+
+def test_a_trial_reports_each_of_its_tests():
+    task = Task(World(height=32, width=16), (0, 1), (2, 3), train_ids=4, test_ids=4)
+    changes = {"size": (32, 16), "ids_per_domain": 2, "images_per_id": 2, "iterations": 2}
+    one = tasks.trial("bn", task, 0, "finished", **changes)
+    result = run_trial(one)
+    alone = run_trial(replace(one, task=replace(one.task, targets=(0, 1)), also=()))
+    assert result["also"]["home"]["domains"] == alone["domains"]
+    assert list(result["domains"]) == ["street 2", "street 3"]
+    with pytest.raises(ValueError, match="weights='imagenet': a trial starts from random weights"):
+        run_trial(Trial("bn", replace(one.config, weights="imagenet"), task))
+
+
+def test_every_method_has_six_settings_that_make_other_trainings():
+    task = tasks.finished_streets(0)
+    for method, settings in FINISHED_SETTINGS.items():
+        trials = [tasks.trial(method, task, 0, "finished", **setting) for setting in settings]
+        assert len({trial.key() for trial in trials}) == 6
+    assert {*LIKE.values()} <= FINISHED_SETTINGS.keys()
+
+
+# ---- the world -----------------------------------------------------------------------
+
+
+def candidate(bn: tuple[float, float], in_: tuple[float, float]) -> dict:
+    rows = {}
+    for method, (unseen, home) in {"bn": bn, "in": in_}.items():
+        rows[method] = {"unseen": [unseen - 0.1, unseen + 0.1], "home": [home, home]}
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("bn", "in_", "margin"),
+    [
+        ((0.5, 0.9), (0.7, 0.8), 2),  # 20 points of 10, and 10 of 5
+        ((0.5, 0.9), (0.6, 0.8), 1),
+        ((0.5, 0.9), (0.7, 0.88), 0.4),  # IN's price at home is 2 points of 5
+        ((0.7, 0.9), (0.6, 0.8), -1),  # BN does not fail abroad
+        ((0.5, 0.9), (0.9, 0.8), 0),  # too easy
+        ((0.2, 0.9), (0.4, 0.8), 0),  # too hard
+    ],
+)
+def test_a_candidates_margin_is_its_smaller_difference_and_nothing_off_the_level(bn, in_, margin):
+    assert worlds.margin(candidate(bn, in_)) == pytest.approx(margin)
+
+
+# ---- the length ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("home", "enough"),
+    [
+        ([0.5, 0.7, 0.8, 0.805, 0.806], 450),
+        ([0.5, 0.505, 0.7, 0.705, 0.706], 450),  # a halt on the way is no end
+        ([0.5, 0.6, 0.7, 0.8, 0.9], None),
+        ([0.9, 0.85, 0.85, 0.85, 0.8], 200),
+    ],
+)
+def test_a_schedule_is_finished_where_no_longer_one_gains_a_point_at_home(home, enough):
+    lengths = ("200", "300", "450", "675", "1000")
+    curve = {}
+    for length, rate in zip(lengths, home, strict=True):
+        curve[length] = {"home": {"rank1": [rate - 0.1, rate + 0.1]}}
+    assert schedules.finished(curve) == enough
+
+
+def test_each_schedule_is_half_as_long_again_as_the_one_before():
+    for shorter, longer in zip(schedules.LENGTHS, schedules.LENGTHS[1:], strict=False):
+        assert longer / shorter == pytest.approx(1.5, abs=0.02)
