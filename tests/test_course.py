@@ -250,8 +250,8 @@ memory[::4096] = b"x" * len(memory[::4096])
 record("python", sys.executable)
 record("cwd", os.getcwd())
 record("package", metabin.course.lesson.__file__)
-record("lr", lr, unit="%")
-record("curve", [0.25] * 20)"""
+record("lr", lr, "%", "the step size")
+record("curve", [0.25] * 20, meaning="the losses")"""
 
 
 def lessons():
@@ -364,13 +364,12 @@ def test_a_lesson_runs_in_this_python_with_this_package_in_its_own_folder(ran):
     assert recorded["package"] == str(runner.ROOT / "metabin" / "course" / "lesson.py")
 
 
-def test_recorded_results_are_kept_whole_and_printed_rounded_with_a_unit(ran):
+def test_results_are_kept_whole_and_those_with_a_meaning_are_printed_rounded_with_a_unit(ran):
     kept = results(ran)
     assert kept["parameters"] == {"profile": "demo", "seed": 0, "lr": 0.25}
     assert kept["recorded"]["curve"] == [0.25] * 20 and kept["units"]["lr"] == "%"
-    assert re.search(r"^01_good\n  python .*\n", ran.printed, re.MULTILINE)
-    assert re.search(r"^  lr +25.0 %$", ran.printed, re.MULTILINE)
-    assert re.search(r"^  curve +20 values$", ran.printed, re.MULTILINE)
+    assert kept["meanings"]["lr"] == "the step size" and kept["meanings"]["python"] == ""
+    assert "\n\n01_good\n  the step size  25.0 %\n  the losses     20 values\n\n" in ran.printed
     assert "record+json" not in str(page_of(ran)) and "UserWarning" not in ran.errors
 
 
@@ -380,7 +379,8 @@ def test_recorded_results_are_kept_whole_and_printed_rounded_with_a_unit(ran):
         (0.123456, "", "0.123"),
         (0.5, "%", "50.0 %"),
         (3, "", "3"),
-        ([1, 0.33333], "points", "[1, 0.333] points"),
+        ([1, 0.33333], "times", "[1, 0.333] times"),
+        (-0.0123, "points", "-1.2 points"),
         ({"bn": 0.5, "in": 0.25}, "%", "bn 50.0; in 25.0 %"),
         ({"estimate": 0.012, "low": -0.01, "high": 0.034}, "%", "1.2 %, 95 % CI [-1.0, 3.4]"),
         ([0.125] * 40, "", "40 values"),

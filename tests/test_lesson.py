@@ -123,11 +123,11 @@ def test_a_figure_without_alt_text_is_refused():
     ],
 )
 def test_numbers_arrays_and_tensors_are_recorded_as_plain_values(published, value, kept):
-    record("it", value)
+    record("it", value, meaning="what it is")
     [bundle] = published
     assert list(bundle) == [lesson.RECORD], "nothing is shown"
     result = json.loads(json.dumps(bundle[lesson.RECORD]))
-    assert result == {"name": "it", "value": kept, "unit": ""}
+    assert result == {"name": "it", "value": kept, "unit": "", "meaning": "what it is"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), torch.tensor([1.0, float("inf")]), object()])
@@ -137,10 +137,12 @@ def test_what_json_cannot_hold_is_refused_by_name(value):
 
 
 def test_an_interval_is_printed_and_recorded(published, capsys):
-    report_interval("gap", torch.tensor(0.125), (-0.05, 0.3), unit="%", label="MetaBIN minus BN")
-    assert capsys.readouterr().out == "MetaBIN minus BN: 12.5 %, 95 % CI [-5.0, 30.0]\n"
+    label = "MetaBIN minus BN"
+    report_interval("gap", torch.tensor(0.125), (-0.05, 0.3), "points", label)
+    assert capsys.readouterr().out == "MetaBIN minus BN: 12.5 points, 95 % CI [-5.0, 30.0]\n"
     value = {"estimate": 0.125, "low": -0.05, "high": 0.3}
-    assert published[0][lesson.RECORD] == {"name": "gap", "value": value, "unit": "%"}
+    result = {"name": "gap", "value": value, "unit": "points", "meaning": label}
+    assert published[0][lesson.RECORD] == result
 
 
 # ---- check ---------------------------------------------------------------------------------------------------------

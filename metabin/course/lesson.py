@@ -163,27 +163,28 @@ def _drawn(draw: Callable | None, alt: str) -> str:
 # ---- results -------------------------------------------------------------------------------------
 
 
-def record(name: str, value, unit: str = "") -> None:
+def record(name: str, value, unit: str = "", meaning: str = "") -> None:
     """Keep a result in the executed notebook, where the runner collects it; shows nothing.
 
-    A number, text, list, dict, array or tensor. The unit "%" is for shares: 0.5 is told as 50 %.
+    A number, text, list, dict, array or tensor. The units "%" and "points" are for shares and their
+    differences: 0.5 is told as 50. The runner prints the results that have a meaning, a few words.
     """
     plain = value.tolist() if hasattr(value, "tolist") else value
     try:
         json.dumps(plain, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"record({name!r}): {error}") from None
-    _publish({RECORD: {"name": name, "value": plain, "unit": unit}})
+    _publish({RECORD: {"name": name, "value": plain, "unit": unit, "meaning": meaning}})
 
 
 def report_interval(
     name: str, estimate: float, interval: tuple[float, float], unit: str = "", label: str = ""
 ) -> None:
-    """Print an estimate with its 95 % confidence interval, and record it under its name."""
+    """Print an estimate with its 95 % confidence interval, and record it; its label is its meaning."""
     low, high = interval
     result = {"estimate": float(estimate), "low": float(low), "high": float(high)}
     print(f"{label or name}: {brief(result, unit)}")
-    record(name, result, unit)
+    record(name, result, unit, label)
 
 
 def brief(value, unit: str = "") -> str:
@@ -198,11 +199,11 @@ def brief(value, unit: str = "") -> str:
 
 
 def _rounded(value, unit: str) -> str:
-    """A value with its numbers rounded: shares in percent, else three digits that count."""
+    """A value with its numbers rounded: shares times 100, else three digits that count."""
     if isinstance(value, dict):
         return "; ".join(f"{key} {_rounded(item, unit)}" for key, item in value.items())
     if isinstance(value, list):
         return f"[{', '.join(_rounded(item, unit) for item in value)}]"
-    if unit == "%":
+    if unit in ("%", "points"):
         return f"{100 * value:.1f}"
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -37,6 +37,7 @@ class Outcome:
     error: str | None = None
     recorded: dict = field(default_factory=dict)
     units: dict = field(default_factory=dict)
+    meanings: dict = field(default_factory=dict)  # in words; "" where a result isn't in the table
 
 
 def this_python():
@@ -85,8 +86,8 @@ def run_lesson(lesson: Path, values: dict, build: Path, line: str = "") -> Outco
     except Exception as error:  # whatever a formula that can't be drawn raises
         outcome.error = outcome.error or f"no page could be made: {type(error).__name__}: {error}"
     if outcome.error is None:
-        kept = {"parameters": values, "recorded": outcome.recorded, "units": outcome.units}
-        write_json(results, kept)
+        kept = ("recorded", "units", "meanings")
+        write_json(results, {"parameters": values} | {k: vars(outcome)[k] for k in kept})
     return outcome
 
 
@@ -133,6 +134,7 @@ def collect(executed, outcome: Outcome) -> None:
                     outcome.error = outcome.error or f"{name!r} is recorded twice"
                 outcome.recorded[name] = record["value"]
                 outcome.units[name] = record["unit"]
+                outcome.meanings[name] = record["meaning"]
             if tagged(cell, "probe") and output.get("name") == "stdout":
                 outcome.peak_bytes = int(output.text)
     if outcome.peak_bytes is None:
@@ -158,13 +160,15 @@ def run(planned: dict[Path, dict], build: Path) -> int:
         print(summary(outcome, promised_seconds(read_notebook(lesson))), flush=True)
         outcomes.append(outcome)
         entry = vars(outcome).copy()
-        del entry["recorded"], entry["units"]
+        del entry["recorded"], entry["units"], entry["meanings"]
         manifest["lessons"].append(entry)
         write_json(build / "manifest.json", manifest)  # a run that is stopped leaves what it did
     print("\n".join(table(outcomes)))
     failed = [outcome.lesson for outcome in outcomes if outcome.error]
     counts = [f"{len(outcomes) - len(failed)} of {len(outcomes)} lessons ran"]
-    print(f"pages, executed notebooks, numbers and how they came about: {os.path.relpath(build)}")
+    print(
+        f"pages, executed notebooks, all numbers and how they came about: {os.path.relpath(build)}"
+    )
     print("; ".join(counts + [f"{lesson} failed" for lesson in failed]))
     return int(bool(failed))
 
@@ -182,13 +186,15 @@ def summary(outcome: Outcome, promised: float | None) -> str:
 
 
 def table(outcomes: list[Outcome]) -> list[str]:
-    """The recorded results in lines of text: a lesson's name, then a result a line."""
+    """The results that say what they mean, a line each under their lesson's name."""
     lines = []
     for outcome in outcomes:
-        width = max(map(len, outcome.recorded), default=0)
-        lines += ["", outcome.lesson] if outcome.recorded else []
-        for name, value in outcome.recorded.items():
-            lines.append(f"  {name:{width}}  {brief(value, outcome.units[name])}")
+        told = {name: meaning for name, meaning in outcome.meanings.items() if meaning}
+        width = max(map(len, told.values()), default=0)
+        lines += ["", outcome.lesson] if told else []
+        for name, meaning in told.items():
+            value = brief(outcome.recorded[name], outcome.units[name])
+            lines.append(f"  {meaning:{width}}  {value}")
     return [*lines, ""]
 
 
