@@ -34,10 +34,10 @@ def test_rows_that_differ_in_their_test_alone_share_a_training():
 
 def test_the_further_tests_are_farther_streets_and_other_people_at_home():
     task = tasks.finished_streets(3)
-    assert task.world == World(seed=3, style=0.5)
+    assert task.world == World(seed=3, style=0.5) and tasks.FAR > task.target_style > 0.5
     further = dict(tasks.further_tests(task))
     assert further["far"] == replace(task, target_style=tasks.FAR)
-    assert further["home"] == replace(task, targets=task.sources)
+    assert further["home"] == replace(task, targets=task.sources, target_style=None)
 
 
 def test_a_trial_reports_each_of_its_tests():
