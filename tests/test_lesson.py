@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from metabin import plotting
 from metabin.course import answers, lesson
-from metabin.course.answers import CheckFailed
+from metabin.course.answers import CheckFailed, Exercise
 from metabin.course.lesson import (
     brief,
     check,
@@ -151,20 +151,62 @@ CASES = {
     "one positive": (torch.tensor([1.0, 2.0]),),
     "a negative one": (torch.tensor([-1.0, 3.0]),),
 }
-RIGHT = {"hint": "what happens below zero?"}
 
 
 def test_a_right_answer_is_said(capsys):
-    check(lambda x: x.clamp(min=0), torch.relu, CASES, **RIGHT)
+    check(lambda x: x.clamp(min=0), torch.relu, CASES)
     assert capsys.readouterr().out == "✓ right in 2 cases\n"
 
 
-def test_a_wrong_answer_names_the_case_and_the_hint_but_not_the_right_value():
+def test_a_wrong_answer_names_the_case_and_its_arguments_but_not_the_right_value():
     with pytest.raises(CheckFailed) as caught:
-        check(lambda x: x.abs() * 1.5 - 0.5, lambda x: x * 1.5 - 0.5, CASES, **RIGHT)
+        check(lambda x: x.abs() * 1.5 - 0.5, lambda x: x * 1.5 - 0.5, CASES)
     assert str(caught.value) == (
-        "case “a negative one”: 1 of 2 values are off, by up to 3. Hint: what happens below zero?"
+        "case “a negative one” (tensor([-1.,  3.])): 1 of 2 values are off, by up to 3."
     )
+
+
+def test_long_arguments_of_a_case_are_left_out():
+    with pytest.raises(CheckFailed) as caught:
+        check(torch.neg, torch.relu, {"many": (torch.ones(99),)})
+    assert str(caught.value) == "case “many”: 99 of 99 values are off, by up to 2."
+
+
+def complaints(count: int, *exercise, **options) -> list[str]:
+    """What a wrong answer is told, several times in a row."""
+    told = []
+    for _ in range(count):
+        with pytest.raises(CheckFailed) as caught:
+            check(torch.neg, *exercise, **options)
+        told.append(str(caught.value))
+    return told
+
+
+@pytest.mark.parametrize("with_exercise", [True, False])
+def test_hints_come_one_by_one_from_the_second_failure(with_exercise):
+    hints = f"look below zero {with_exercise}", "and at zero"
+    if with_exercise:
+        told = complaints(4, Exercise(torch.relu, CASES, hints))
+    else:
+        told = complaints(4, torch.relu, CASES, hint=hints)
+    assert told[0].endswith("(A hint comes with the next failure.)")
+    assert told[1].endswith(f"\n  Hint 1 of 2: {hints[0]}")
+    assert told[2] == told[3]
+    assert told[2].endswith(f"\n  Hint 1 of 2: {hints[0]}\n  Hint 2 of 2: and at zero")
+
+
+def test_a_stub_costs_no_hint(live):
+    exercise = Exercise(torch.relu, CASES, ("only for those who try",))
+    check(stub, exercise)
+    assert complaints(1, exercise)[0].endswith("(A hint comes with the next failure.)")
+
+
+def test_an_exercise_compares_what_it_measures_of_an_answer(capsys):
+    summed = Exercise(lambda x: x.sum(), CASES, measured=lambda answer: lambda x: answer(x).sum())
+    check(lambda x: x.flip(0), summed)
+    assert capsys.readouterr().out == "✓ right in 2 cases\n"
+    with pytest.raises(CheckFailed, match="6 is not right"):
+        check(lambda x: 2 * x, summed)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +246,7 @@ def test_a_plain_value_is_checked_and_a_wrong_one_does_not_give_the_right_one_aw
     check(0.5, 0.5)
     check("BN", "BN")
     with pytest.raises(CheckFailed) as caught:
-        check(0.7, 0.51234, hint="count the ties")
+        check(0.7, 0.51234)
     assert "0.7 is not right" in str(caught.value) and "0.5" not in str(caught.value)
     with pytest.raises(CheckFailed) as caught:
         check("IN", "BN")

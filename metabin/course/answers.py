@@ -2,11 +2,15 @@
 
 import copy
 import traceback
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from IPython import get_ipython
 
 UNWRITTEN = "replace the stub and run this cell again"
+SHORT = 60  # characters of arguments that a message has room for
+_failures = Counter()  # of each exercise, by its hints
 
 
 def is_live() -> bool:
@@ -21,33 +25,83 @@ class CheckFailed(AssertionError):
         return [f"✗ {self}"]
 
 
+def _unchanged(answer: Callable) -> Callable:
+    return answer
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What `check` knows of an exercise: a lesson imports it, so that nothing of it can be read.
+
+    `measured` makes of an answer what is compared with the reference, such as its gradient.
+    """
+
+    reference: Callable
+    cases: Mapping[str, tuple] = field(default_factory=lambda: {"": ()})
+    hints: Sequence[str] = ()
+    tolerance: float = 1e-5
+    measured: Callable[[Callable], Callable] = _unchanged
+
+
 def check(
     answer,
     reference,
     cases: Mapping[str, tuple] | None = None,
-    hint: str = "",
+    hint: str | Sequence[str] = (),
     tolerance: float = 1e-5,
 ) -> None:
-    """Compare an answer with the reference, or two functions on every named case of arguments.
+    """Compare an answer with an Exercise or a reference: a value, or a function and named cases.
 
-    Raises CheckFailed with the first case that fails, what differs and the hint, but not the right
-    answer. An answer that isn't there yet (`...`, or a stub that raises NotImplementedError) is a
-    failure headless; in front of somebody it is only told, so that Run All goes on.
+    Raises CheckFailed with the first case that fails and what differs, but not the right answer;
+    from the second failure on with the hints, one more each time. An answer that isn't there yet
+    (`...`, or a stub that raises NotImplementedError) is a failure headless; in front of somebody
+    it is only told, so that Run All goes on.
     """
-    cases = {"": ()} if cases is None else cases
+    exercise = reference
+    if not isinstance(reference, Exercise):
+        hints = (hint,) if isinstance(hint, str) else tuple(hint)
+        exercise = Exercise(reference, cases or {"": ()}, hints, tolerance)
     try:
-        for case, arguments in cases.items():
-            problem = _problem(answer, reference, arguments, tolerance)
-            if problem:
-                where = f"case “{case}”: " if case else ""
-                advice = f" Hint: {hint}" if hint else ""
-                raise CheckFailed(f"{where}{problem}.{advice}")
+        problem = _first_problem(answer, exercise)
     except NotImplementedError:
         if not is_live():
             raise CheckFailed(f"nothing is written here yet: {UNWRITTEN}") from None
         print(f"○ not written yet: {UNWRITTEN}")
         return
-    print(f"✓ right in {len(cases)} cases" if len(cases) > 1 else "✓ right")
+    if problem:
+        raise CheckFailed(f"{problem}.{_advice(tuple(exercise.hints))}")
+    count = len(exercise.cases)
+    print(f"✓ right in {count} cases" if count > 1 else "✓ right")
+
+
+def _first_problem(answer, exercise: Exercise) -> str | None:
+    """The first case in which an answer is wrong and how, or None."""
+    compared = exercise.measured(answer) if callable(answer) else answer
+    for case, arguments in exercise.cases.items():
+        problem = _problem(compared, exercise.reference, arguments, exercise.tolerance)
+        if problem:
+            return f"case “{case}”{_told(arguments)}: {problem}" if case else problem
+    return None
+
+
+def _told(arguments: tuple) -> str:
+    """A case's arguments, where they are short."""
+    text = ", ".join(map(repr, arguments))
+    return f" ({text})" if len(text) <= SHORT and "\n" not in text else ""
+
+
+def _advice(hints: tuple[str, ...]) -> str:
+    """As many hints as there were failures before this one."""
+    if not hints:
+        return ""
+    count = min(_failures[hints], len(hints))
+    _failures[hints] += 1
+    if not count:
+        return " (A hint comes with the next failure.)"
+    lines = [
+        f"Hint {number} of {len(hints)}: {hints[number - 1]}" for number in range(1, count + 1)
+    ]
+    return "\n  " + "\n  ".join(lines)
 
 
 def _problem(answer, reference, arguments: tuple, tolerance: float) -> str | None:
