@@ -9,7 +9,7 @@ from torch import nn
 
 from metabin.analysis.costs import phase_bytes, phases
 from metabin.config import demo
-from metabin.experiments import bench, bench_training
+from metabin.experiments import bench, bench_command, bench_training
 from metabin.runs.measuring import (
     count_flops,
     kept_bytes,
@@ -93,7 +93,7 @@ def test_the_training_benchmark_says_and_writes_its_numbers_beside_those_of_othe
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     path = tmp_path / "bench.json"
     path.write_text('{"layer": [1], "training": "old"}')
-    bench.main(
+    bench_command.main(
         [
             "--training",
             "--backbone",

@@ -17,7 +17,7 @@ LEVEL = 0.50, 0.85  # of the best method on unseen streets
 # the usual share of that (0.6); people differ fully in colour, and not at all or by 0.3 in shape.
 # Unseen streets differ by the usual style, far ones by 1.6 times as much.
 # Before: a first search had unseen streets as alike as those of the training, at 0.8 and 0.9 of the
-# usual style. It was ended when no candidate had both differences; the best had 0.92 of them.
+# usual style. It was ended when no candidate had both differences; the best had nine tenths of them.
 # Measure: Rank-1 in three development worlds, means; BN and IN alone are trained, no learned
 # mixture, with the same settings.
 # Asked for: on unseen streets IN is at least 10 points above BN; at home BN is at least 5 points
