@@ -10,6 +10,7 @@ from metabin.analysis.toy import toy_step
 from metabin.analysis.trace import GROUPS, Phase
 from metabin.plotting import LOOKS
 from metabin.plotting import meta as drawing
+from metabin.plotting.pictures import meta_question
 from metabin.runs.provenance import ROOT
 
 FIGURES = ROOT / "figures"
@@ -40,6 +41,13 @@ def test_the_teaser_draws_the_pencils_step_and_walks_to_both_resting_places():
     # distances to the resting place shrink by a factor: 1 - 0.25 * 4 * 0.5, with one more 0.5, and 1 - 0.1 * 4
     for values, goal, factor in ((first, 0.8, 0.5), (second, 0.8, 0.75), (without, 0.5, 0.6)):
         assert list(values) == pytest.approx([goal + (0.6 - goal) * factor**n for n in range(11)])
+
+
+def test_the_opening_picture_shows_the_inner_move_and_keeps_the_outer_one_back():
+    axis = meta_question().axes[0]
+    assert arrows(axis) == [pytest.approx((0.6, 0.4))]
+    assert {"1", "2", "ρ′"} <= {text.get_text() for text in axis.texts}
+    assert not {"3", "new ρ"} & {text.get_text() for text in axis.texts}
 
 
 def test_a_step_without_an_inner_move_has_one_arrow_and_says_so():

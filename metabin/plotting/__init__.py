@@ -24,6 +24,7 @@ _EXPORTS = {
         "draw_transfer",
     ],
     "metabin.plotting.rho": ["draw_rho_layers"],
+    "metabin.plotting.rho_by_loss": ["draw_rho_by_loss"],
     "metabin.plotting.style": [
         "LOOKS",
         "LOSSES",

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
+from metabin.analysis.toy import toy_step
 from metabin.config import Config
 from metabin.experiments import CHECKPOINTS, FIRST, read_results, unseen_streets
 from metabin.plotting import data, layers, losses, meta, retrieval
@@ -30,11 +31,18 @@ def rank_list() -> Figure:
     return retrieval.draw_teaser(model, streets)
 
 
+def meta_question() -> Figure:
+    """figures/meta_question.svg: a meta-step of the toy before its answer, the outer move."""
+    step = toy_step(0.6, inner_lr=0.5, outer_lr=0.0)
+    return meta.draw_steps({"Which way should ρ move?": step})
+
+
 PICTURES: dict[str, Callable[[], Figure]] = {  # the name of a file in figures/
     "rank_list": rank_list,
     "layer": layers.draw_teaser,
     "losses": losses.draw_teaser,
     "meta_step": meta.draw_teaser,
+    "meta_question": meta_question,
     "schedule": lambda: draw_schedule(Config()),
     "speed": speed,
     "splits": data.draw_teaser,
