@@ -15,8 +15,8 @@ from metabin.streets import World
 @pytest.fixture(autouse=True)
 def known_world(monkeypatch):
     """A world and settings that were chosen, whatever is committed."""
-    chosen = {"worlds": {"style": 0.5}, "tuning-finished": {"bn": {}}}
-    monkeypatch.setattr(tasks, "read_results", lambda name: {"chosen": chosen[name]})
+    chosen = {("worlds",): {"style": 0.5}, ("tuning", "finished"): {"bn": {}}}
+    monkeypatch.setattr(tasks, "read_results", lambda *names: {"chosen": chosen[names]})
 
 
 # ---- one training, three tests -------------------------------------------------------

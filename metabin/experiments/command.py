@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
         made["seconds"] = round(time.monotonic() - started)  # less when trials were known already
         file = results_name(name, options.profile)
         write_json(RESULTS / f"{file}.json", {"provenance": made} | report)
-        print(procedure.text(read_results(file)), end="\n\n")
+        print(procedure.text(read_results(name, options.profile)), end="\n\n")
     return 0
 
 

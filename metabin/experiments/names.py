@@ -25,7 +25,11 @@ NAMES = (
     "phase",
 )
 
+OF_NO_PROFILE = ("worlds", "schedules")  # always finished trainings
+
 
 def results_name(experiment: str, profile: str) -> str:
     """The name of an experiment's file of results, without its ending."""
-    return experiment if profile == "demo" else f"{experiment}-{profile}"
+    if profile == "demo" or experiment in OF_NO_PROFILE:
+        return experiment
+    return f"{experiment}-{profile}"

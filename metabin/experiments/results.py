@@ -12,21 +12,22 @@ from scipy.special import nctdtr, stdtrit
 
 from metabin.evaluate.intervals import paired_interval
 from metabin.evaluate.retrieval import METRICS
+from metabin.experiments.names import results_name
 from metabin.runs.provenance import ROOT
 
 RESULTS = ROOT / "figures" / "results"
 
 
-def read_results(experiment: str) -> dict:
+def read_results(experiment: str, profile: str = "demo") -> dict:
     """The committed report of an experiment.
 
     Raises FileNotFoundError with the command that makes it.
     """
-    path = RESULTS / f"{experiment}.json"
+    path = RESULTS / f"{results_name(experiment, profile)}.json"
     if not path.exists():
-        raise FileNotFoundError(
-            f"no results at {path}: run `make tables EXPERIMENT={experiment}` first"
-        )
+        command = f"make tables EXPERIMENT={experiment}"
+        command += f" PROFILE={profile}" if profile != "demo" else ""
+        raise FileNotFoundError(f"no results at {path}: run `{command}` first")
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from metabin.config import METHODS, PROFILES, Config
-from metabin.experiments.names import results_name
 from metabin.experiments.results import read_results
 from metabin.experiments.trials import Task, Trial
 from metabin.streets import World
@@ -151,7 +150,7 @@ def task_and_test(task: Callable[[int], Task], seed: int, profile: str) -> tuple
 
 def chosen(method: str, profile: str = "demo") -> dict:
     """The settings chosen on the development worlds for a method, or for the one most like it."""
-    tuned = read_results(results_name("tuning", profile))["chosen"]
+    tuned = read_results("tuning", profile)["chosen"]
     return tuned[method] if method in tuned else tuned[LIKE[method]]
 
 

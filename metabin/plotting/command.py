@@ -42,7 +42,7 @@ def draw_experiments(experiment: str, profile: str) -> None:
         if experiment == "all" and not (RESULTS / f"{file}.json").exists():
             print(f"{name}: not run")
             continue
-        report = read_results(file)
+        report = read_results(name, profile)
         print(procedure.text(report), end="\n\n")
         if procedure.draw:
             _keep(getattr(plotting, procedure.draw), report, file)
