@@ -36,7 +36,7 @@ def test_all_experiments_have_a_name_a_text_and_a_drawing():
     assert tuple(procedures()) == NAMES
     for name, procedure in procedures().items():
         assert callable(procedure.text) and procedure.seeds >= 2
-        assert hasattr(plotting, procedure.draw) or name in ("tuning", "table6")
+        assert hasattr(plotting, procedure.draw) or name in ("tuning", "worlds", "table6")
 
 
 def test_what_the_paper_claims_is_said_of_rows_that_are_there():
