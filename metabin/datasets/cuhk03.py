@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metabin.datasets.folders import load_mat, match_pictures, naming, original_stem, within
+from metabin.datasets.folders import match_pictures, naming, original_stem, within
 from metabin.datasets.listing import PARTS, Listing, Picture
 from metabin.datasets.market1501 import NP_NAME, list_layout
 
@@ -89,12 +89,14 @@ def open_hdf5(file: Path) -> Iterator:
 def divide(listing: Listing) -> Listing:
     """The listing in its parts, if the file with the division lies in its folder or above it."""
     files = [within(folder, DIVISION) for folder in (listing.root, listing.root.parent)]
-    files = [file for file in files if file.is_file()]
-    if not files:
+    file = next(filter(Path.is_file, files), None)
+    if file is None:
         return listing
+    from scipy.io import loadmat  # takes a third of a second to import
+
     parts = {}  # name of an extracted image -> part
-    with naming(files[0]):
-        config = load_mat(files[0], squeeze_me=True)
+    with naming(file):
+        config = loadmat(file, squeeze_me=True)
         names = [Path(str(name)).stem for name in np.atleast_1d(config["filelist"])]
         for part in PARTS:
             for number in np.atleast_1d(config[f"{part}_idx"]):

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metabin.datasets.folders import subfolders
-from metabin.datasets.listing import PARTS, Listing
+from metabin.datasets.listing import Listing
 
 DEPTH = 2  # folders that a set may be wrapped in, as `prid2011/prid_2011/single_shot` is
 Counts = Mapping[str, tuple[int, int]]  # part -> (persons, pictures with distractors)
-Reading = Listing | Exception  # what a reader made of a folder
 
 
 @dataclass(frozen=True)
@@ -48,16 +47,16 @@ class DataSet:
 
         Of several copies it takes the one with most pictures, of equals the one with most parts,
         and remarks the others. Raises ValueError, OSError or ImportError, with what to do, when
-        the only copy is damaged or lacks a folder.
+        there are only copies that are damaged or lack a folder.
         """
-        copies = self.copies(Path(data_root).expanduser())
-        listings = {f: copy for f, copy in copies.items() if isinstance(copy, Listing)}
-        if copies and not listings:
-            raise next(iter(copies.values()))
-        if not copies:
+        listings, errors = self.copies(Path(data_root).expanduser())
+        if not listings:
+            if errors:
+                raise next(iter(errors.values()))
             return None
-        best = max(listings, key=lambda folder: size_of(listings[folder]))
-        listing, others = listings[best], [str(folder) for folder in copies if folder != best]
+        best = max(listings, key=lambda f: (len(listings[f]), len(listings[f].parts)))
+        listing = listings[best]
+        others = [str(folder) for folder in sorted(listings | errors) if folder != best]
         if not others:
             return listing
         remark = f"also in {', '.join(others)}, not used: the copy in {best} has the most pictures"
@@ -73,22 +72,23 @@ class DataSet:
             )
         return listing
 
-    def copies(self, root: Path) -> dict[Path, Reading]:
-        """Folders that the reader knows, with its readings; what lies below one is part of it."""
-        copies, seen, done = {}, set(), set()
+    def copies(self, root: Path) -> tuple[dict[Path, Listing], dict[Path, Exception]]:
+        """What the reader makes of each copy, and its errors; what lies below one is part of it."""
+        listings, errors, seen, done = {}, {}, set(), set()
         for folder in self.candidates(root):
             real = folder.resolve()  # a link may lead to where we were
             if real in seen or done.intersection(real.parents):
                 continue
             seen.add(real)
             try:
-                reading = self.reader(folder)
+                listing = self.reader(folder)
+                if listing is None:
+                    continue
+                listings[folder] = listing
             except (ValueError, OSError, ImportError) as error:
-                reading = error
-            if reading is not None:
-                copies[folder] = reading
-                done.add(real)
-        return copies
+                errors[folder] = error
+            done.add(real)
+        return listings, errors
 
     def candidates(self, root: Path) -> Iterator[Path]:
         """The root, whatever its name, and folders with the set's name, each before those in it."""
@@ -117,8 +117,7 @@ class DataSet:
 
     def expected_of(self, listing: Listing) -> Counts:
         """What a complete copy in the listing's form has; {} where nobody said it."""
-        parts = {picture.part for picture in listing.pictures}
-        forms = [counts for counts in self.expected if parts <= set(counts)]
+        forms = [counts for counts in self.expected if listing.parts <= counts.keys()]
         return min(forms or self.expected, key=len, default={})
 
     def miscounts(self, listing: Listing) -> list[str]:
@@ -137,15 +136,8 @@ class DataSet:
 
     def lacks_division(self, listing: Listing) -> bool:
         """Whether other copies of the set are divided into training and test, and this is not."""
-        divided = any("query" in counts for counts in self.expected)
-        return divided and not len(listing.part("query"))
+        return "query" not in listing.parts and any("query" in form for form in self.expected)
 
 
 def plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
-
-
-def size_of(listing: Listing) -> tuple[int, int]:
-    """How many pictures and how many parts."""
-    parts = [part for part in PARTS if len(listing.part(part))]
-    return len(listing), len(parts)

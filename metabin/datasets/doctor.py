@@ -94,15 +94,15 @@ def examine(dataset: DataSet, data_root: Path, fast: bool = False) -> Diagnosis:
     if not fast:
         unreadable, changes = examine_pictures(listing)
         remarks += changes
-        problems += [name_unreadable(unreadable)] if unreadable else []
+        if unreadable:
+            problems.append(name_unreadable(unreadable))
     return diagnosis
 
 
 def is_extended(dataset: DataSet, listing: Listing) -> bool:
     """Whether a part has more persons or pictures than it has in a complete copy."""
     for part, (ids, pictures) in dataset.expected_of(listing).items():
-        there = listing.part(part)
-        if len(there.ids) > ids or len(there) > pictures:
+        if len(listing.part(part).ids) > ids or len(listing.part(part)) > pictures:
             return True
     return False
 
@@ -196,11 +196,8 @@ def bullet(mark: str, text: str) -> str:
 def count_lines(dataset: DataSet, listing: Listing) -> list[str]:
     """Persons, pictures and cameras of each part."""
     lines = []
-    for part in PARTS:
+    for part in sorted(listing.parts, key=PARTS.index):
         there = listing.part(part)
-        if not len(there):
-            continue
-        line = f"    {part:8} {len(there.ids):6,} persons {len(there):8,} pictures"
         cameras = "" if dataset.cameras is None else f" {len(there.cameras):4} cameras"
-        lines.append(line + cameras)
+        lines.append(f"    {part:8} {len(there.ids):6,} persons {len(there):8,} pictures{cameras}")
     return lines

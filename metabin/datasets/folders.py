@@ -14,6 +14,7 @@ COMPANIONS = {"", ".txt", ".md", ".csv", ".json", ".xml", ".pdf", ".html", ".mat
 COMPANIONS |= {".db", ".ini", ".zip", ".gz"}
 # What copy tools add: `copy of a`, `a - Copy`, `a copy 2`, `a (1)`.
 COPY_MARK = re.compile(r"^copy of |(?: -)? copy(?: \d+)?$| ?\((?:\d+|copy)\)$", flags=re.IGNORECASE)
+UNKNOWN_KIND = "files that are not known as pictures"
 Row = tuple[Path, re.Match]  # a picture, and what the pattern matched in its name
 
 
@@ -82,23 +83,21 @@ def match_pictures(folder: Path, pattern: str) -> tuple[list[Row], list[str]]:
     """
     if not folder.is_dir():
         return [], []
-    rows, doubtful, others = [], [], []
+    rows, doubtful, strays, others = [], [], [], []
     for file in files_of(folder):
         suffix = suffix_of(file.name)
-        match = re.fullmatch(pattern, stem_of(file.name))
-        if match:
+        if match := re.fullmatch(pattern, stem_of(file.name)):
             rows.append((file, match))
-        elif suffix in PICTURES or re.fullmatch(pattern, original_stem(file.name)):
-            doubtful.append(file)
+        elif match := re.fullmatch(pattern, original_stem(file.name)):
+            doubtful.append((file, match))
+        elif suffix in PICTURES:
+            strays.append(file.name)
         elif suffix not in COMPANIONS:
             others.append(file.name)
     stems = {match[0] for _, match in rows}
-    renamed, copies, strays = [], [], []
-    for file in doubtful:
-        match = re.fullmatch(pattern, original_stem(file.name))
-        if match is None:
-            strays.append(file.name)
-        elif match[0] in stems:
+    renamed, copies = [], []
+    for file, match in doubtful:
+        if match[0] in stems:
             copies.append(file.name)
         else:
             stems.add(match[0])
@@ -106,7 +105,7 @@ def match_pictures(folder: Path, pattern: str) -> tuple[list[Row], list[str]]:
             renamed.append(file.name)
     remarks = count_names(folder, "left out", "pictures with another name", strays)
     remarks += count_names(folder, "left out", "copies of pictures that are there", copies)
-    remarks += count_names(folder, "left out", "files that are not known as pictures", others)
+    remarks += count_names(folder, "left out", UNKNOWN_KIND, others)
     remarks += count_names(folder, "read", "pictures whose names a copy tool changed", renamed)
     return sorted(rows, key=lambda row: row[0].name), remarks
 
@@ -116,40 +115,12 @@ def count_names(folder: Path, verb: str, what: str, names: Sequence[str]) -> lis
     return [f"{folder}: {verb} {len(names):,} {what}, e.g. {names[0]!r}"] if names else []
 
 
-def match_folders(
-    root: Path, names: Sequence[str], pattern: str
-) -> tuple[list[list[Row]], list[str]]:
-    """`match_pictures` of each subfolder of the root; ([], []) when none holds such a picture.
-
-    Raises FileNotFoundError with those that lack pictures beside others.
-    """
-    matches, remarks = [], []
-    for name in names:
-        rows, more = match_pictures(within(root, name), pattern)
-        matches.append(rows)
-        remarks += more
-    if not any(matches):
-        return [], []
-    pairs = zip(names, matches, strict=True)
-    if missing := [name for name, rows in pairs if not rows]:
-        raise FileNotFoundError(f"{root} lacks pictures in {', '.join(missing)}")
-    return matches, remarks
-
-
-def load_mat(file: Path, **options) -> dict:
-    """What a MATLAB file holds. Raises ValueError that names a damaged file."""
-    from scipy.io import loadmat  # takes a third of a second to import
-
-    with naming(file):
-        return loadmat(file, **options)
-
-
 @contextmanager
-def naming(file: Path) -> Iterator[None]:
+def naming(file: Path, more: str = "") -> Iterator[None]:
     """Turn whatever a decoder raises for a damaged file into a ValueError that names the file."""
     try:
         yield
     except Exception as error:
         reason = str(error) or type(error).__name__
-        message = f"cannot read {file}: {reason}. Copy it again from where the set came from"
+        message = f"cannot read {file}: {reason}. Copy it again from where the set came from{more}"
         raise ValueError(message) from None

@@ -12,9 +12,9 @@ UNKNOWN_CAMERA = -1
 class Picture(NamedTuple):
     """One picture of one person; persons and cameras are the set's own numbers, counted from 0.
 
-    `pid` is -1 for a distractor, which only a gallery has, `camid` is -1 where nobody told the
-    camera of people's own pictures. `part` is "train" where the set is not
-    divided (CUHK02, CUHK-SYSU) and "gallery" where splits draw query and gallery (i-LIDS).
+    `pid` is -1 for a distractor, which only a gallery has, `camid` is -1 where nobody told it.
+    `part` is "train" where the set is not divided (CUHK02, CUHK-SYSU) and "gallery" where splits
+    draw query and gallery (i-LIDS).
     `box` = (left, top, right, bottom), in pixels, is where the person stands in a larger scene.
     `inside` names an image within `file` where that is CUHK03's HDF5: see `cuhk03.read_inside`.
     """
@@ -45,10 +45,7 @@ class Listing:
         return len(self.pictures)
 
     def part(self, *parts: str) -> Self:
-        """The same listing with the pictures of some parts only.
-
-        Raises ValueError for a part that no set has.
-        """
+        """The same listing with the pictures of some parts only."""
         for part in parts:
             if part not in PARTS:
                 raise ValueError(f"no part {part!r}: choose from {', '.join(PARTS)}")
@@ -57,6 +54,10 @@ class Listing:
     def people(self) -> Self:
         """The same listing without distractors."""
         return replace(self, pictures=tuple(p for p in self.pictures if p.pid != DISTRACTOR))
+
+    @property
+    def parts(self) -> set[str]:
+        return {p.part for p in self.pictures}
 
     @property
     def ids(self) -> set[int]:

@@ -18,20 +18,10 @@ if TYPE_CHECKING:  # readers don't wait for torch
     from metabin.data.images import ImageSet
 
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
-NAME = r"(-1|\d+)_c(\d+)s\d+_\d+_\d+"
+MARKET_NAME = r"(-1|\d+)_c(\d+)s\d+_\d+_\d+"
 DUKE_NAME = r"(\d+)_c(\d+)_f\d+"
 NP_NAME = r"(\d+)_c(\d+)_\d+"
 ANY_NAME = r"(-1|\d+)_c(\d+)(?:s\d+_\d+_\d+|_f?\d+)"
-
-
-def list_market1501(folder: Path) -> Listing | None:
-    """Market-1501 from the folder that has its three; None when there is no such picture."""
-    return list_layout(folder, "market1501", NAME)
-
-
-def list_dukemtmc(folder: Path) -> Listing | None:
-    """DukeMTMC-reID from the folder that has its three; None when there is no such picture."""
-    return list_layout(folder, "dukemtmc", DUKE_NAME)
 
 
 def list_layout(
@@ -39,8 +29,8 @@ def list_layout(
 ) -> Listing | None:
     """The layout's three folders, as far as they hold pictures; None when none does.
 
-    `folders` are their names by part. Persons and cameras count from 1 in file names and from 0 here. Junk is left out and counted.
-    Raises ValueError for a distractor outside the gallery.
+    `folders` are their names by part. Persons and cameras count from 1 in file names and from 0
+    here. Junk is left out and counted. Raises ValueError for a distractor outside the gallery.
     """
     pictures, remarks, junk = [], [], 0
     for part, name_of_part in folders.items():
@@ -59,8 +49,12 @@ def list_layout(
             pictures.append(Picture(file, pid, camid, part))
     if not pictures:
         return None
-    left_out = (f"{junk:,} junk pictures (person -1)",) if junk else ()
-    return Listing(name, folder, tuple(pictures), left_out, tuple(remarks))
+    return Listing(name, folder, tuple(pictures), count_junk(junk), tuple(remarks))
+
+
+def count_junk(number: int) -> tuple[str, ...]:
+    """The line of `Listing.left_out` about junk, if there is some."""
+    return (f"{number:,} junk pictures (person -1)",) if number else ()
 
 
 def write_market1501(images: "ImageSet", root: Path | str, part: str = "train") -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from metabin.datasets.folders import (
     PICTURES,
+    UNKNOWN_KIND,
     count_names,
     files_of,
     stem_of,
@@ -20,7 +21,7 @@ from metabin.datasets.folders import (
     within,
 )
 from metabin.datasets.listing import DISTRACTOR, PARTS, UNKNOWN_CAMERA, Listing, Picture
-from metabin.datasets.market1501 import ANY_NAME, FOLDERS, list_layout
+from metabin.datasets.market1501 import ANY_NAME, FOLDERS, count_junk, list_layout
 
 COLUMNS = ("path", "pid")
 OPTIONAL = ("camid", "domain", "part")
@@ -52,25 +53,19 @@ def list_own(root: Path | str) -> tuple[Listing, ...]:
     root = Path(root)
     if root.suffix.lower() == ".csv":
         return list_table(root)
-    listing = list_folder(root) if root.is_dir() else None
+    folders = {}
+    for part, name in FOLDERS.items():
+        folders[part] = name if within(root, name).is_dir() else part
+    listing = list_layout(root, root.resolve().name, ANY_NAME, folders)
+    listing = listing or list_people(root, folders)
     if listing is None:
-        places = ", ".join(f"{place}/" for place in FOLDERS.values())
+        names = ", ".join(f"{name}/" for name in FOLDERS.values())
         raise FileNotFoundError(
-            f"{root}: expected the folders {places} (or train/, query/, gallery/) with pictures "
+            f"{root}: expected the folders {names} (or train/, query/, gallery/) with pictures "
             "named like 0002_c1s1_000451_03.jpg or with a folder for each person, or a .csv file "
             f"with the columns {', '.join(COLUMNS + OPTIONAL)}"
         )
     return (listing,)
-
-
-def list_folder(root: Path) -> Listing | None:
-    """The pictures of a folder's parts; None where there is none."""
-    folders = dict(FOLDERS)
-    for part, name in FOLDERS.items():
-        if not within(root, name).is_dir():
-            folders[part] = part
-    listing = list_layout(root, root.resolve().name, ANY_NAME, folders)
-    return listing or list_people(root, folders)
 
 
 def list_people(root: Path, folders: Mapping[str, str]) -> Listing | None:
@@ -79,7 +74,7 @@ def list_people(root: Path, folders: Mapping[str, str]) -> Listing | None:
     A camera is known where all names tell theirs, as in `0002_c1s1_000451_03.jpg`. A person's
     folder called -1 is junk: left out and counted.
     """
-    rows, junk, others = [], [], []
+    rows, junk, others = [], 0, []
     for part, name in folders.items():
         people = within(root, name)
         for person in subfolders(people) if people.is_dir() else ():
@@ -87,7 +82,7 @@ def list_people(root: Path, folders: Mapping[str, str]) -> Listing | None:
                 if suffix_of(file.name) not in PICTURES:
                     others.append(file.name)
                 elif person.name == "-1":
-                    junk.append(file)
+                    junk += 1
                 else:
                     rows.append(picture_row(root, part, file))
     if not rows:
@@ -95,9 +90,8 @@ def list_people(root: Path, folders: Mapping[str, str]) -> Listing | None:
     if any(row.camid == UNKNOWN for row in rows):
         rows = [row._replace(camid=UNKNOWN) for row in rows]
     listing = list_domain(root, rows)
-    left_out = (f"{len(junk):,} junk pictures (person -1)",) if junk else ()
-    remarks = count_names(root, "left out", "files that are not known as pictures", others)
-    return replace(listing, left_out=left_out, remarks=(*listing.remarks, *remarks))
+    remarks = (*listing.remarks, *count_names(root, "left out", UNKNOWN_KIND, others))
+    return replace(listing, left_out=count_junk(junk), remarks=remarks)
 
 
 def picture_row(root: Path, part: str, file: Path) -> TableRow:
@@ -115,8 +109,9 @@ def list_table(file: Path) -> tuple[Listing, ...]:
     """One listing per domain from a CSV file: path, pid and, if wanted, camid, domain and part.
 
     Commas, semicolons or tabs separate. A path counts from the file's own folder. Without their
-    columns, cameras are unknown, the domain is called like the file and the part is "train". Persons and cameras are numbers from 0 or any words, which are numbered in
-    their order per domain. Case and spacing of a word don't matter. A pid of -1 is a distractor.
+    columns, cameras are unknown, the domain is called like the file and the part is "train".
+    Persons and cameras are numbers from 0 or any words, which are numbered in their order per
+    domain. Case and spacing of a word don't matter. A pid of -1 is a distractor.
     Raises ValueError naming a missing column, or file and row of a value that makes no sense.
     """
     rows = read_table(file)

@@ -154,19 +154,20 @@ class OpenProtocol:
         images = relabel(load_images(self.sources, self.size, self.cache))
         return cameras_as_domains(images) if self.run.cameras else images
 
-    def target(self, listing: Listing, splits: Sequence[Split], origin: str) -> Target:
-        return Target(listing, tuple(splits), origin, self.size, self.cache)
+    def target(
+        self, listing: Listing, splits: Sequence[Split], origin: str, camera_rule: bool = True
+    ) -> Target:
+        return Target(listing, tuple(splits), origin, self.size, self.cache, camera_rule)
 
     def add_target(self, listing: Listing) -> None:
         """Test on drawn splits of the set, or on its own query and gallery; or say why not."""
-        name = listing.name
-        if name in DESIGNS:
-            try:
-                self.tests[name] = self.target(listing, *splits_of(listing))
-            except (ValueError, OSError) as error:
-                self.missing[name] = str(error)
-        else:
+        if listing.name not in DESIGNS:
             self.add_divided(listing)
+            return
+        try:
+            self.tests[listing.name] = self.target(listing, *splits_of(listing))
+        except (ValueError, OSError) as error:
+            self.missing[listing.name] = str(error)
 
     def add_divided(self, listing: Listing, camera_rule: bool = True) -> None:
         """Test on the set's own query and gallery; or say why not."""
@@ -174,14 +175,14 @@ class OpenProtocol:
         split = Split([], [])
         for row, picture in enumerate(listing.pictures):
             getattr(split, picture.part).append(row)
-        if not (split.query and split.gallery):
-            self.missing[name] = f"{listing.root} has no query and gallery to test on"
-            return
-        if reason := obstacle(listing, camera_rule):
+        reason = f"{listing.root} has no query and gallery to test on"
+        if split.query and split.gallery:
+            reason = obstacle(listing, camera_rule)
+        if reason:
             self.missing[name] = reason
             return
-        target = self.target(listing, [split], "the set's own query and gallery")
-        self.tests[name] = replace(target, camera_rule=camera_rule)
+        origin = "the set's own query and gallery"
+        self.tests[name] = self.target(listing, [split], origin, camera_rule)
         remarks = unmatched_remarks(listing, camera_rule)
         if not camera_rule:
             remarks.append(
@@ -198,9 +199,8 @@ class OpenProtocol:
             self.remarks.append(f"{name}: not divided, all its {num_ids:,} persons are learnt from")
         listing = listing.part(*parts).people()
         if not len(listing):
-            self.missing[name] = (
-                f"{listing.root} has no pictures to learn from ({', '.join(parts)})"
-            )
+            what = f"pictures to learn from ({', '.join(parts)})"
+            self.missing[name] = f"{listing.root} has no {what}"
             return
         if held_out:
             listing, kept, split = hold_out(listing, held_out)

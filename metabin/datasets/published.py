@@ -4,7 +4,7 @@
 printed is None.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from metabin.datasets.splits import DESIGNS
@@ -66,36 +66,27 @@ LATER = tuple(  # averages over the four small sets under what later papers call
 )
 
 
-def rates(cell: str) -> list[float | None]:
-    return [None if word == "-" else float(word) for word in cell.split()]
-
-
-def _parse(table: str, number: int) -> Iterator[tuple[str, str, str, list[list[float | None]]]]:
-    """Method, backbone, source and the cells of each row."""
+def parse(number: int, protocol: str, targets: Sequence[str], table: str) -> list[PublishedRow]:
+    """The rows of a table of the paper: a method, then a cell for each target."""
+    rows = []
     for line in table.strip().splitlines():
-        method, *cells = line.split("|")
-        resnet, method = method.strip().endswith(" +"), method.strip().removesuffix("+").strip()
-        backbone = "ResNet-50" if resnet else BACKBONES.get(method, "")
-        values = [rates(cell) for cell in cells]
-        yield method, backbone, f"{PAPER}, Table {number}", values
-
-
-def _table_1() -> Iterator[PublishedRow]:
-    for method, backbone, source, (average, *targets) in _parse(TABLE_1, 1):
+        method, *cells = [cell.strip() for cell in line.split("|")]
+        backbone = "ResNet-50" if method.endswith("+") else BACKBONES.get(method, "")
         note = DDAN_NOTE if method == "DDAN" else ""
-        head = (method, backbone, "original")
-        yield PublishedRow(*head, "average", average[0], None, None, average[1], source, note)
-        for target, values in zip(DESIGNS, targets, strict=True):
-            yield PublishedRow(*head, target, *values, source, note)
+        head = method.removesuffix("+").strip(), backbone, protocol
+        for target, cell in zip(targets, cells, strict=True):
+            rates = [None if word == "-" else float(word) for word in cell.split()]
+            if len(rates) == 2:  # Rank-1 and mAP alone
+                rates[1:1] = None, None
+            rows.append(PublishedRow(*head, target, *rates, f"{PAPER}, Table {number}", note))
+    return rows
 
 
-def _table_2() -> Iterator[PublishedRow]:
-    for method, backbone, source, targets in _parse(TABLE_2, 2):
-        for target, values in zip(("dukemtmc", "market1501"), targets, strict=True):
-            yield PublishedRow(method, backbone, "market_duke", target, *values, source)
-
-
-PUBLISHED = (*_table_1(), *_table_2(), *LATER)
+PUBLISHED = (
+    *parse(1, "original", ("average", *DESIGNS), TABLE_1),
+    *parse(2, "market_duke", ("dukemtmc", "market1501"), TABLE_2),
+    *LATER,
+)
 
 
 def published(protocol: str, target: str = "average") -> tuple[PublishedRow, ...]:

@@ -5,7 +5,7 @@ from functools import partial
 from metabin.datasets.cuhk03 import list_cuhk03
 from metabin.datasets.cuhksysu import list_cuhksysu
 from metabin.datasets.dataset import DataSet
-from metabin.datasets.market1501 import list_dukemtmc, list_market1501
+from metabin.datasets.market1501 import DUKE_NAME, MARKET_NAME, list_layout
 from metabin.datasets.msmt17 import list_msmt17
 from metabin.datasets.small_sets import list_small_set
 
@@ -51,7 +51,7 @@ SETS = {
             expected=({"train": (751, 12936), "query": (750, 3368), "gallery": (750, 15913)},),
             cameras=6,
             folders=("market",),
-            reader=list_market1501,
+            reader=partial(list_layout, name="market1501", pattern=MARKET_NAME),
         ),
         DataSet(
             name="dukemtmc",
@@ -61,7 +61,7 @@ SETS = {
             cameras=8,
             folders=("duke",),
             others=("DukeMTMC-VideoReID", "DukeMTMC-attribute"),
-            reader=list_dukemtmc,
+            reader=partial(list_layout, name="dukemtmc", pattern=DUKE_NAME),
             notice=DUKE_NOTICE,
         ),
         DataSet(

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from metabin.datasets.folders import match_folders, within
+from metabin.datasets.folders import match_pictures, within
 from metabin.datasets.listing import Listing, Picture
 
 PRID_SHARED = 200
@@ -79,19 +79,20 @@ def list_small_set(name: str, folder: Path) -> Listing | None:
 
     Raises FileNotFoundError when folders are missing or empty beside others.
     """
-    layout, pictures = LAYOUTS[name], []
+    layout = LAYOUTS[name]
     for root in (within(folder, path) for path in layout.roots):
-        names = [name for name, _ in layout.folders]
-        matches, remarks = match_folders(root, names, layout.pattern)
-        if matches:
-            break
-    else:
-        return None
-    for camera, rows in enumerate(matches):
-        part = layout.folders[camera][1]
-        for file, match in rows:
-            groups = match.groupdict()
-            camid = int(groups["camera"]) - 1 if "camera" in groups else camera
-            pid = layout.pid(int(groups["person"]), camera)
-            pictures.append(Picture(file, pid, camid, part))
-    return Listing(name, root, tuple(pictures), remarks=tuple(remarks))
+        pictures, remarks, missing = [], [], []
+        for camera, (subfolder, part) in enumerate(layout.folders):
+            rows, more = match_pictures(within(root, subfolder), layout.pattern)
+            remarks += more
+            missing += [] if rows else [subfolder]
+            for file, match in rows:
+                groups = match.groupdict()
+                camid = int(groups["camera"]) - 1 if "camera" in groups else camera
+                pid = layout.pid(int(groups["person"]), camera)
+                pictures.append(Picture(file, pid, camid, part))
+        if pictures and missing:
+            raise FileNotFoundError(f"{root} lacks pictures in {', '.join(missing)}")
+        if pictures:
+            return Listing(name, root, tuple(pictures), remarks=tuple(remarks))
+    return None

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from metabin.datasets.folders import load_mat
+from metabin.datasets.folders import naming
 from metabin.datasets.listing import Listing
 
 PARTITIONS = "features_and_partitions.mat"
@@ -24,7 +24,6 @@ NUM_SPLITS = 10
 SEED = 0
 DRAW = 840  # divisible by 1 … 8, the images that an i-LIDS person has: `draw % images` is fair
 MEND = "Is this a complete copy, with its own numbers? See: python -m metabin data check"
-OTHERWISE = "Copy it again from where GRID came from; without it the seeded splits are used"
 Draw = dict[str, list[int]]  # "people": places of the tested persons; "query" and "gallery"
 
 
@@ -103,23 +102,19 @@ def read_partitions(file: Path) -> list[Draw]:
 
     Raises ValueError on another file.
     """
+    from scipy.io import loadmat  # takes a third of a second to import
+
     design, draws = DESIGNS["grid"], []
     everybody = set(range(design.people))
-    try:
-        cells = load_mat(file, variable_names=["trainIdxAll"])["trainIdxAll"].ravel()
-        identities = [cell.ravel()[0][2].ravel() for cell in cells]  # the third field
-    except Exception as error:  # a damaged file makes scipy raise nearly anything
-        reason = error or type(error).__name__
-        raise ValueError(f"cannot read {file}: {reason}. {OTHERWISE}") from None
-    for numbers in identities:
-        half = {int(number) - 1 for number in numbers}
-        if len(half) == design.tested and half <= everybody:
-            draws.append({"people": sorted(everybody - half)})
-    if len(draws) != NUM_SPLITS or len(identities) != NUM_SPLITS:
-        raise ValueError(
-            f"{file} does not hold ten times {design.tested} of {design.people} persons in "
-            f"trainIdxAll. {OTHERWISE}"
-        )
+    with naming(file, "; without it the seeded splits are used"):
+        cells = loadmat(file, variable_names=["trainIdxAll"])["trainIdxAll"].ravel()
+        for cell in cells:
+            half = {int(number) - 1 for number in cell.ravel()[0][2].ravel()}  # the third field
+            if len(half) == design.tested and half <= everybody:
+                draws.append({"people": sorted(everybody - half)})
+        if not len(draws) == len(cells) == NUM_SPLITS:
+            what = f"{design.tested} of {design.people} persons"
+            raise ValueError(f"trainIdxAll does not hold {NUM_SPLITS} times {what}")
     return draws
 
 
@@ -148,12 +143,12 @@ def splits_of(listing: Listing) -> tuple[tuple[Split, ...], str]:
             f"splits do not fit. {MEND}"
         )
     splits = []
-    for draw in draws:
+    for number, draw in enumerate(draws):
         if design.pairs:
-            splits.append(split_pairs(draw, people, gallery))
+            split = split_pairs(draw, people, gallery)
         else:
-            splits.append(split_cameras(draw, people, query, gallery))
-    for number, split in enumerate(splits):
+            split = split_cameras(draw, people, query, gallery)
+        splits.append(split)
         if (len(split.query), len(split.gallery)) != (design.tested, design.gallery):
             raise ValueError(
                 f"{listing.root}: {name}'s split {number} has {len(split.query)} query and "
@@ -163,11 +158,11 @@ def splits_of(listing: Listing) -> tuple[tuple[Split, ...], str]:
     return tuple(splits), origin
 
 
-def rows_by_person(listing: Listing, part: str) -> dict[int, list[int]]:
-    """pid -> rows of the listing, of one part."""
+def rows_by_person(listing: Listing, part: str | None = None) -> dict[int, list[int]]:
+    """pid -> rows of the listing, of one part or of all."""
     rows = defaultdict(list)
     for row, picture in enumerate(listing.pictures):
-        if picture.part == part:
+        if part in (None, picture.part):
             rows[picture.pid].append(row)
     return rows
 
@@ -211,18 +206,12 @@ def hold_out(listing: Listing, num_ids: int) -> tuple[Listing, Listing, Split]:
         )
     seen_twice.sort(key=lambda pid: hashed("held out", listing.name, pid))
     chosen = set(seen_twice[:num_ids])
+    rest = [picture for picture in listing.pictures if picture.pid not in chosen]
     kept = [picture for picture in listing.pictures if picture.pid in chosen]
     kept.sort(key=lambda picture: picture.pid)  # persons in order, pictures of one as they were
-    rows = defaultdict(list)
-    for row, picture in enumerate(kept):
-        rows[picture.pid].append(row)
-    queries = []
-    for pid, of_person in rows.items():
-        queries.append(of_person[hashed("held out", listing.name, pid, "query") % len(of_person)])
-    gallery = [row for row in range(len(kept)) if row not in set(queries)]
-    rest = [picture for picture in listing.pictures if picture.pid not in chosen]
-    train, validation = (
-        replace(listing, pictures=tuple(rest)),
-        replace(listing, pictures=tuple(kept)),
-    )
-    return train, validation, Split(queries, gallery)
+    validation, split = replace(listing, pictures=tuple(kept)), Split([], [])
+    for pid, rows in rows_by_person(validation).items():
+        drawn = hashed("held out", listing.name, pid, "query") % len(rows)
+        split.query.append(rows.pop(drawn))
+        split.gallery.extend(rows)
+    return replace(listing, pictures=tuple(rest)), validation, split

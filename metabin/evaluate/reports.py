@@ -59,21 +59,19 @@ def protocol_report(protocol: OpenProtocol, retrievals: Retrievals) -> dict:
     """Rates per target and on average, with what was learnt from and which sets were missing.
 
     A target has the mean and standard deviation over splits with a 95 % interval over persons; a
-    person who is tested in several splits is drawn with all of them.
-    Raises ValueError when there is no target, or one person alone to be found in one.
+    person who is tested in several splits is drawn with all of them. A target where one person
+    alone has a match is added to the missing ones. Raises ValueError when there is no other.
     """
     name = protocol.run.protocol
-    if not retrievals:
-        raise ValueError(f"protocol {name!r} has no target to test on. {protocol.why_missing}")
     generator = torch.Generator().manual_seed(0)
     targets, samples = {}, {metric: [] for metric in METRICS}
     for target, splits in retrievals.items():
         pids = torch.cat([result.pids for result in splits])  # (Q,)
         if len(pids.unique()) == 1:
-            raise ValueError(
-                f"{target}: one person alone of the query has a match: an interval over people "
-                "needs two or more"
+            protocol.missing[target] = (
+                "one person alone of the query has a match, and an interval over people needs two"
             )
+            continue
         targets[target] = {
             "splits": len(splits),
             "split_origin": protocol.tests[target].origin,
@@ -88,6 +86,8 @@ def protocol_report(protocol: OpenProtocol, retrievals: Retrievals) -> dict:
             std = rates.std().item() if len(rates) > 1 else None
             targets[target][metric] = with_interval(rates.mean(), means) | {"std": std}
             samples[metric].append(means)
+    if not targets:
+        raise ValueError(f"protocol {name!r} has no target to test on. {protocol.why_missing}")
     average = {metric: average_of(targets, metric, samples[metric]) for metric in METRICS}
     sources = {s.name: {"ids": len(s.ids), "images": len(s)} for s in protocol.sources}
     return {
