@@ -114,6 +114,15 @@ def test_a_trial_that_is_known_is_not_run_again(monkeypatch):
     assert trials.RECORDS.read_text().splitlines() == lines
 
 
+def test_a_record_keeps_rank1_and_map_of_every_street_and_all_of_their_means():
+    rates = {"rank1": 0.5, "rank5": 0.9, "mAP": 0.4}
+    test = rates | {"domains": {"street 5": rates}}
+    short = trials.compact({"method": "bn", "also": {"home": test}, "losses": {"id": [1.0]}} | test)
+    street = {"domains": {"street 5": {"rank1": 0.5, "mAP": 0.4}}}
+    home = {"also": {"home": rates | street}}
+    assert short == {"method": "bn", "losses": {"id": [1.0]}} | home | rates | street
+
+
 # ---- records -------------------------------------------------------------------------
 
 

@@ -172,11 +172,24 @@ def run_trials(trials: Iterable[Trial], jobs: int) -> list[dict]:
     runs = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(work)
     said = f"{len(trials) - len(missing)} known, {len(missing)} to run"
     for record in tqdm(runs, total=len(missing), desc=said):
-        records[record["key"]] = record | made
+        records[record["key"]] = compact(record) | made
         add_record(RECORDS, records[record["key"]])
         name = f"{record['method']} seed {record['seed']}"
         tqdm.write(f"{name:16} Rank-1 {record['rank1']:.1%}  {record['train_seconds']:.0f} s")
     return [records[key] for key in keys]
+
+
+def compact(record: dict) -> dict:
+    """A record with Rank-1 and mAP alone of single streets: thousands of its kind are kept."""
+    short = {}
+    for name, value in record.items():
+        if name == "domains":
+            short[name] = {}
+            for street, rates in value.items():
+                short[name][street] = {"rank1": rates["rank1"], "mAP": rates["mAP"]}
+        else:
+            short[name] = compact(value) if isinstance(value, dict) else value
+    return short
 
 
 def _run_on_one_core(key: str, trial: Trial) -> dict:

@@ -10,16 +10,8 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 # The checkout that the package lies in; the working folder, where the package is installed alone.
 ROOT = CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "scikit-learn",
-    "matplotlib",
-    "papermill",
-    "ipykernel",
-    "metabin",
-)
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib")
+PACKAGES += ("papermill", "ipykernel", "metabin")
 
 
 def cache_folder(root: Path = Path()) -> Path:
@@ -40,11 +32,12 @@ def cache_folder(root: Path = Path()) -> Path:
 def provenance() -> dict:
     """What a number needs to be believed later: commit, versions, machine.
 
-    The commit is None outside a git checkout.
+    The commit is None outside a git checkout. `dirty`: other files than results have changed.
     """
     commit = dirty = None
     if (ROOT / ".git").exists():  # not some repository further up
-        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain")
+        commit = git("rev-parse", "HEAD")
+        changes = git("status", "--porcelain", "--", ".", ":!figures/results")
         dirty = None if changes is None else bool(changes)
     return {
         "commit": commit,
