@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from metabin.experiments import schedules, tables, tasks, worlds
+from metabin.experiments.declarations import FINISHED_EXPERIMENTS
+from metabin.experiments.procedures import chosen_procedures
 from metabin.experiments.rows import Row
 from metabin.experiments.runner import trials_of
 from metabin.experiments.tasks import FINISHED_SETTINGS, LIKE, far_streets
@@ -58,6 +60,15 @@ def test_every_method_has_six_settings_that_make_other_trainings():
         trials = [tasks.trial(method, task, 0, "finished", **setting) for setting in settings]
         assert len({trial.key() for trial in trials}) == 6
     assert {*LIKE.values()} <= FINISHED_SETTINGS.keys()
+
+
+def test_every_row_has_settings_of_its_own_or_of_the_method_most_like_it():
+    for experiment in FINISHED_EXPERIMENTS.values():
+        assert experiment.seeds == 10
+        for row in experiment.rows:
+            assert LIKE.get(row.method, row.method) in FINISHED_SETTINGS
+    with pytest.raises(ValueError, match="no spine in profile finished: choose one of worlds"):
+        chosen_procedures("spine", "finished")
 
 
 # ---- the world -----------------------------------------------------------------------

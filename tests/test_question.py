@@ -58,6 +58,26 @@ def test_a_verdict_is_given_for_each_variant_by_itself():
     }
 
 
+def test_home_decides_nothing_in_finished_trainings_and_two_points_are_not_worth_having():
+    def verdict(unseen, far, home) -> str:
+        claims = []
+        tests = {"unseen streets": unseen, "far streets": far, "at home": home}
+        for test, interval in tests.items():
+            claims.append({"better": f"A: {test}", "worse": f"B: {test}", "rank1": interval})
+        return plan_verdict({"profile": "finished", "claims": claims})["A"]
+
+    assert verdict(ABOVE, ABOVE, BELOW) == "adds something"
+    assert verdict(ABOVE, SMALL, ABOVE) == "undecided"
+    assert verdict(SMALL, SMALL, HIGH) == "adds nothing worth having"
+    assert verdict(SMALL, (0.0, -0.02, 0.03), BELOW) == "undecided"
+
+
+def test_the_plan_of_finished_trainings_is_another():
+    text = plan(profile="finished")
+    assert text.startswith("The plan of the question in finished trainings, written down before")
+    assert "both reach at most 2 points" in " ".join(text.split())
+
+
 def test_every_variant_of_the_declaration_meets_each_regime_once():
     regimes = {}
     for better, worse in EXPERIMENTS["question"].claims:

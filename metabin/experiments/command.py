@@ -30,7 +30,11 @@ def main(arguments: list[str]) -> int:
 
     jobs = options.jobs or (os.cpu_count() if options.profile != "gpu" else 1)
     made = {"command": f"python -m metabin tables {' '.join(arguments)}".rstrip()} | provenance()
-    for name, procedure in chosen_procedures(options.experiment, options.profile).items():
+    try:
+        chosen = chosen_procedures(options.experiment, options.profile)
+    except ValueError as error:
+        parser.error(str(error))
+    for name, procedure in chosen.items():
         started = time.monotonic()
         report = procedure.report(options.seeds or procedure.seeds, jobs)
         made["seconds"] = round(time.monotonic() - started)  # less when trials were known already

@@ -14,7 +14,7 @@ from metabin.experiments import (
     tuning,
     worlds,
 )
-from metabin.experiments.declarations import EXPERIMENTS
+from metabin.experiments.declarations import EXPERIMENTS, FINISHED_EXPERIMENTS
 from metabin.experiments.rows import Experiment
 from metabin.experiments.runner import experiment_report, experiment_text
 
@@ -29,7 +29,7 @@ class Procedure(NamedTuple):
 
 
 def procedures(profile: str = "demo") -> dict[str, Procedure]:
-    """All experiments by name, in an order in which each finds what it builds on."""
+    """The experiments of a profile by name, in an order in which each finds what it builds on."""
 
     def here(report: Callable) -> Callable[[int, int], dict]:
         return partial(report, profile=profile)
@@ -40,14 +40,17 @@ def procedures(profile: str = "demo") -> dict[str, Procedure]:
             schedules.schedules_report, schedules.schedules_text, "draw_schedules"
         ),
         "tuning": Procedure(here(tuning.tuning_report), tuning.tuning_text),
-        "spine": Procedure(spine.spine_report, spine.spine_text, "draw_spine"),
     }
-    for name, experiment in EXPERIMENTS.items():
+    finished = profile == "finished"
+    for name, experiment in (FINISHED_EXPERIMENTS if finished else EXPERIMENTS).items():
         report, draw = here(partial(experiment_report, experiment)), _drawing(name, experiment)
         named[name] = Procedure(report, experiment_text, draw, experiment.seeds)
+    if finished:
+        return named
     figure2 = here(costs.figure2_report)
     named["figure2"] = named["figure2"]._replace(report=figure2, text=costs.figure2_text)
     return named | {
+        "spine": Procedure(spine.spine_report, spine.spine_text, "draw_spine"),
         "history": Procedure(here(history.history_report), history.history_text, "draw_history"),
         "figure3": Procedure(pictures.figure3_report, pictures.figure3_text, "draw_figure3"),
         "figure5": Procedure(pictures.figure5_report, pictures.figure5_text, "draw_figure5"),
@@ -64,6 +67,11 @@ def _drawing(name: str, experiment: Experiment) -> str:
 
 
 def chosen_procedures(experiment: str, profile: str) -> dict[str, Procedure]:
-    """One experiment by its name, or "all"."""
+    """One experiment by its name, or "all". Raises ValueError for one that the profile lacks."""
     named = procedures(profile)
-    return named if experiment == "all" else {experiment: named[experiment]}
+    if experiment == "all":
+        return named
+    if experiment not in named:
+        names = ", ".join(named)
+        raise ValueError(f"no {experiment} in profile {profile}: choose one of {names}")
+    return {experiment: named[experiment]}

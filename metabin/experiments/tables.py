@@ -24,6 +24,12 @@ TABLE_1 = Experiment(
     ),
 )
 
+FURTHER = (  # of finished trainings: what a user would try first, and rho trained as in the paper
+    Row("BN, colour jitter", "bn, colour jitter"),
+    Row("BN, MixStyle", "bn, MixStyle"),
+    Row("BIN, the weights' step size", "bin, the weights' step"),
+    SHARED,
+)
 WITH_ID = {
     "meta_train": "id + scatter + shuffle + triplet",
     "meta_test": "id + triplet",
