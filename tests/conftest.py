@@ -5,9 +5,13 @@ import os
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch starts, as every door does
 
 import matplotlib
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from torch.nn.functional import interpolate
 
 from metabin.config import METHODS, Config, demo
@@ -15,6 +19,7 @@ from metabin.data.images import ImageSet
 from metabin.streets import World, make_streets
 from metabin.train import Run, train
 
+matplotlib.use("Agg")
 # No test times anything; every run is the same.
 settings.register_profile("metabin", deadline=None, derandomize=True)
 settings.load_profile("metabin")
@@ -46,6 +51,20 @@ def make_people(
     return ImageSet((pictures * 255).to(torch.uint8), pids, camids, domains, names)
 
 
+def drawn_points(axis: Axes) -> set[tuple[float, float]]:
+    """Every point of a panel's lines and the ends of its bars, rounded to five digits."""
+    paths = [line.get_xydata() for line in axis.lines]
+    for collection in axis.collections:
+        if isinstance(collection, LineCollection):
+            paths += collection.get_segments()
+    return {(round(float(x), 5), round(float(y), 5)) for x, y in np.concatenate(paths)}
+
+
+def title_of(axis: Axes) -> str:
+    """A panel's title, left as in the house style, or in the middle."""
+    return axis.get_title(loc="left") or axis.get_title()
+
+
 @pytest.fixture(scope="session")
 def people() -> ImageSet:
     """4 domains x 8 ids x 4 images of 32 x 16."""
@@ -70,6 +89,7 @@ def small_run():
 
 @pytest.fixture(autouse=True)
 def the_drawing_style_is_put_back():
-    """A test that draws in the house style leaves none of it to the next."""
+    """A test that draws leaves neither the house style nor its figures to the next."""
     with matplotlib.rc_context():
         yield
+    plt.close("all")

@@ -6,14 +6,13 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot as plt
+from conftest import title_of
 
 from metabin.evaluate.certainty import half_width
 from metabin.plotting import LOOKS, STYLE, save
 from metabin.plotting.data import (
-    RankList,
+    TARGETS,
     ablation_steps,
-    draw_camera_lists,
     draw_half_widths,
     draw_published,
     draw_repeated_tests,
@@ -26,34 +25,11 @@ from metabin.runs.provenance import ROOT
 
 FIGURES = ROOT / "figures"
 
-matplotlib.use("Agg")
 
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-def markers(axis, kind=None):
-    """x and y of every single marker, of one kind or of all."""
-    lines = [line for line in axis.lines if len(line.get_xdata()) == 1]
-    return [tuple(line.get_xydata()[0]) for line in lines if kind in (None, line.get_marker())]
-
-
-def test_every_picture_of_a_rank_list_names_its_camera_and_says_twice_whether_it_is_right():
-    images = torch.zeros(3, 3, 8, 4, dtype=torch.uint8)
-    found = RankList(images[0], images, torch.tensor([True, False, True]), 0, [1, 0, 1])
-    axes = draw_camera_lists({"first": found, "second": found._replace(query_camera=4)}).axes
-    assert [axis.get_xlabel() for axis in axes] == [f"cam {n}" for n in (1, 2, 1, 2, 5, 2, 1, 2)]
-    for axis, right in zip(axes[1:4], (True, False, True), strict=True):
-        assert ("✓" in axis.get_title()) == right == (axis.spines["left"].get_linestyle() == "-")
-    assert axes[1].spines["left"].get_edgecolor() != axes[2].spines["left"].get_edgecolor()
-
-
-def title(axis):
-    """Left in the house style, else in the middle."""
-    return axis.get_title(loc="left") or axis.get_title()
+def markers(axis, *kinds):
+    """x and y of every marker of these kinds."""
+    lines = [line for line in axis.lines if line.get_marker() in kinds]
+    return [tuple(point) for line in lines for point in line.get_xydata()]
 
 
 def area(axis):
@@ -80,7 +56,7 @@ def area(axis):
 def test_the_filled_area_is_the_average_precision_of_each_definition(right, step, trapezoid):
     for axis, expected in zip(draw_two_areas(right).axes, (step, trapezoid), strict=True):
         assert area(axis) == pytest.approx(expected)
-        assert title(axis).endswith(f"{expected:.3f}")
+        assert title_of(axis).endswith(f"{expected:.3f}")
 
 
 def test_a_bar_for_each_method_under_each_rule():
@@ -98,7 +74,7 @@ def test_a_bar_for_each_method_under_each_rule():
 def test_targets_stand_at_their_queries_and_half_widths_over_the_band_of_differences():
     targets = {"a": (0.5, 100), "b": (0.8, 400)}
     (axis,) = draw_half_widths(targets, [0.3, 0.1, 2.0]).axes
-    assert markers(axis) == [
+    assert markers(axis, *TARGETS) == [
         (n, pytest.approx(100 * half_width(rate, n))) for rate, n in targets.values()
     ]
     labels = [line.get_label() for line in axis.lines if len(line.get_xdata()) == 1]
@@ -111,11 +87,10 @@ def test_tests_with_the_wrong_sign_are_hatched_and_counted():
     draws = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 3.0, 4.0])
     (axis,) = draw_repeated_tests({"step": (1.5, draws)}).axes
     right, wrong = axis.containers
-    assert (
-        sum(bar.get_height() for bar in right) == 5 and sum(bar.get_height() for bar in wrong) == 3
-    )
+    assert sum(bar.get_height() for bar in right) == 5
+    assert sum(bar.get_height() for bar in wrong) == 3
     assert all(bar.get_hatch() for bar in wrong) and not any(bar.get_hatch() for bar in right)
-    assert "truth +1.5, wrong sign 38%" in title(axis)
+    assert "truth +1.5, wrong sign 38%" in title_of(axis)
     assert axis.lines[0].get_xdata()[0] == 1.5
 
 
@@ -124,7 +99,7 @@ def test_each_rule_marks_its_checkpoint_and_an_oracle_is_hollow():
     above, axis = draw_selection(
         [10, 20, 30], lines, {"last": 30, "held-out": 20, "target (oracle)": 10}
     ).axes
-    assert markers(above) == [(30, 0), (20, 1), (10, 2)]
+    assert markers(above, "o", LOOKS["oracle"].marker) == [(30, 0), (20, 1), (10, 2)]
     assert [line.get_markerfacecolor() == "white" for line in above.lines] == [False, False, True]
     assert [line.get_ydata().tolist() for line in axis.lines] == [
         pytest.approx([20, 60, 50]),
@@ -153,7 +128,9 @@ def test_the_teaser_shows_the_printed_rates_on_one_split():
         (0.497, 125),
         (0.797, 60),
     ]  # MetaBIN in Table 1; VIPeR, PRID, GRID, i-LIDS
-    assert markers(axis) == [(n, pytest.approx(100 * half_width(rate, n))) for rate, n in printed]
+    assert markers(axis, *TARGETS) == [
+        (n, pytest.approx(100 * half_width(rate, n))) for rate, n in printed
+    ]
     band = axis.patches[0].get_bbox()
     assert (
         (band.y0, band.y1)

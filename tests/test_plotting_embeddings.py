@@ -1,24 +1,15 @@
 """The pictures by t-SNE: what is drawn are the numbers that were given."""
 
-import matplotlib
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
+from conftest import title_of
 from matplotlib.colors import to_hex
 
 from metabin.plotting import LOOKS
 from metabin.plotting import embeddings as drawing
 
-matplotlib.use("Agg")
-
 PLANE = [[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 3.0]]
 QUERY, PEOPLE = [1, 0, 1, 0], [7, 7, 9, 9]
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def dots(axis) -> dict[tuple, str]:
@@ -50,13 +41,9 @@ def test_lines_join_a_query_to_its_own_gallery_alone():
 
 def test_five_pictures_take_two_rows_and_notes_stay_with_their_pictures():
     figure = drawing.draw_planes(dict.fromkeys("abcde", PLANE), PEOPLE, QUERY, notes=list("vwxyz"))
-    assert [(title(axis), axis.get_xlabel()) for axis in figure.axes] == list(
+    assert [(title_of(axis), axis.get_xlabel()) for axis in figure.axes] == list(
         zip("abcde", "vwxyz", strict=True)
     )
-
-
-def title(axis) -> str:
-    return axis.get_title(loc="left") or axis.get_title()  # where it stands is the style's choice
 
 
 def part(**planes) -> dict:
@@ -75,7 +62,7 @@ def test_figure_3_draws_the_reports_points_and_says_how_far_to_trust_them():
     axes = drawing.draw_figure3(report).axes
     expected = [PLANE, shifted, shifted, PLANE]
     assert [set(dots(axis)) for axis in axes] == [{tuple(p) for p in plane} for plane in expected]
-    assert [title(axis) for axis in axes[:2]] == [LOOKS[m].name for m in ("bn", "metabin")]
+    assert [title_of(axis) for axis in axes[:2]] == [LOOKS[m].name for m in ("bn", "metabin")]
     assert all(
         axis.get_xlabel() == "trust 0.900\nnearest is right: 50 %, in space 75 %" for axis in axes
     )

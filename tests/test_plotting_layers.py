@@ -3,20 +3,11 @@
 import matplotlib
 import pytest
 import torch
-from matplotlib import pyplot as plt
 
 from metabin.analysis import norm_layers
 from metabin.networks.backbones import build_backbone
 from metabin.plotting import LOOKS
 from metabin.plotting import layers as layers
-
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_the_teaser_draws_bn_in_and_their_mean_as_computed_by_hand():

@@ -6,7 +6,6 @@ from functools import partial
 import matplotlib
 import pytest
 import torch
-from matplotlib import pyplot as plt
 
 from metabin.analysis.plane import eighteen_points, push
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
@@ -26,19 +25,12 @@ from metabin.runs.provenance import ROOT
 
 FIGURES = ROOT / "figures"
 
-matplotlib.use("Agg")
 POINTS, PIDS, WHERE = eighteen_points()
 PUSHES = {
     "scatter": push(partial(scatter_loss, domains=WHERE), POINTS),
     "shuffle": push(partial(shuffle_loss, pids=PIDS, domains=WHERE), POINTS),
     "triplet": push(partial(triplet_loss, pids=PIDS), POINTS),
 }
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def arrows(axis):

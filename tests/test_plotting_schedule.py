@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 
 from metabin.config import Config
 from metabin.plotting import STYLE, save
-from metabin.plotting.schedule import draw_schedule
+from metabin.plotting.training import draw_schedule
 from metabin.runs.provenance import ROOT
 
 FIGURES = ROOT / "figures"

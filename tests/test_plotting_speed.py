@@ -19,12 +19,6 @@ ROW |= {
 LIMITS = {"flops": 1e11, "bytes": 2e10}
 
 
-@pytest.fixture(autouse=True)
-def drawn():
-    yield
-    matplotlib.pyplot.close("all")
-
-
 def test_a_phases_time_is_its_arithmetic_its_bytes_and_the_rest():
     parts = phase_parts(ROW, LIMITS)
     assert parts["base"] == pytest.approx([300, 200, 400])

@@ -3,6 +3,7 @@
 from importlib import import_module
 
 _EXPORTS = {
+    "metabin.plotting.claims": ["draw_differences"],
     "metabin.plotting.embeddings": [
         "draw_distances",
         "draw_figure3",
@@ -16,13 +17,13 @@ _EXPORTS = {
     "metabin.plotting.mixer": ["draw_style_mixer"],
     "metabin.plotting.results": [
         "draw_comparison",
-        "draw_differences",
         "draw_knob",
         "draw_phase",
         "draw_readings",
         "draw_spine",
         "draw_transfer",
     ],
+    "metabin.plotting.retrieval": ["draw_rank_lists"],
     "metabin.plotting.rho": ["draw_rho_layers"],
     "metabin.plotting.rho_by_loss": ["draw_rho_by_loss"],
     "metabin.plotting.style": [
@@ -45,7 +46,6 @@ _EXPORTS = {
     "metabin.plotting.worlds": [
         "draw_balances",
         "draw_pictures",
-        "draw_rankings",
         "draw_two_channels",
     ],
 }

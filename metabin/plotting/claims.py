@@ -2,58 +2,63 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from statistics import median
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from metabin.plotting.marks import dot, draw_intervals, name_rows
+from metabin.plotting.panels import row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
 from metabin.plotting.tables import look_of
 
-GREY, PAPER = "#8A8A8A", LOOKS["paper"]
+DIFFERENCE = {"color": INK, "marker": "o", "ms": 11}
+PAPER = {"color": "#8A8A8A", "mec": "none", "marker": LOOKS["paper"].marker, "ms": 9, "ls": ""}
+
+
+def draw_differences(rows: Mapping[str, Sequence[float]], label: str) -> Figure:
+    """Differences with their intervals, (mean, low, high) as fractions, in points.
+
+    A dot is open where its interval holds 0.
+    """
+    figure, axis = plt.subplots(figsize=(8.5, 0.55 * len(rows) + 1.5))
+    _draw_rows(axis, list(rows), 100 * np.array(list(rows.values())), range(len(rows)))
+    axis.set_xlabel(label)
+    return figure
+
+
+def _draw_rows(axis: Axes, names: list[str], intervals: np.ndarray, shown: Sequence[int]) -> None:
+    """A named row for each difference; these of them with their intervals, and a line at 0."""
+    axis.axvline(0, color=FAINT, lw=1.5, zorder=0)
+    draw_intervals(axis, shown, intervals[shown], DIFFERENCE, across=True, open_at_zero=True)
+    name_rows(axis, names)
 
 
 def draw_claims(report: Mapping, metric: str = "rank1") -> Figure:
     """A line for each claim of a report: the paired difference over worlds, in points.
 
-    It has its 95 % interval and is filled where that excludes 0. The paper's printed difference is
-    a grey mark, where it printed both rows. What is far beyond the others is written at the edge,
-    so that they can be seen. metric: "rank1" or "mAP".
+    It has its 95 % interval and is open where that holds 0. The paper's printed difference is a
+    grey mark, where it printed both rows. What is far beyond the others is written at the edge, so
+    that they can be seen. metric: "rank1" or "mAP".
     """
     claims, printed = report["claims"], _printed(report, metric)
     figure, axis = plt.subplots(figsize=(11, 1.9 + 0.62 * len(claims)))
-    axis.axvline(0, color=FAINT, lw=1.5, zorder=0)
-    intervals = [100 * np.asarray(claim[metric]) for claim in claims]  # middle, low, high
-    edge = 3 * max(median(max(map(abs, interval)) for interval in intervals), 1.0)
-    for y, interval in enumerate(intervals):
-        if min(interval) > edge or max(interval) < -edge:
-            _write_at_edge(axis, y, interval, edge)
-        else:
-            _draw_interval(axis, y, interval)
+    intervals = 100 * np.array([claim[metric] for claim in claims])  # (claims, 3)
+    edge = 3 * max(np.median(np.abs(intervals).max(1)), 1.0)
+    beyond = (intervals.min(1) > edge) | (intervals.max(1) < -edge)  # (claims,)
+    _draw_rows(axis, list(map(_label, claims)), intervals, np.flatnonzero(~beyond))
+    for y in np.flatnonzero(beyond):
+        _write_at_edge(axis, y, intervals[y], edge)
     for y, gap in printed.items():
-        axis.plot(gap, y + 0.28, PAPER.marker, ms=9, color=GREY, mec="none", zorder=3)
-    axis.set_yticks(range(len(claims)), [_label(claim) for claim in claims], fontsize=12)
+        axis.plot(gap, y + 0.28, **PAPER)
+    axis.tick_params(axis="y", labelsize=12)
     name = {"rank1": "Rank-1"}.get(metric, metric)
-    axis.set(
-        xlabel=f"difference of {name} on streets, points, with 95 % interval",
-        ylim=(len(claims) - 0.4, -0.6),
-    )
-    axis.grid(axis="y", visible=False)
+    axis.set_xlabel(f"difference of {name} on streets, points, with 95 % interval")
     if printed:
-        style = {"color": GREY, "mec": "none", "ms": 9, "ls": ""}
-        axis.plot([], [], PAPER.marker, **style, label="the paper's, on real data")
-        figure.legend(loc="outside lower left")
+        figure.legend(handles=[dot("the paper's, on real data", **PAPER)], loc="outside lower left")
     figure.suptitle(textwrap.fill(report["title"], 70))
     return figure
-
-
-def _draw_interval(axis: Axes, y: float, interval: Sequence[float]) -> None:
-    middle, low, high = interval
-    face = INK if low > 0 or high < 0 else "white"
-    axis.plot([low, high], [y, y], color=INK, lw=3, solid_capstyle="butt")
-    axis.plot(middle, y, "o", ms=11, mfc=face, mec=INK, mew=2)
 
 
 def _write_at_edge(axis: Axes, y: float, interval: Sequence[float], edge: float) -> None:
@@ -66,7 +71,7 @@ def _write_at_edge(axis: Axes, y: float, interval: Sequence[float], edge: float)
 
 
 def _printed(report: Mapping, metric: str) -> dict[int, float]:
-    """The paper's difference in points by a claim's place, where it printed both rows."""
+    """The paper's difference in points by a claim's number, where it printed both rows."""
     rates = {row["name"]: row["paper"] for row in report["rows"]}
     column = ("rank1", "mAP").index(metric)
     differences = {}
@@ -96,27 +101,20 @@ def draw_pairing(
     A line on the left is a world. rates: two names, each with one rate per world; intervals:
     (mean, low, high) of the two and of the difference.
     """
-    figure, (both, gap) = plt.subplots(1, 2, figsize=(11, 4.6), width_ratios=(2, 1))
-    first, second = (100 * np.asarray(row) for row in rates.values())
-    for pair in zip(first, second, strict=True):
-        both.plot([0.12, 0.88], pair, color=FAINT, lw=1.5)
-    for x, row, method, interval in zip((0, 1), (first, second), methods, intervals, strict=False):
-        look, (middle, low, high) = look_of(method), (100 * value for value in interval)
-        inner = 0.12 + 0.76 * x
-        both.plot([inner] * len(row), row, "o", ms=7, color=look.colour, mec="white")
-        outer = -0.12 + 1.24 * x
-        both.plot([outer, outer], [low, high], color=look.colour, lw=4, solid_capstyle="butt")
-        both.plot(outer, middle, look.marker, ms=13, color=look.colour, mec="white")
-    middle, low, high = (100 * value for value in intervals[2])
+    figure, (both, gap) = row_of_panels(2, (5.5, 4.6), sharey=False, width_ratios=(2, 1))
+    worlds, percent = 100 * np.array(list(rates.values())), 100 * np.asarray(intervals)
+    both.plot((0.12, 0.88), worlds, color=FAINT, lw=1.5)
+    for i, method in enumerate(methods):
+        look = look_of(method)
+        both.plot([0.12 + 0.76 * i] * worlds.shape[1], worlds[i], "o", color=look.colour)
+        style = {"color": look.colour, "marker": look.marker, "ms": 13, "mec": "white"}
+        draw_intervals(both, [1.24 * i - 0.12], percent[i : i + 1], style)
     gap.axhline(0, color=FAINT, lw=1.5)
-    differences = [b - a for a, b in zip(first, second, strict=True)]
-    gap.plot([0] * len(first), differences, "o", ms=7, color=FAINT, mec="white")
-    gap.plot([0.2, 0.2], [low, high], color=INK, lw=4, solid_capstyle="butt")
-    gap.plot(0.2, middle, "o", ms=11, color=INK)
+    gap.plot([0] * worlds.shape[1], worlds[1] - worlds[0], "o", color=FAINT)
+    draw_intervals(gap, [0.2], percent[2:], DIFFERENCE)
     both.set_xticks((0, 1), list(rates))
     both.set(xlim=(-0.4, 1.4), ylabel="Rank-1 (%)", title="each by itself")
-    gap.set(xlim=(-0.4, 0.6), ylabel="points", title="difference in each world")
-    gap.set_xticks(())
+    gap.set(xlim=(-0.4, 0.6), ylabel="points", title="difference in each world", xticks=())
     return figure
 
 
@@ -128,12 +126,10 @@ def draw_needed(
     A line for each spread of paired differences, in points.
     """
     figure, axis = plt.subplots(figsize=(9, 4.6))
-    lines = ("-", "--", "-.", ":")
-    for i, (name, spread) in enumerate(spreads.items()):
-        style = {"marker": "osD^"[i % 4], "color": INK, "label": f"{name}: spread {spread:.1f}"}
-        axis.plot(wanted, needed[name], lines[i % 4], **style)
-    axis.set(xscale="log", yscale="log")
-    axis.set(xlabel="difference to be seen (points)", ylabel="worlds needed")
+    for (name, spread), look in zip(spreads.items(), ("o-", "s--", "D-.", "^:"), strict=False):
+        axis.plot(wanted, needed[name], look, color=INK, label=f"{name}: spread {spread:.1f}")
+    axis.set(xscale="log", xlabel="difference to be seen (points)")
+    axis.set(yscale="log", ylabel="worlds needed")
     axis.set_xticks(wanted, [f"{x:g}" for x in wanted])
     axis.minorticks_off()
     axis.axhline(5, color=FAINT, lw=1.5)
@@ -147,13 +143,13 @@ def draw_luck(p_values: Sequence[float]) -> Figure:
 
     Each must stay below that line to count.
     """
-    ranks, total = range(1, len(p_values) + 1), len(p_values)
     figure, axis = plt.subplots(figsize=(9, 4.6))
-    luck = [rank / (total + 1) for rank in ranks]
-    holm = [0.05 / (total - rank + 1) for rank in ranks]
+    total = len(p_values)
+    ranks = np.arange(1, total + 1)
+    luck, holm = ranks / (total + 1), 0.05 / (total - ranks + 1)
     axis.plot(ranks, luck, ":", color=FAINT, lw=2, label="pure luck, on average")
     axis.plot(ranks, holm, "--", color=INK, lw=1.5, label="Holm's line")
-    axis.plot(ranks, p_values, "o", ms=8, color=INK, mec="white", label="the claims")
+    axis.plot(ranks, p_values, "o", color=INK, label="the claims")
     axis.axhline(0.05, color=FAINT, lw=1)
     axis.set(yscale="log", xlabel="claims, from the smallest p on", ylabel="p")
     axis.xaxis.get_major_locator().set_params(integer=True)

@@ -1,9 +1,9 @@
 """The figures of lesson 11: what metrics count, how far chance moves a rate, who printed what."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
+import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -12,33 +12,11 @@ from metabin.datasets import SETS
 from metabin.datasets.published import published
 from metabin.datasets.splits import DESIGNS
 from metabin.evaluate.certainty import LOSS_ABLATION, half_width
-from metabin.plotting.marks import draw_lines_by_name, write_beside
-from metabin.plotting.panels import row_of_panels
+from metabin.plotting.marks import name_rows, side_by_side, write_beside
+from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
-from metabin.plotting.worlds import draw_rankings
 
 TARGETS = ("o", "s", "^", "D")  # a marker for each of the four small sets
-
-
-class RankList(NamedTuple):
-    """A query and the best of its gallery: pictures, right or not, and the camera of each."""
-
-    query: Tensor  # (3, H, W)
-    images: Tensor  # (K, 3, H, W)
-    right: Tensor  # (K,)
-    query_camera: int
-    cameras: Sequence[int]  # K
-
-
-def draw_camera_lists(lists: Mapping[str, RankList]) -> Figure:
-    """`plotting.draw_rankings` with the camera of each picture below it, counted from 1."""
-    rows = {label: (ranked.query, ranked.images, ranked.right) for label, ranked in lists.items()}
-    figure = draw_rankings(rows)
-    axes = iter(figure.axes)  # row by row, the query first
-    for ranked in lists.values():
-        for camera in (ranked.query_camera, *ranked.cameras):
-            next(axes).set_xlabel(f"cam {camera + 1}", fontsize=11, labelpad=4)
-    return figure
 
 
 def draw_two_areas(right: Sequence[bool]) -> Figure:
@@ -48,12 +26,11 @@ def draw_two_areas(right: Sequence[bool]) -> Figure:
     recall, precision = np.r_[0, hits / hits[-1]], np.r_[1, hits / ranks]
     figure, axes = row_of_panels(2, (5.5, 4.2))
     left_ends = {"step": precision[1:], "trapezoid": precision[:-1]}
+    fill = {"color": LOOKS["half"].colour, "alpha": 0.6, "lw": 0}
     for axis, (name, left) in zip(axes, left_ends.items(), strict=True):
         width = np.diff(recall)
         for i in np.flatnonzero(width):
-            ends = [left[i], precision[i + 1]]
-            fill = {"color": LOOKS["half"].colour, "alpha": 0.6, "lw": 0}
-            axis.fill_between(recall[i : i + 2], ends, **fill)
+            axis.fill_between(recall[i : i + 2], (left[i], precision[i + 1]), **fill)
         axis.plot(recall, precision, "o-", color=INK, ms=7, lw=1.2)
         for rank, point in enumerate(zip(recall[1:], precision[1:], strict=True), 1):
             write_beside(axis, str(rank), point, (7, 4), fontsize=12)
@@ -67,13 +44,12 @@ def draw_rules(rates: Mapping[str, Mapping[str, float]]) -> Figure:
     """Rank-1 under several rules: a group of bars for each rule, a bar for each method."""
     figure, axis = plt.subplots(figsize=(9.5, 4.4))
     methods = list(next(iter(rates.values())))
-    for i, method in enumerate(methods):
+    for method, shift in zip(methods, side_by_side(len(methods), 0.36), strict=True):
         look = LOOKS[method]
-        x = np.arange(len(rates)) + 0.36 * (i - (len(methods) - 1) / 2)
         percent = [100 * row[method] for row in rates.values()]
-        axis.bar(x, percent, 0.33, color=look.colour, hatch=look.hatch, label=look.name)
-        for point in zip(x, percent, strict=True):
-            write_beside(axis, f"{point[1]:.0f}", point, (0, 3), ha="center")
+        style = {"color": look.colour, "hatch": look.hatch, "label": look.name}
+        bars = axis.bar(np.arange(len(rates)) + shift, percent, 0.33, **style)
+        axis.bar_label(bars, fmt="%.0f", padding=3)
     axis.set_xticks(range(len(rates)), list(rates))
     axis.set(ylabel="Rank-1 (%)", ylim=(0, 112), yticks=range(0, 101, 25))
     axis.grid(axis="x", visible=False)
@@ -91,11 +67,10 @@ def draw_half_widths(
     """
     figure, axis = plt.subplots(figsize=(11, 4.8))
     queries = np.geomspace(40, 3400, 200)
-    lines, looks = {}, []
     for rate, line in ((0.5, "-"), (0.7, "--"), (0.9, ":")):
-        lines[f"Rank-1 of {100 * rate:.0f} %"] = [100 * half_width(rate, n) for n in queries]
-        looks.append((FAINT, line, 2))
-    draw_lines_by_name(axis, queries, lines, looks)
+        widths = [100 * half_width(rate, n) for n in queries]
+        style = {"color": FAINT, "ls": line, "lw": 2}
+        axis.plot(queries, widths, **style, label=f"Rank-1 of {100 * rate:.0f} %")
     for (name, (rate, count)), marker in zip(targets.items(), TARGETS, strict=False):
         y = 100 * half_width(rate, count)
         label = f"{name}, {count} queries: ±{y:.1f}"
@@ -107,8 +82,10 @@ def draw_half_widths(
     axis.text(44, (low * high) ** 0.5, text, va="center", fontsize=13, bbox=box)
     axis.set(xscale="log", xlabel="queries", xlim=(40, 3400))
     axis.set(yscale="log", ylabel="± points of Rank-1")
-    axis.set_xticks([50, 100, 200, 500, 1000, 3000], ["50", "100", "200", "500", "1,000", "3,000"])
-    axis.set_yticks([0.1, 0.3, 1, 3, 10], ["0.1", "0.3", "1", "3", "10"])
+    axis.set_xticks([50, 100, 200, 500, 1000, 3000])
+    axis.set_yticks([0.1, 0.3, 1, 3, 10])
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.yaxis.set_major_formatter("{x:g}")
     axis.minorticks_off()
     figure.legend(loc="outside right upper")
     return figure
@@ -127,14 +104,14 @@ def draw_repeated_tests(panels: Mapping[str, tuple[float, Tensor]]) -> Figure:
     wrong = {"color": "#DDDDDD", "edgecolor": FAINT, "hatch": "///"}
     for axis, (title, (truth, values)) in zip(axes, panels.items(), strict=True):
         values = values.numpy()  # (R,)
-        axis.hist(values[values > 0], bins, lw=0.5, **right)
-        axis.hist(values[values <= 0], bins, lw=0.5, **wrong)
+        for some, look in ((values > 0, right), (values <= 0, wrong)):
+            sns.histplot(values[some], bins=bins, ax=axis, alpha=1, lw=0.5, **look)
         axis.axvline(truth, color=INK, ls="--", lw=2)
         text = f"truth {truth:+.1f}, wrong sign {(values <= 0).mean():.0%}"
         axis.set_title(f"{title}\n{text}", fontsize=13)
-        axis.set(xlabel="measured difference, points", yticks=[])
+        axis.set(xlabel="measured difference, points", ylabel="tests", yticks=[])
         axis.grid(axis="y", visible=False)
-    axes[0].set_ylabel("tests")
+        axis.label_outer()
     return figure
 
 
@@ -144,39 +121,36 @@ def draw_selection(
     """Two scores of a run's checkpoints and, above, the step that each rule of choice picks."""
     size, heights = (9.5, 5.4), [1, 2.6]
     figure, (above, axis) = plt.subplots(2, 1, figsize=size, sharex=True, height_ratios=heights)
-    looks = ((FAINT, "s", "--"), (INK, "o", "-"))
-    for (label, values), (colour, marker, line) in zip(lines.items(), looks, strict=True):
-        percent = [100 * value for value in values]
-        axis.plot(steps, percent, color=colour, marker=marker, ls=line, label=label)
+    for (label, values), look in zip(lines.items(), ("s--", "o-"), strict=True):
+        colour = FAINT if look == "s--" else INK
+        axis.plot(steps, 100 * np.asarray(values), look, color=colour, label=label)
     for row, (rule, step) in enumerate(chosen.items()):
         marker, face = (LOOKS["oracle"].marker, "white") if "oracle" in rule else ("o", INK)
-        above.plot(step, row, marker, color=INK, ms=13, mec=INK, mfc=face)
-    above.set_yticks(range(len(chosen)), list(chosen))
-    above.set_ylim(len(chosen) - 0.4, -0.6)
+        above.plot(step, row, marker, ms=13, mec=INK, mfc=face)
+    name_rows(above, chosen)
     above.tick_params(axis="x", length=0)
     axis.set(xlabel="iteration", ylabel="mAP (%)", xticks=steps)
-    figure.legend(loc="outside lower center", ncols=2)
+    legend_below(figure, axis)
     return figure
 
 
 def draw_published(rows: Sequence[tuple[str, float]], ours: float | None) -> Figure:
-    """Printed rates in percent, a grey dot a line, and ours below them, or that it was not run."""
+    """Printed rates in percent, a grey mark a line, and ours below them, or that it was not run."""
     paper, metabin = LOOKS["paper"], LOOKS["metabin"]
     figure, axis = plt.subplots(figsize=(9.5, 0.42 * len(rows) + 1.9))
-    last = len(rows)
-    for y, (_, value) in enumerate(rows):
-        axis.plot([0, value], [y, y], color=paper.colour, lw=2)
-        axis.plot(value, y, paper.marker, color=paper.colour, mec=INK, ms=11)
+    names, values = zip(*rows, strict=True)
+    axis.hlines(range(len(rows)), 0, values, color=paper.colour, lw=2)
+    axis.plot(values, range(len(rows)), paper.marker, color=paper.colour, mec=INK, ms=11)
+    for y, value in enumerate(values):
         write_beside(axis, f"{value:.1f}", (value, y), (9, 0), va="center")
     if ours is None:
-        axis.text(1, last, "not run", va="center", style="italic")
+        axis.text(1, len(rows), "not run", va="center", style="italic")
     else:
-        axis.plot(ours, last, metabin.marker, color=metabin.colour, ms=17)
+        axis.plot(ours, len(rows), metabin.marker, color=metabin.colour, ms=17)
         style = {"va": "center", "fontweight": "bold"}
-        write_beside(axis, f"{ours:.1f}", (ours, last), (11, 0), **style)
-    axis.set_yticks(range(last + 1), [*(name for name, _ in rows), "this repository"])
-    axis.set(xlabel="average Rank-1 (%)", xlim=(0, 100), ylim=(last + 0.6, -0.6))
-    axis.grid(axis="y", visible=False)
+        write_beside(axis, f"{ours:.1f}", (ours, len(rows)), (11, 0), **style)
+    name_rows(axis, [*names, "this repository"])
+    axis.set(xlabel="average Rank-1 (%)", xlim=(0, 100))
     return figure
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from metabin.plotting.marks import method_line
+from metabin.plotting.marks import dot, method_line, side_by_side
 from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
 
@@ -54,8 +55,7 @@ def _draw_links(axis: Axes, queries: np.ndarray, gallery: np.ndarray, colour: st
 
 
 def _shapes() -> list[Line2D]:
-    style = {"color": FAINT, "ms": 9, "ls": ""}
-    return [Line2D([], [], marker=marker, label=role, **style) for role, marker in SHAPES.items()]
+    return [dot(role, marker=marker, ms=9, color=FAINT) for role, marker in SHAPES.items()]
 
 
 def _colours(names: Sequence[str]) -> list[Patch]:
@@ -93,7 +93,7 @@ def draw_planes(
     if len(set(np.asarray(query).tolist())) > 1:
         handles += _shapes()
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=max(2, 2 * columns - 2))
+        legend_below(figure, handles, max(2, 2 * columns - 2))
     return figure
 
 
@@ -122,8 +122,7 @@ def draw_figure3(report: Mapping) -> Figure:
     axes[0, 0].set_ylabel("colour: unseen street")
     axes[1, 0].set_ylabel(f"{report['streets'][0]}, colour: person")
     handles = _colours(report["streets"]) + _shapes()
-    tight = {"columnspacing": 1.0, "handlelength": 1.2}
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), **tight)
+    legend_below(figure, handles, columnspacing=1.0, handlelength=1.2)
     return figure
 
 
@@ -137,18 +136,16 @@ def draw_distances(distances: Mapping[str, Mapping[str, Sequence[float]]]) -> Fi
     bins = np.linspace(0, largest * 1.02, 32)
     others = {"facecolor": "#D9D9D9", "hatch": "//", "edgecolor": "#777777"}
     for axis, (method, pair) in zip(axes, distances.items(), strict=True):
-        own = {"color": LOOKS[method].colour}
-        axis.hist(np.asarray(pair["own"]), bins, alpha=0.9, **own)
-        axis.hist(np.asarray(pair["others"]), bins, alpha=0.8, **others)
-        for values in (pair["own"], pair["others"]):
+        own = {"facecolor": LOOKS[method].colour, "edgecolor": "white"}
+        for values, look in ((pair["own"], own), (pair["others"], others)):
+            sns.histplot(np.asarray(values), bins=bins, ax=axis, lw=0.5, alpha=0.85, **look)
             axis.axvline(np.mean(np.asarray(values)), color=INK, ls="--", lw=1.5)
         axis.set(title=LOOKS[method].name, xlabel="1 − cosine", xlim=(0, bins[-1]))
-    axes[0].set_ylabel("queries")
-    handles = [
-        Patch(facecolor="#666666", label="to the own gallery pictures (in the method's colour)"),
-        Patch(**others, label="to other people's"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+        axis.set_ylabel("queries")
+        axis.label_outer()
+    label = "to the own gallery pictures (in the method's colour)"
+    handles = [Patch(facecolor="#666666", label=label), Patch(**others, label="to other people's")]
+    legend_below(figure, handles)
     return figure
 
 
@@ -158,17 +155,19 @@ def draw_sensitivity(table: Mapping[str, Mapping], space: Mapping[str, float]) -
     table: `embedding_study.sensitivity` of each method. Short lines at the left edge are the ratios
     in `space`, from which nobody drew anything.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(12.5, 4.6))
+    figure, axes = row_of_panels(2, (6.25, 4.6), sharey=False)
     perplexities = list(next(iter(table.values())))
-    for i, (method, by_perplexity) in enumerate(table.items()):
-        look, shift = LOOKS[method], 0.16 * (i - (len(table) - 1) / 2)
-        dots = {"color": look.colour, "ms": 13 if look.marker == "*" else 9}
-        for axis, score in zip(axes, ("ratio", "trust"), strict=True):
-            for x, perplexity in enumerate(perplexities):
-                values = by_perplexity[perplexity][score]
-                across = np.full(len(values), x + shift)
-                axis.plot(across, values, look.marker, mew=0.5, alpha=0.85, **dots)
+    handles = []
+    shifts = side_by_side(len(table), 0.16)
+    for (method, by_perplexity), shift in zip(table.items(), shifts, strict=True):
+        look = LOOKS[method]
+        dots = {"marker": look.marker, "color": look.colour, "ms": 13 if look.size > 10 else 9}
+        for x, scores in enumerate(by_perplexity.values()):
+            for axis, score in zip(axes, ("ratio", "trust"), strict=True):
+                across = np.full(len(scores[score]), x + shift)
+                axis.plot(across, scores[score], mew=0.5, alpha=0.85, ls="", **dots)
         axes[0].hlines(space[method], -0.95, -0.6, color=look.colour, lw=4)
+        handles.append(dot(look.name, **dots))
     axes[0].set_xticks([-0.78, *range(len(perplexities))], ["space", *perplexities])
     axes[1].set_xticks(range(len(perplexities)), perplexities)
     axes[0].axvline(-0.5, color=FAINT, lw=1)
@@ -177,8 +176,7 @@ def draw_sensitivity(table: Mapping[str, Mapping], space: Mapping[str, float]) -
     for axis in axes:
         axis.set_xlabel("perplexity")
         axis.grid(axis="x", visible=False)
-    handles = [Line2D([], [], ms=12, **method_line(method) | {"ls": ""}) for method in table]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    legend_below(figure, handles)
     return figure
 
 
@@ -190,18 +188,18 @@ def draw_moments(
     A panel for each number. A dotted line marks what guessing would give, where `guess` names the
     panel.
     """
-    size = 3.7 * len(panels), 4.3
-    figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
-    for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
-        for i, (method, values) in enumerate(lines.items()):
-            x = np.arange(len(moments)) + 0.07 * (i - (len(lines) - 1) / 2)
-            middle, low, high = np.array(values).T  # (moments,) each
-            axis.vlines(x, low, high, color=LOOKS[method].colour, lw=2)
-            axis.plot(x, middle, ms=11, **method_line(method))
+    figure, axes = row_of_panels(len(panels), (3.7, 4.3), sharey=False)
+    for axis, (title, lines) in zip(axes, panels.items(), strict=True):
+        shifts = side_by_side(len(lines), 0.07)
+        for (method, intervals), shift in zip(lines.items(), shifts, strict=True):
+            look, x = method_line(method), np.arange(len(moments)) + shift
+            axis.plot(x, [middle for middle, *_ in intervals], ms=11, **look)
+            _, low, high = np.transpose(intervals)  # (moments,) each
+            axis.vlines(x, low, high, color=look["color"], lw=2, zorder=1.9)
         if title in guess:
             axis.axhline(guess[title], color=FAINT, ls=":")
         axis.set_title(title)
         axis.set_xticks(range(len(moments)), [f"{moment} %" for moment in moments])
         axis.set_xlabel("of the training")
-    legend_below(figure, axes[0, 0])
+    legend_below(figure, axes[0])
     return figure

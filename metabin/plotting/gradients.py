@@ -1,19 +1,22 @@
 """How the inner step's gradients are drawn: by loss, layer and moment of the training."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from torch import Tensor
 
 from metabin.plotting.losses import DOMAINS, draw_arrows, draw_points
-from metabin.plotting.marks import without_frame
+from metabin.plotting.marks import dot, draw_intervals, draw_tiles
+from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOSSES
 
 MARKERS = {"scatter": "s", "shuffle": "^", "triplet": "o", "sum": "D"}
+SIGNS = ListedColormap([LOSSES["triplet"][0], "#EEEEEE", LOSSES["shuffle"][0]])  # -, undecided, +
 
 
 def _mark_directions(axis: Axes, size: float = 12, side: str = "right") -> None:
@@ -26,17 +29,12 @@ def _mark_directions(axis: Axes, size: float = 12, side: str = "right") -> None:
 
 
 def _draw_layers(axis: Axes, rows: Sequence[Sequence[float]], loss: str) -> None:
-    """[mean, low, high] of each layer: a filled marker where the interval excludes zero."""
-    middle, low, high = np.array(rows).T  # (L,) each
-    colour, x = LOSSES[loss][0], np.arange(1, len(middle) + 1)
-    axis.vlines(x, low, high, color=colour, lw=2)
-    for sure in (True, False):
-        some = ((low > 0) | (high < 0)) == sure
-        edge = {"mfc": colour if sure else "white", "mec": colour, "mew": 1.8}
-        axis.plot(x[some], middle[some], MARKERS[loss], color=colour, ms=8, ls="", **edge)
-    reach = 1.35 * max(np.abs(low).max(), np.abs(high).max())
-    axis.set(ylim=(-reach, reach), xlim=(0.3, len(middle) + 0.7))
-    axis.set_xticks([layer for layer in x if layer % 2])
+    """(mean, low, high) of each layer: an open marker where the interval holds zero."""
+    look = {"color": LOSSES[loss][0], "marker": MARKERS[loss], "ms": 8}
+    layers = range(1, len(rows) + 1)
+    draw_intervals(axis, layers, rows, look, open_at_zero=True)
+    reach = 1.35 * np.abs(rows).max()
+    axis.set(ylim=(-reach, reach), xlim=(0.3, len(rows) + 0.7), xticks=layers[::2])
     axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
 
 
@@ -74,19 +72,19 @@ def draw_velocities(
 
     A panel for each of `velocities` (N, 2).
     """
-    size = 6.2 * len(velocities), 4
-    figure, axes = plt.subplots(1, len(velocities), figsize=size, sharex=True, sharey=True)
-    for axis, (title, arrows) in zip(np.atleast_1d(axes), velocities.items(), strict=True):
+    figure, axes = row_of_panels(len(velocities), (6.2, 4), sharex=True)
+    for axis, (title, arrows) in zip(axes, velocities.items(), strict=True):
         draw_points(axis, features, pids, domains, grow=2)
         draw_arrows(axis, features, arrows, INK, width=0.006)
         axis.plot(0, 0, "+", mec=INK, ms=14, mew=2)
         axis.set(title=title, xlabel="channel 1: style", ylabel="channel 2: identity")
         axis.margins(0.2)
+        axis.label_outer()
     handles = []
     for number, (colour, marker, size) in zip(domains.unique().tolist(), DOMAINS, strict=False):
-        look = {"marker": marker, "ms": size, "color": colour, "ls": ""}
-        handles.append(Line2D([], [], label=f"street {number + 1}, either person", **look))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+        label = f"street {number + 1}, either person"
+        handles.append(dot(label, marker=marker, ms=size, color=colour))
+    legend_below(figure, handles)
     return figure
 
 
@@ -113,26 +111,23 @@ def draw_directions(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figu
     for axis in axes[-1]:
         axis.set_xlabel("layer")
     axes[0, 0].set_ylabel("∂L/∂ρ")
-    figure.legend(shown.values(), shown, loc="outside lower center", ncols=4)
+    legend_below(figure, list(shown.values()))
     return figure
 
 
 def draw_signs(rows: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
-    """Signs by layer, a row for each condition: + or -, filled where the interval excludes zero."""
+    """Signs by layer, a row for each condition: + or -, on grey where the interval holds zero."""
+    middle, low, high = np.array(list(rows.values())).transpose(2, 0, 1)  # (rows, L) each
+    decided = np.sign(middle) * ((low > 0) | (high < 0))
+    words = np.where(middle > 0, "+", "−")
+    layers = range(1, middle.shape[1] + 1)
     figure, axis = plt.subplots(figsize=(12, 0.48 * len(rows) + 1.3))
-    looks = {1: (LOSSES["shuffle"][0], "+"), -1: (LOSSES["triplet"][0], "−")}
-    for y, cells in enumerate(rows.values()):
-        for x, (middle, low, high) in enumerate(cells, 1):
-            colour, text = looks[1 if middle > 0 else -1]
-            sure = low > 0 or high < 0
-            face = colour if sure else "white"
-            axis.plot(x, y, "os"[middle > 0], ms=19, mec=colour, mfc=face, mew=1.5)
-            style = {"ha": "center", "va": "center_baseline", "fontsize": 15}
-            axis.text(x, y, text, color="white" if sure else colour, **style)
-    axis.set_yticks(range(len(rows)), list(rows))
-    axis.set_xticks(range(1, len(cells) + 1))
-    axis.set(xlabel="layer", ylim=(len(rows) - 0.4, -0.6), xlim=(0.4, len(cells) + 0.6))
-    axis.grid(visible=False)
+    scale = {"cmap": SIGNS, "vmin": -1, "vmax": 1, "cbar": False}
+    lines = {"linewidths": 3, "linecolor": "white"}
+    labels = {"xticklabels": layers, "yticklabels": list(rows)}
+    font = {"fontsize": 15, "va": "center_baseline"}
+    draw_tiles(axis, decided, words, font, **scale, **lines, **labels)
+    axis.set_xlabel("layer")
     return figure
 
 
@@ -142,33 +137,30 @@ def draw_origins(studies: Mapping[str, Mapping], origins: Sequence[float]) -> Fi
     studies: "measured", "centre", "spread" of each network, (origins, L, 3), of
     `gradient_study.measure`. Scales are symmetric and logarithmic.
     """
-    figure, axes = plt.subplots(1, len(studies) + 1, figsize=(4.9 * (len(studies) + 1), 4.8))
-    colours = plt.get_cmap("cividis")
-    for i, (axis, (name, study)) in enumerate(zip(axes, studies.items(), strict=False)):
-        means = {name: np.array(values)[..., 0] for name, values in study.items()}  # (origins, L)
-        layers = means["measured"].shape[1]
-        for layer in range(layers):
-            colour = colours(0.9 * layer / (layers - 1))
-            axis.plot(origins, means["measured"][:, layer], color=colour, marker=".", lw=1.8)
+    figure, axes = row_of_panels(len(studies) + 1, (4.9, 4.8), sharey=False)
+    *panels, rule = axes
+    looks = ("o", INK, "white"), ("s", *[LOSSES["shuffle"][0]] * 2)  # marker, edge, face
+    for axis, (name, study), look in zip(panels, studies.items(), looks, strict=False):
+        means = {key: np.array(values)[..., 0] for key, values in study.items()}  # (origins, L)
+        measured, predicted = means["measured"], (means["centre"] - means["spread"]) / 2
+        colours = plt.get_cmap("cividis")(np.linspace(0, 0.9, measured.shape[1]))
+        for values, colour in zip(measured.T, colours, strict=True):
+            axis.plot(origins, values, color=colour, marker=".", lw=1.8)
         axis.set(title=name, xlabel="origin (0: zero, 1: the mean)")
-        axis.set_yscale("symlog", linthresh=1e-4)
         _mark_directions(axis, side="left")
-        predicted = (means["centre"] - means["spread"]) / 2
-        colour = (INK, LOSSES["shuffle"][0])[i % 2]
-        look = dict(mec=colour, mfc=("white", colour)[i % 2], ls="", marker="os"[i % 2])
-        axes[-1].plot(predicted.ravel(), means["measured"].ravel(), label=name, ms=7, **look)
+        marker, edge, face = look
+        style = {"ls": "", "marker": marker, "mec": edge, "mfc": face, "ms": 7, "label": name}
+        rule.plot(predicted.ravel(), measured.ravel(), **style)
     axes[0].set_ylabel("scatter's ∂L/∂ρ\n(dark: layer 1, light: last)")
-    axes[-1].set(
-        title="The rule", xlabel="(centre's − spread's growth) / 2", ylabel="scatter's ∂L/∂ρ"
-    )
-    axes[-1].set_xscale("symlog", linthresh=1e-4)
-    axes[-1].set_yscale("symlog", linthresh=1e-4)
-    axes[-1].axhline(0, color=FAINT, lw=1.2)
-    axes[-1].axvline(0, color=FAINT, lw=1.2)
-    axes[-1].legend(loc="upper left")
+    rule.set(xlabel="(centre's − spread's growth) / 2", ylabel="scatter's ∂L/∂ρ", title="The rule")
+    rule.axhline(0, color=FAINT, lw=1.2)
+    rule.axvline(0, color=FAINT, lw=1.2)
+    rule.legend(loc="upper left")
     for axis in axes:
-        axis.yaxis.set_major_locator(plt.FixedLocator([-1e-2, -1e-3, 0, 1e-3, 1e-2]))
-    axes[-1].xaxis.set_major_locator(plt.FixedLocator([-1e-2, 0, 1e-2]))
+        axis.set_yscale("symlog", linthresh=1e-4)
+        axis.set_yticks([-1e-2, -1e-3, 0, 1e-3, 1e-2])
+    rule.set_xscale("symlog", linthresh=1e-4)
+    rule.set_xticks([-1e-2, 0, 1e-2])
     return figure
 
 
@@ -176,21 +168,18 @@ def draw_agreement(
     moments: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str]
 ) -> Figure:
     """Cosines between gradients by moment; in brackets where the interval holds zero."""
-    figure, axes = plt.subplots(1, len(moments), figsize=(3.6 * len(moments), 4.8), squeeze=False)
-    for axis, (moment, cosines) in zip(axes[0], moments.items(), strict=True):
-        grid = np.full((len(names), len(names)), np.nan)
-        for y, below in enumerate(names):
-            for x, other in enumerate(names[:y]):
-                middle, low, high = cosines[f"{other}, {below}"]
-                grid[y, x] = middle
-                text = f"{middle:+.2f}" if low > 0 or high < 0 else f"({middle:+.2f})"
-                style = {"ha": "center", "va": "center", "fontsize": 12}
-                axis.text(x, y, text, color="white" if middle > 0.55 else INK, **style)
-        extent = -0.5, len(names) - 1.5, len(names) - 0.5, 0.5
-        axis.imshow(grid[1:, :-1], cmap="PuOr", vmin=-1, vmax=1, extent=extent)
-        axis.set_xticks(range(len(names) - 1), names[:-1], rotation=45)
-        rows = names[1:] if axis is axes[0, 0] else [""] * (len(names) - 1)
-        axis.set_yticks(range(1, len(names)), rows)
+    figure, axes = row_of_panels(len(moments), (3.6, 4.8))
+    shape = len(names) - 1, len(names) - 1
+    for axis, (moment, cosines) in zip(axes, moments.items(), strict=True):
+        tiles, words = np.full(shape, np.nan), np.full(shape, "", object)
+        for left, below in combinations(names, 2):
+            middle, low, high = cosines[f"{left}, {below}"]
+            tile = names.index(below) - 1, names.index(left)
+            tiles[tile] = middle
+            words[tile] = f"({middle:+.2f})" if low <= 0 <= high else f"{middle:+.2f}"
+        scale = {"cmap": "PuOr", "vmin": -1, "vmax": 1, "cbar": False, "square": True}
+        labels = {"xticklabels": names[:-1], "yticklabels": names[1:]}
+        draw_tiles(axis, tiles, words, {"fontsize": 12}, **scale, **labels)
+        axis.tick_params(axis="x", labelrotation=45)
         axis.set_title(moment)
-        without_frame(axis)
     return figure

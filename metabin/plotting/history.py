@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
-from metabin.plotting.panels import draw_rho_band, grid, layer_panels
+from metabin.plotting.marks import draw_band
+from metabin.plotting.panels import grid, layer_panels, row_of_panels
 from metabin.plotting.style import LOOKS, LOSSES
 
 PHASES = {"base": "Base step", "meta_train": "Meta-train", "meta_test": "Meta-test"}
@@ -32,21 +33,26 @@ def _by_phase(losses: LossCurves) -> dict[str, dict[str, Sequence]]:
     return phases
 
 
+def _draw_loss(axis: Axes, loss: str, x: Sequence, faint: np.ndarray, bold: np.ndarray) -> None:
+    """One loss over the iterations: faint as it was, bold its mean."""
+    colour, line = LOSSES[loss]
+    axis.plot(x, faint, color=colour, alpha=0.25, lw=1)
+    axis.plot(x, bold, color=colour, ls=line, label=loss)
+
+
 def draw_losses(history: LossCurves, width: int = 25) -> Figure:
     """The losses of every iteration, faint, and their running means, as in Fig. 7.
 
     A panel for each phase; `history` is by name, "base/id" and so on.
     """
     phases = _by_phase(history)
-    figure, axes = plt.subplots(1, len(phases), figsize=(4.4 * len(phases), 4), squeeze=False)
-    for axis, (title, losses) in zip(axes[0], phases.items(), strict=True):
+    figure, axes = row_of_panels(len(phases), (4.4, 4), sharey=False)
+    for axis, (title, losses) in zip(axes, phases.items(), strict=True):
         for loss, values in losses.items():
-            (colour, line), steps = LOSSES[loss], range(1, len(values) + 1)
-            axis.plot(steps, values, color=colour, alpha=0.2, lw=1)
-            axis.plot(steps, smoothed(values, width), color=colour, ls=line, label=loss)
+            _draw_loss(axis, loss, range(1, len(values) + 1), values, smoothed(values, width))
         axis.set(title=title, xlabel="iteration", ylim=(0, None))
         axis.legend()
-    axes[0, 0].set_ylabel("loss")
+    axes[0].set_ylabel("loss")
     return figure
 
 
@@ -56,56 +62,40 @@ def draw_rho_history(iterations: Sequence[int], summaries: Tensor) -> Figure:
     The line is the mean, the band holds half of the channels. summaries (T, layers + 1, 4), each
     of `analysis.rho_summary`.
     """
-    count = summaries.shape[1]
-    rows, columns = grid(count)
+    rows, columns = grid(summaries.shape[1])
     figure = plt.figure(figsize=(3.1 * columns, 2.3 * rows))
-    by_layer = summaries.permute(1, 2, 0).numpy()  # (layers + 1, 4, T)
-    for axis, (mean, low, _, high) in zip(_rho_panels(figure, count), by_layer, strict=True):
-        draw_rho_band(axis, iterations, mean, low, high)
+    _draw_rho(figure, iterations, summaries[None].numpy())
     return figure
 
 
 def draw_history(report: Mapping) -> Figure:
     """Losses and rho over training (figures/results/history.json): means, every seed faint.
 
-    Above, a panel for each phase's losses (Fig. 7); below, rho in each layer and over all channels
-    (Fig. 11): the mean, and the band that holds half of the channels.
+    Above, a panel for each phase's losses (Fig. 7), one value for each part of the schedule; below,
+    rho in each layer and over all channels (Fig. 11), as `draw_rho_history` draws it.
     """
     figure = plt.figure(figsize=(13, 12.5))
     above, below = figure.subfigures(2, 1, height_ratios=(1, 2.1))
     phases, last = _by_phase(report["losses"]), report["iterations"][-1]
     axes = above.subplots(1, len(phases), squeeze=False)[0]
     for axis, (title, losses) in zip(axes, phases.items(), strict=True):
-        for loss, seeds in losses.items():
-            _draw_loss(axis, loss, np.asarray(seeds), last)
+        for loss, by_seed in losses.items():
+            seeds = np.asarray(by_seed).T  # (parts, seeds)
+            middles = (np.arange(len(seeds)) + 0.5) * last / len(seeds)
+            _draw_loss(axis, loss, middles, seeds, seeds.mean(1))
         top = 1.3 * axis.dataLim.y1  # room for the legend
         axis.set(title=title, xlabel="iteration", ylabel="loss", ylim=(0, top))
         axis.legend(loc="upper right", ncols=3, columnspacing=1, handlelength=1.6)
-    _draw_paths(below, report["iterations"], np.asarray(report["rho"]))
+    _draw_rho(below, report["iterations"], np.asarray(report["rho"]))
     return figure
 
 
-def _draw_loss(axis: Axes, loss: str, seeds: np.ndarray, last: int) -> None:
-    """One loss (seeds, parts of the schedule), each part's mean drawn at its middle."""
-    colour, line = LOSSES[loss]
-    x = (np.arange(seeds.shape[1]) + 0.5) * last / seeds.shape[1]  # (parts,)
-    axis.plot(x, seeds.T, color=colour, lw=0.8, alpha=0.3)
-    axis.plot(x, seeds.mean(0), color=colour, ls=line, label=loss)
-
-
-def _draw_paths(figure: SubFigure, iterations: Sequence[int], rho: np.ndarray) -> None:
-    """rho (seeds, moments, layers + 1, 4), see `analysis.rho_summary`; a panel for each layer."""
-    colour = LOOKS["metabin"].colour
-    for i, axis in enumerate(_rho_panels(figure, rho.shape[2])):
-        mean, low, _, high = rho[:, :, i].mean(0).T  # (moments,) each
-        draw_rho_band(axis, iterations, mean, low, high)
-        axis.plot(iterations, rho[:, :, i, 0].T, color=colour, lw=0.8, alpha=0.5)  # every seed
-
-
-def _rho_panels(figure: Figure | SubFigure, count: int) -> list[Axes]:
-    """A panel for each layer's rho over the iterations and, last, one for all channels'."""
-    axes = layer_panels(figure, count, "iteration")
-    for i, axis in enumerate(axes, 1):
-        axis.set_title("all channels" if i == count else f"layer {i}", fontsize=13)
+def _draw_rho(figure: Figure | SubFigure, iterations: Sequence[int], rho: np.ndarray) -> None:
+    """rho (seeds, T, layers + 1, 4), see `analysis.rho_summary`; every seed's mean is faint."""
+    count, look = rho.shape[2], {"color": LOOKS["metabin"].colour}
+    for i, axis in enumerate(layer_panels(figure, count, "iteration")):
+        mean, low, _, high = rho[:, :, i].mean(0).T  # (T,) each
+        draw_band(axis, iterations, mean, (low, high), look)
+        axis.plot(iterations, rho[:, :, i, 0].T, lw=0.8, alpha=0.5, **look)
+        axis.set_title("all channels" if i == count - 1 else f"layer {i + 1}", fontsize=13)
         axis.set_ylim(0, 1.02)
-    return axes

@@ -6,18 +6,16 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from metabin.norm import batch_instance_norm
-from metabin.plotting.marks import draw_lines_by_name, write_beside
+from metabin.plotting.marks import dot, draw_lines_by_name, name_rows, write_beside
 from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS, to_picture
 
 # Colour and marker of an image, none of them a method's.
 IMAGES = (("#7B3294", "o"), ("#8C6D46", "s"), ("#4D4D4D", "^"))
-LABEL = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}  # behind a number
 # Two pixels each: means -3, 0, 3, variances 1, 4, 4.
 THREE_IMAGES = ((-4.0, -2.0), (-2.0, 2.0), (1.0, 5.0))
 
@@ -32,12 +30,9 @@ def draw_lines(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
 
     Every image lies on a line of its own.
     """
-    size = 4.1 * len(panels), 4.6
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False
-    )
+    figure, axes = row_of_panels(len(panels), (4.1, 4.6), sharex=True)
     dashes = {"lw": 1.2, "ls": (0, (2, 2)), "alpha": 0.7}
-    for axis, (label, (before, after)) in zip(axes[0], panels.items(), strict=True):
+    for axis, (label, (before, after)) in zip(axes, panels.items(), strict=True):
         images = zip(IMAGES, before.detach().cpu(), after.detach().cpu(), strict=False)
         for (colour, marker), x, y in images:
             slope = float((y[-1] - y[0]) / (x[-1] - x[0]))
@@ -45,9 +40,11 @@ def draw_lines(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
             axis.plot(x, y, color=colour, marker=marker, ms=11)
         axis.axhline(0, color=FAINT, lw=1, zorder=0)
         axis.set(title=label, xlabel="x, before the layer")
-    axes[0, 0].set_ylabel("y, after the layer")
-    dots = [Line2D([], [], color=colour, marker=marker, ms=11) for colour, marker in IMAGES]
-    figure.legend(dots, ["image 1", "image 2", "image 3"], loc="outside lower center", ncols=3)
+    axes[0].set_ylabel("y, after the layer")
+    handles = []
+    for i, (colour, marker) in enumerate(IMAGES, 1):
+        handles.append(dot(f"image {i}", color=colour, marker=marker, ls="-"))
+    legend_below(figure, handles)
     return figure
 
 
@@ -59,44 +56,39 @@ def draw_reach(paths: Mapping[str, Sequence[Tensor]]) -> Figure:
     whole plane in the others.
     """
     figure, axes = row_of_panels(len(paths), (5.4, 5.2))
-    tint = LOOKS["bin"].colour
-    for number, (axis, (label, lines)) in enumerate(zip(axes, paths.items(), strict=True)):
-        corners = [(0, 0), (-2, -2)] if number == 0 else [(0, 0), (-2, -2), (-2, 0), (0, -2)]
-        for corner in corners:
-            axis.add_patch(Rectangle(corner, 2, 2, facecolor=tint, alpha=0.16, lw=0, zorder=0))
+    tint = {"facecolor": LOOKS["bin"].colour, "alpha": 0.16, "lw": 0}
+    ends = {"ρ = 1": {"mfc": INK, "mec": INK, "mew": 2}}
+    ends["ρ = 0"] = ends["ρ = 1"] | {"mfc": "white"}
+    for axis, (label, lines) in zip(axes, paths.items(), strict=True):
+        same, opposite = [(0, 0), (-2, -2)], [(-2, 0), (0, -2)]  # signs of p and q
+        for corner in same if axis is axes[0] else same + opposite:
+            axis.add_patch(Rectangle(corner, 2, 2, zorder=0, **tint))
         for path in lines:
-            p, q = path.detach().cpu().T.numpy()  # (T,) each
-            axis.plot(p, q, color=INK, lw=2)
-            axis.plot(p[0], q[0], "o", ms=11, mfc=INK, mec=INK)
-            axis.plot(p[-1], q[-1], "o", ms=11, mfc="white", mec=INK, mew=2)
+            path = path.detach().cpu()
+            axis.plot(*path.T, color=INK, lw=2)
+            for point, look in zip((path[0], path[-1]), ends.values(), strict=True):
+                axis.plot(*point, "o", ms=11, **look)
         axis.axhline(0, color=FAINT, lw=1.5, zorder=1)
         axis.axvline(0, color=FAINT, lw=1.5, zorder=1)
         axis.set(title=label, xlabel="p, how much of BN's response")
         axis.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal")
         axis.grid(visible=False)
     axes[0].set_ylabel("q, how much of IN's response")
-    handles = [Patch(facecolor=tint, alpha=0.16)]
-    for face in (INK, "white"):
-        handles.append(Line2D([], [], marker="o", ms=11, mfc=face, mec=INK, mew=2, ls=""))
-    names = ["can be reached", "ρ = 1", "ρ = 0"]
-    figure.legend(handles, names, loc="outside lower center", ncols=3)
+    handles = [dot(name, **look) for name, look in ends.items()]
+    legend_below(figure, [Patch(label="can be reached", **tint), *handles])
     return figure
 
 
 def draw_variance(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     """Each channel's batch variance: its shares within images (C,) and between them (C,)."""
     figure, axes = row_of_panels(len(panels), (6, 4))
-    looks = (
-        ("within images: kept by IN", "#BDBDBD", ""),
-        ("between their means: removed by IN", "#5E3C99", "//"),
-    )
+    within = {"color": "#BDBDBD", "label": "within images: kept by IN"}
+    between = {"color": "#5E3C99", "hatch": "//", "label": "between their means: removed by IN"}
     for axis, (label, values) in zip(axes, panels.items(), strict=True):
-        bottom, channels = 0, np.arange(1, len(values[0]) + 1)
-        for value, (name, colour, hatch) in zip(values, looks, strict=True):
-            share = 100 * (value / sum(values)).detach().cpu().numpy()  # (C,)
-            look = {"color": colour, "hatch": hatch, "label": name}
-            axis.bar(channels, share, 0.8, bottom=bottom, **look)
-            bottom = bottom + share
+        kept, removed = 100 * (torch.stack(values) / sum(values)).detach().cpu().numpy()
+        channels = range(1, len(kept) + 1)
+        axis.bar(channels, kept, 0.8, **within)
+        axis.bar(channels, removed, 0.8, bottom=kept, **between)
         axis.set(title=label, xlabel="channel", ylim=(0, 100))
         axis.grid(axis="x", visible=False)
     axes[0].set_ylabel("share of the variance (%)")
@@ -109,38 +101,34 @@ def draw_layer_cost(cost: Mapping[str, float]) -> Figure:
 
     Time is a multiple of BN's, memory one of the input's.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(11, 3))
-    looks = {"bin": (LOOKS["bin"].colour, LOOKS["bin"].hatch), "naive": ("#DDDDDD", "")}
-    panels = {
-        "_over_bn": "forward + backward, BN = 1",
-        "_kept": "kept for the backward pass, input = 1",
+    figure, axes = row_of_panels(2, (5.5, 3), sharey=False)
+    titles = {
+        "over_bn": "forward + backward, BN = 1",
+        "kept": "kept for the backward pass, input = 1",
     }
-    for axis, (key, title) in zip(axes, panels.items(), strict=True):
-        for y, (layer, (colour, hatch)) in enumerate(looks.items()):
-            value = cost[f"{layer}{key}"]
-            axis.barh(y, value, 0.7, color=colour, hatch=hatch)
-            style = {"va": "center", "fontsize": 15, "bbox": LABEL}
-            write_beside(axis, f"{value:.2f}", (value, y), (8, 0), **style)
+    for axis, (key, title) in zip(axes, titles.items(), strict=True):
+        values = [cost[f"bin_{key}"], cost[f"naive_{key}"]]
+        bars = axis.barh((0, 1), values, 0.7, color=(LOOKS["bin"].colour, "#DDDDDD"))
+        bars[0].set_hatch(LOOKS["bin"].hatch)
+        box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
+        axis.bar_label(bars, fmt="%.2f", padding=8, fontsize=15, bbox=box)
         axis.axvline(1, color=INK, lw=1.5, ls=":")
-        axis.set_yticks(range(2), ["the layer", "two calls"])
         axis.set_title(title, fontsize=14)
-        largest = max(1, *(cost[f"{layer}{key}"] for layer in looks))
-        axis.set(xlim=(0, 1.15 * largest), ylim=(1.5, -0.5))
-        axis.grid(axis="y", visible=False)
+        axis.set_xlim(0, 1.15 * max(1, *values))
+        name_rows(axis, ["the layer", "two calls"])
     return figure
 
 
 def draw_rho_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: int) -> Figure:
     """rho over the steps of some walks toward a goal, after `misled` steps away from it (grey)."""
     figure, axis = plt.subplots(figsize=(9, 4.4))
-    looks = (INK, "-", 3.2), ("#AA4499", "--", 2.4), ("#999933", "-.", 2.4), ("#332288", ":", 2.8)
     axis.axvspan(0, misled, color="#E8E8E8", lw=0)
     axis.axhline(goal, color=FAINT, lw=1.5)
     write_beside(axis, "best ρ", (0, goal), (6, -16), color="#666666")
     axis.axhline(1, color=FAINT, lw=1.5, ls=":")
-    draw_lines_by_name(axis, None, walks, looks)
+    draw_lines_by_name(axis, walks)
     axis.set(xlabel="step", ylabel="ρ", xlim=(0, max(map(len, walks.values())) - 1), ylim=(0, None))
-    figure.legend(loc="outside lower center", ncols=2)
+    legend_below(figure, axis, 2)
     return figure
 
 
@@ -152,16 +140,16 @@ def draw_decay(
     Values at the marked epochs are written beside it.
     """
     figure, axis = plt.subplots(figsize=(9, 4))
-    looks = (INK, "-", 3), ("#AA4499", "--", 3)
-    draw_lines_by_name(axis, epochs, lines, looks)
-    for values, (colour, *_) in zip(lines.values(), looks, strict=False):
+    draw_lines_by_name(axis, lines, epochs)
+    for line in axis.get_lines():
+        colour, values = line.get_color(), line.get_ydata()
         for mark in marks:
             value = float(np.interp(mark, epochs, values))
             if value < 0.99 * values[0]:
                 axis.plot(mark, value, "o", color=colour, ms=9)
                 write_beside(axis, f"{value:.2f}", (mark, value), (6, 8), color=colour)
     axis.set(xlabel="epoch", ylabel="IN weight $γ_I$", ylim=(0, 1.1), xlim=(0, epochs[-1]))
-    figure.legend(loc="outside lower center", ncols=2)
+    legend_below(figure, axis, 2)
     return figure
 
 
@@ -184,26 +172,21 @@ def draw_family(panels: Mapping[str, Mapping[str, Sequence[str]]]) -> Figure:
     heights, count = [len(rows) for rows in panels.values()], len(panels)
     size = 12, 0.42 * sum(heights) + 1.3 * count
     figure, axes = plt.subplots(count, 1, figsize=size, height_ratios=heights, squeeze=False)
-    drawn = set()
+    handles = {}
     for axis, (title, rows) in zip(axes[:, 0], panels.items(), strict=True):
         for y, kinds in enumerate(rows.values()):
             for x, kind in enumerate(kinds):
-                _, colour, hatch = KINDS[kind]
+                name, colour, hatch = KINDS[kind]
                 tile = {"facecolor": colour, "hatch": hatch, "lw": 0}
                 axis.add_patch(Rectangle((x + 0.54, y - 0.42), 0.92, 0.84, **tile))
-            drawn.update(kinds)
-        longest = max(map(len, rows.values()))
-        axis.set(title=title, xlim=(0.4, longest + 0.6), ylim=(len(rows) - 0.5, -0.5))
-        axis.set_yticks(range(len(rows)), list(rows))
+                handles[kind] = Patch(label=name, facecolor=colour, hatch=hatch)
+        name_rows(axis, rows)
+        axis.set(title=title, xlim=(0.4, max(map(len, rows.values())) + 0.6))
         axis.grid(visible=False)
         axis.tick_params(length=0)
     axes[-1, 0].set_xlabel("norm layer, from the input on")
-    handles = []
-    for kind, (name, colour, hatch) in KINDS.items():
-        if kind in drawn:
-            handles.append(Patch(facecolor=colour, hatch=hatch, label=name))
-    below = {"loc": "outside lower center", "ncols": len(handles), "columnspacing": 1.0}
-    figure.legend(handles=handles, **below)
+    in_order = [handles[kind] for kind in KINDS if kind in handles]
+    legend_below(figure, in_order, columnspacing=1.0)
     return figure
 
 

@@ -7,13 +7,20 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from metabin.analysis.plane import eighteen_points, push
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
-from metabin.plotting.marks import paste, white_canvas, without_frame, write_beside
+from metabin.plotting.marks import (
+    dot,
+    draw_intervals,
+    draw_picture_rows,
+    name_rows,
+    side_by_side,
+    write_beside,
+)
+from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOSSES
 
 # Colour, marker and its size, by domain.
@@ -53,22 +60,21 @@ def _explain_points(figure: Figure, domains: Tensor) -> None:
     dots = []
     for number in domains.unique().tolist():
         colour, marker, size = DOMAINS[number % len(DOMAINS)]
-        label = f"domain {number + 1}"
-        dots.append(Line2D([], [], marker=marker, ms=size, color=colour, ls="", label=label))
+        dots.append(dot(f"domain {number + 1}", marker=marker, ms=size, color=colour))
     for name, face in (("one person", FAINT), ("another person", "white")):
-        fill = {"mfc": face, "mec": FAINT, "mew": 2}
-        dots.append(Line2D([], [], marker="D", ms=9, ls="", label=name, **fill))
-    dots.append(Line2D([], [], marker="+", ms=12, mec=INK, mew=2, ls="", label="origin"))
-    wide = len(figure.axes) > 2
-    side, columns = ("outside lower center", len(dots)) if wide else ("outside right center", 1)
-    figure.legend(handles=dots, loc=side, ncols=columns, handletextpad=0.2, columnspacing=1.4)
+        dots.append(dot(name, marker="D", ms=9, mfc=face, mec=FAINT, mew=2))
+    dots.append(dot("origin", marker="+", ms=12, mec=INK, mew=2))
+    style = {"handletextpad": 0.2, "columnspacing": 1.4}
+    if len(figure.axes) > 2:
+        legend_below(figure, dots, **style)
+    else:
+        figure.legend(handles=dots, loc="outside right center", **style)
 
 
-def _panels(count: int, side: float, extra: float) -> tuple[Figure, np.ndarray]:
+def _panels(count: int, side: float, extra: float) -> tuple[Figure, list[Axes]]:
     """Square panels in a row, `extra` inches higher than these, with room for the legend."""
-    size = (side * count, side + extra + 0.4) if count > 2 else (side * count + 2.4, side + extra)
-    figure, axes = plt.subplots(1, count, figsize=size, squeeze=False, layout="compressed")
-    return figure, axes[0]
+    size = (side, side + extra + 0.4) if count > 2 else (side + 2.4 / count, side + extra)
+    return row_of_panels(count, size, sharey=False, layout="compressed")
 
 
 def draw_pushes(
@@ -167,25 +173,21 @@ def draw_batch(
     meta-test (hatched).
     """
     count, _, height, width = next(iter(rows.values())).shape
-    step, between, bar = width + gap, 4 * gap, width // 2  # from picture to picture, to person
-    total = count * step + (count // images_per_id) * between
-    ground = white_canvas(len(rows) * (height + gap), total + bar + gap)
-    scale = 11.3 / ground.shape[1]  # inches per pixel
-    figure, axis = plt.subplots(figsize=(13, scale * ground.shape[0] + 0.7), layout="compressed")
-    sides = {True: {"facecolor": INK}, False: {"facecolor": "white", "hatch": "////"}}
-    for i, (name, images) in enumerate(rows.items()):
-        top = i * (height + gap)
-        for j, image in enumerate(images):
-            paste(ground, image, top, j * step + j // images_per_id * between)
-        side = sides[name in meta_train]
-        axis.add_patch(Rectangle((total, top), bar, height, edgecolor=INK, **side))
-    axis.imshow(ground)
-    axis.set_yticks([i * (height + gap) + height / 2 for i in range(len(rows))], list(rows))
-    axis.set_xticks([])
-    without_frame(axis)
-    handles = []
-    for name, side in zip(("meta-train", "meta-test"), sides.values(), strict=True):
-        handles.append(Rectangle((0, 0), 1, 1, edgecolor=INK, label=name, **side))
+    lefts = [i * (width + gap) + i // images_per_id * 4 * gap for i in range(count)]
+    right, bar = lefts[-1] + width + 5 * gap, width // 2
+    scale = 11.3 / (right + bar)  # inches per pixel
+    size = 13, scale * len(rows) * (height + gap) + 0.7
+    figure, axis = plt.subplots(figsize=size, layout="compressed")
+    draw_picture_rows(axis, rows, lefts, gap)
+    looks = {
+        "meta-train": {"edgecolor": INK, "facecolor": INK},
+        "meta-test": {"edgecolor": INK, "facecolor": "white", "hatch": "////"},
+    }
+    for i, name in enumerate(rows):
+        side = "meta-train" if name in meta_train else "meta-test"
+        axis.add_patch(Rectangle((right, i * (height + gap)), bar, height, **looks[side]))
+    axis.set_xlim(-0.5, right + bar + gap)
+    handles = [Patch(label=name, **look) for name, look in looks.items()]
     figure.legend(handles=handles, loc="outside lower right", ncols=2)
     return figure
 
@@ -197,23 +199,19 @@ def draw_counts(kinds: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
     written.
     """
     figure, axis = plt.subplots(figsize=(10.5, 4.4))
-    looks = (("D", INK, "white"), ("o", "#777777", "#777777"))  # marker, line, face
-    shift = -0.16
-    for (kind, counts), (marker, line, face) in zip(kinds.items(), looks, strict=True):
-        y, shift = np.arange(len(names)) + shift, 0.16
-        low, high = np.quantile(counts.numpy(), (0.05, 0.95), axis=0)
-        axis.hlines(y, low, high, color=line, lw=3)
-        dots = {"color": line, "mfc": face, "mec": line, "ms": 10, "ls": ""}
-        axis.plot(counts.float().mean(0).tolist(), y, marker, label=kind, **dots)
-        missed = (counts == 0).float().mean(0).tolist()
-        for height, end, share in zip(y, high, missed, strict=True):
+    looks = [{"color": INK, "marker": "D"}, {"color": "#777777", "marker": "o"}]
+    for counts, look, shift in zip(kinds.values(), looks, side_by_side(2, 0.32), strict=True):
+        counts, at = counts.numpy(), np.arange(len(names)) + shift
+        low, high = np.quantile(counts, (0.05, 0.95), axis=0)  # (domains,) each
+        draw_intervals(axis, at, np.stack([counts.mean(0), low, high], 1), look, across=True)
+        for y, end, share in zip(at, high, (counts == 0).mean(0), strict=True):
             if share:
                 text = f"none in {share:.0%} of batches"
-                axis.annotate(text, (end + 0.4, height), va="center", fontsize=13)
-    axis.set_yticks(range(len(names)), names)
-    axis.set(xlabel="people in a batch", xlim=(-0.5, None), ylim=(len(names) - 0.4, -0.6))
-    axis.grid(axis="y", visible=False)
-    figure.legend(loc="outside right center")
+                write_beside(axis, text, (end, y), (8, 0), va="center", fontsize=13)
+    name_rows(axis, names)
+    axis.set(xlabel="people in a batch", xlim=(-0.5, None))
+    handles = [dot(kind, **look) for kind, look in zip(kinds, looks, strict=True)]
+    figure.legend(handles=handles, loc="outside right center")
     return figure
 
 
@@ -229,10 +227,8 @@ def draw_split_counts(counts: Mapping[tuple[int, ...], int]) -> Figure:
     axis.bar(range(splits), counts.values(), 0.7, color=FAINT, zorder=2)
     axis.axhline(expected, color=INK, ls="--", lw=1.8)
     axis.axhspan(expected - 2 * spread, expected + 2 * spread, facecolor=INK, alpha=0.12, zorder=1)
-    names = []
-    for split in counts:
-        names.append(" ".join(str(domain + 1) for domain in split))
-    axis.set_xticks(range(splits), names)
+    numbered = np.array(list(counts)) + 1  # (splits, domains)
+    axis.set_xticks(range(splits), [" ".join(map(str, domains)) for domains in numbered])
     axis.set(xlabel="domains in meta-train", ylabel="draws")
     axis.grid(axis="x", visible=False)
     return figure

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from metabin.analysis import Seen
-from metabin.plotting.marks import paste, rank_frame, white_canvas
-from metabin.plotting.style import FAINT, INK, LOOKS, to_picture
+from metabin.plotting.retrieval import RankList, draw_rank_list
+from metabin.plotting.style import FAINT, LOOKS, to_picture
 
 
 def draw_style_mixer(
@@ -31,7 +30,11 @@ def draw_style_mixer(
     for number, (name, view) in enumerate(seen.items(), 1):
         bottom = 1 - number * row
         _draw_feature(figure.add_axes((0.27, bottom + 0.12 * row, 0.27, 0.76 * row)), name, view)
-        _draw_list(figure.add_axes((0.56, bottom, 0.44, row)), view, gallery, first)
+        axis = figure.add_axes((0.56, bottom, 0.44, row), frameon=False, xticks=[], yticks=[])
+        order = view.order[:first]
+        draw_rank_list(axis, RankList(None, gallery[order], view.right[:first]), 0, 1.6)
+        height, width = gallery.shape[-2:]
+        axis.set(xlim=(0, (width + 8) * first + 8), ylim=(height + 3, -14))
     return figure
 
 
@@ -44,20 +47,4 @@ def _draw_feature(axis: Axes, name: str, view: Seen) -> None:
     axis.set(xticks=[], yticks=[], ylim=(-0.5, 0.5))
     left = {"transform": axis.transAxes, "ha": "right"}
     axis.text(-0.04, 0.62, look.name, fontsize=15, weight="bold", **left)
-    axis.text(-0.04, 0.3, f"cos {view.kept:.2f}", fontsize=13, **left)
-
-
-def _draw_list(axis: Axes, view: Seen, gallery: Tensor, first: int) -> None:
-    height, width = gallery.shape[-2:]
-    step = width + width // 4
-    strip = white_canvas(height, first * step)
-    nearest = zip(view.order[:first].tolist(), view.right[:first].tolist(), strict=True)
-    for i, (image, hit) in enumerate(nearest):
-        paste(strip, gallery[image], 0, i * step)
-        corner = i * step - 0.5, -0.5
-        axis.add_patch(Rectangle(corner, width, height, lw=3, clip_on=False, **rank_frame(hit)))
-    axis.imshow(strip)
-    axis.set_axis_off()
-    axis.set(xlim=(-2, strip.shape[1] + 1), ylim=(height + 1, -13))
-    text = f"right picture at rank {view.rank}" + (" ✓" if view.rank == 1 else "")
-    axis.text(0, -4.5, text, fontsize=13, color=INK)
+    axis.text(-0.04, 0.1, f"cos {view.kept:.2f}\nrank {view.rank}", fontsize=13, **left)

@@ -3,24 +3,28 @@
 from collections.abc import Sequence
 
 from matplotlib import pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from metabin.plotting.style import LOOKS
 
-
-def row_of_panels(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """So many panels side by side, each of this size in inches, with one scale upward."""
-    figure, axes = plt.subplots(
-        1, count, figsize=(size[0] * count, size[1]), sharey=True, squeeze=False
-    )
+def row_of_panels(
+    count: int, size: tuple[float, float], sharey: bool = True, **options
+) -> tuple[Figure, list[Axes]]:
+    """So many panels side by side, each of this size in inches; more options of `plt.subplots`."""
+    size = size[0] * count, size[1]
+    figure, axes = plt.subplots(1, count, figsize=size, sharey=sharey, squeeze=False, **options)
     return figure, list(axes[0])
 
 
-def legend_below(figure: Figure, axis: Axes) -> None:
-    """One legend for all panels, of one panel's labels, in a row below them."""
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+def legend_below(
+    figure: Figure, entries: Axes | Sequence[Artist], columns: int = 0, **style
+) -> None:
+    """One legend for all panels, in a row below them: of these artists, or of one panel's."""
+    if isinstance(entries, Axes):
+        entries, _ = entries.get_legend_handles_labels()
+    columns = columns or len(entries)
+    figure.legend(handles=entries, loc="outside lower center", ncols=columns, **style)
 
 
 def grid(count: int) -> tuple[int, int]:
@@ -42,12 +46,3 @@ def layer_panels(figure: Figure | SubFigure, count: int, label: str) -> list[Axe
     for axis in axes[:, 0]:
         axis.set_ylabel("ρ")
     return list(axes.flat[:count])
-
-
-def draw_rho_band(
-    axis: Axes, iterations: Sequence[int], mean: Sequence, low: Sequence, high: Sequence
-) -> None:
-    """rho over the iterations: its mean, and the band that holds half of the channels."""
-    colour = LOOKS["metabin"].colour
-    axis.fill_between(iterations, low, high, color=colour, alpha=0.25, lw=0)
-    axis.plot(iterations, mean, color=colour)

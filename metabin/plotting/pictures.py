@@ -9,8 +9,8 @@ from metabin.analysis.toy import toy_step
 from metabin.config import Config
 from metabin.experiments import CHECKPOINTS, FIRST, read_results, unseen_streets
 from metabin.plotting import data, layers, losses, meta, retrieval
-from metabin.plotting.schedule import draw_schedule
 from metabin.plotting.speed import draw_speed
+from metabin.plotting.training import draw_schedule
 from metabin.runs.checkpoints import load_model
 
 

@@ -11,8 +11,9 @@ from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from metabin.plotting.marks import dot, draw_intervals, side_by_side
 from metabin.plotting.panels import grid, layer_panels, legend_below, row_of_panels
-from metabin.plotting.style import FAINT, INK, LOOKS, to_picture
+from metabin.plotting.style import FAINT, INK, LOOKS
 
 ENDS = [LOOKS["in"].colour, LOOKS["bn"].colour]
 BALANCE = LinearSegmentedColormap.from_list("balance", ENDS)  # rho 0 … 1
@@ -73,14 +74,14 @@ def draw_rho_layers(report: Mapping) -> Figure:
     `metabin.experiments`.
     """
     rows = [row for row in report["rows"] if "rho" in row]
-    size = (max(3.5 * len(rows), 5) + 1.3, 4.5)
-    figure, axes = plt.subplots(1, len(rows), figsize=size, sharey=True, squeeze=False)
-    for axis, row in zip(axes[0], rows, strict=True):
+    size = max(3.5, 5 / len(rows)) + 1.3 / len(rows), 4.5
+    figure, axes = row_of_panels(len(rows), size)
+    for axis, row in zip(axes, rows, strict=True):
         _stack(axis, row["rho"])
         rho, rank1 = np.mean(row["rho_mean"]), 100 * np.mean(row["metrics"]["rank1"])
         axis.set_title(f"{row['name']}\nmean ρ {rho:.2f}, Rank-1 {rank1:.0f} %", fontsize=13)
-    axes[0, 0].set_ylabel("channels of the layer (%)")
-    _explain_colours(figure, axes[0], len(rows[0]["rho"][0]))
+    axes[0].set_ylabel("channels of the layer (%)")
+    _explain_colours(figure, axes, len(rows[0]["rho"][0]))
     return figure
 
 
@@ -93,13 +94,13 @@ def draw_surgery(panels: Mapping[str, Mapping[str, Interval]]) -> Figure:
     colours = {"to BN": LOOKS["bn"].colour, "to IN": LOOKS["in"].colour}
     figure, axes = row_of_panels(len(panels), (4.6, 4.4))
     for axis, (title, layers) in zip(axes, panels.items(), strict=True):
-        colour = colours.get(title, "#777777")
-        for x, (middle, low, high) in enumerate(layers.values(), 1):
-            face = colour if low > 0 or high < 0 else "white"
-            axis.bar(x, 100 * middle, 0.8, facecolor=face, edgecolor=colour, lw=1.5)
-            axis.plot([x, x], [100 * low, 100 * high], color=INK, lw=1.6)
+        colour, x = colours.get(title, "#777777"), range(len(layers))
+        middle, low, high = 100 * np.array(list(layers.values())).T  # (L,) each
+        faces = np.where((low > 0) | (high < 0), colour, "white")
+        axis.bar(x, middle, 0.8, color=faces, edgecolor=colour, lw=1.5)
+        axis.vlines(x, low, high, color=INK, lw=1.6)
         axis.axhline(0, color=FAINT, lw=1.5)
-        axis.set_xticks(range(1, len(layers) + 1), list(layers), fontsize=11)
+        axis.set_xticks(x, list(layers), fontsize=11)
         axis.set(title=title, xlabel="norm layer")
         axis.grid(axis="x", visible=False)
     axes[0].set_ylabel("change of mAP, points")
@@ -152,68 +153,24 @@ def draw_channels(
 def draw_correlations(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> Figure:
     """Rank correlations with their intervals: a panel for each title.
 
-    In it, for each method, the layers and their mean; filled where the interval excludes 0.
+    In it, for each method, the layers and their mean; open where the interval holds 0.
     """
     figure, axes = row_of_panels(len(panels), (6.2, 4.6))
     for axis, (title, methods) in zip(axes, panels.items(), strict=True):
-        for number, (method, layers) in enumerate(methods.items()):
-            shift = 0.3 * (number - (len(methods) - 1) / 2)
-            _draw_intervals(axis, method, list(layers.values()), shift)
-        count = len(layers)
+        handles = []
+        shifts = side_by_side(len(methods), 0.3)
+        for (method, layers), shift in zip(methods.items(), shifts, strict=True):
+            look, intervals = LOOKS[method], list(layers.values())
+            style = {"color": look.colour, "marker": look.marker}
+            x, count = np.arange(1, len(layers) + 1) + shift, len(layers)
+            draw_intervals(axis, x[:-1], intervals[:-1], style | {"ms": 8}, open_at_zero=True)
+            draw_intervals(axis, x[-1:], intervals[-1:], style | {"ms": 13}, open_at_zero=True)
+            handles.append(dot(look.name, **style))
         axis.axhline(0, color=FAINT, lw=1.5)
         axis.axvline(count - 0.5, color=FAINT, lw=1)
-        axis.set_xticks(range(1, count + 1), [*map(str, range(1, count)), "mean"], fontsize=11)
+        axis.set_xticks(range(1, count + 1), [*range(1, count), "mean"], fontsize=11)
         axis.set(title=title, xlabel="norm layer", ylim=(-1, 1))
         axis.grid(axis="x", visible=False)
     axes[0].set_ylabel("rank correlation with ρ")
-    legend_below(figure, axes[0])
+    legend_below(figure, handles)
     return figure
-
-
-def _draw_intervals(axis: Axes, method: str, intervals: list[Interval], shift: float) -> None:
-    """One method's intervals at 1, 2, … plus a shift; the last one, the mean, is larger."""
-    look = LOOKS[method]
-    for x, (middle, low, high) in enumerate(intervals, 1):
-        width, size = (4, 12) if x == len(intervals) else (2, 8)
-        axis.plot([x + shift] * 2, [low, high], color=look.colour, lw=width)
-        face = look.colour if low > 0 or high < 0 else "white"
-        style = {"ms": size, "mfc": face, "mec": look.colour, "mew": 1.6}
-        axis.plot(x + shift, middle, look.marker, **style)
-    axis.plot([], [], look.marker, ms=12, color=look.colour, label=look.name)
-
-
-def draw_strips(rows: Mapping[str, tuple[Tensor, Tensor, Tensor]], gap: int = 4) -> Figure:
-    """Rank lists as one picture, quick enough to follow a slider.
-
-    A row: the query (3, H, W), the best gallery images (K, 3, H, W), right or not (K,). A right
-    image has a green frame all round, a wrong one a vermilion bar at its foot.
-    """
-    strips = []
-    for query, images, right in rows.values():
-        margins = [(gap, gap), (gap, 4 * gap), (0, 0)]
-        cells = [np.pad(to_picture(query), margins, constant_values=255)]
-        for image, hit in zip(images, right.tolist(), strict=True):
-            cells.append(_framed(to_picture(image), hit, gap))
-        strip = np.concatenate(cells, 1)
-        strips.append(np.pad(strip, [(0, 2 * gap), (0, 0), (0, 0)], constant_values=255))
-    canvas = np.concatenate(strips)
-    figure, axis = plt.subplots(figsize=(canvas.shape[1] / 52 + 1.4, canvas.shape[0] / 52))
-    axis.imshow(canvas)
-    height = strips[0].shape[0]
-    axis.set_yticks([height * (i + 0.45) for i in range(len(rows))], list(rows))
-    axis.set(xticks=[])
-    axis.tick_params(length=0)
-    axis.grid(visible=False)
-    axis.spines[:].set_visible(False)
-    return figure
-
-
-def _framed(picture: np.ndarray, hit: bool, gap: int) -> np.ndarray:
-    height, width, _ = picture.shape
-    cell = np.full((height + 2 * gap, width + 3 * gap, 3), 255, np.uint8)
-    if hit:
-        cell[:, : width + 2 * gap] = (0, 158, 115)
-    cell[gap : gap + height, gap : gap + width] = picture
-    if not hit:
-        cell[-gap:, gap : gap + width] = (200, 75, 0)
-    return cell

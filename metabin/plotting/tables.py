@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from metabin.plotting.marks import draw_intervals, name_rows
+from metabin.plotting.panels import row_of_panels
 from metabin.plotting.style import INK, LOOKS, Look
 
 ORACLE, PAPER = LOOKS["oracle"], LOOKS["paper"]
@@ -23,52 +25,44 @@ def look_of(method: str) -> Look:
     return LOOKS[family]
 
 
+def _draw_rows(axis: Axes, rows: Sequence[Mapping], across: bool = False) -> None:
+    """Rank-1 of rows at 0, 1, ...: its mean with the interval, and beside that a dot a seed."""
+    for at, row in enumerate(rows):
+        look = look_of(row["method"])
+        style = {"marker": look.marker, "ms": look.size, "color": look.colour, "mec": "white"}
+        percent = 100 * np.array([row["interval"]["rank1"]])
+        draw_intervals(axis, [at], percent, style | {"mew": 0.8}, across)
+        seeds = 100 * np.asarray(row["metrics"]["rank1"])
+        beside = [at + 0.22 if across else at + 0.1] * len(seeds)
+        points = {"x": seeds, "y": beside} if across else {"x": beside, "y": seeds}
+        dots = {"size": 4, "color": look.colour, "alpha": 0.6, "jitter": False}
+        sns.stripplot(**points, orient="h" if across else "v", native_scale=True, ax=axis, **dots)
+
+
 def draw_table(report: Mapping) -> Figure:
     """Rows from top to bottom: Rank-1 on streets, its mean with the 95 % interval, seeds as dots.
 
     On the right the paper's numbers, if it has some.
     """
     rows = report["rows"]
-    ratio = [3, 1] if any(row["paper"] for row in rows) else [1]
-    figure, axes = plt.subplots(
-        1,
-        len(ratio),
-        figsize=(11, 1.5 + 0.42 * len(rows)),
-        sharey=True,
-        squeeze=False,
-        width_ratios=ratio,
-    )
-    ours, *theirs = axes[0]
-    for y, row in enumerate(rows):
-        _draw_row(ours, y, row)
-        for axis in theirs:
-            if row["paper"]:
-                axis.plot(row["paper"][0], y, PAPER.marker, ms=9, color="#8A8A8A")
-    ours.set_yticks(range(len(rows)), [row["name"] for row in rows])
-    ours.set(ylim=(len(rows) - 0.4, -0.6), xlabel="Rank-1 on streets (%)", ylabel="")
-    if any("oracle" in row for row in rows):
-        label = "with oracle rho: headroom, no result"
-        ours.plot([], [], ORACLE.marker, color=ORACLE.colour, ms=7, ls="", label=label)
-        figure.legend(loc="outside lower left")
+    printed = [(row["paper"][0], y) for y, row in enumerate(rows) if row["paper"]]
+    height, ratio = 1.5 + 0.42 * len(rows), [3, 1] if printed else [1]
+    size = 11 / len(ratio), height
+    figure, (ours, *theirs) = row_of_panels(len(ratio), size, width_ratios=ratio)
+    _draw_rows(ours, rows, across=True)
+    name_rows(ours, [row["name"] for row in rows])
+    ours.set(xlabel="Rank-1 on streets (%)", ylabel="")
     for axis in theirs:
+        axis.plot(*zip(*printed, strict=True), PAPER.marker, ms=9, color="#8A8A8A")
         axis.set_xlabel("paper, real data (%)")
         axis.tick_params(axis="y", length=0)
+    oracles = {y: np.mean(row["oracle"]["rank1"]) for y, row in enumerate(rows) if "oracle" in row}
+    if oracles:
+        style = {"ms": 7, "color": ORACLE.colour, "label": "with oracle rho: headroom, no result"}
+        ours.plot(100 * np.array(list(oracles.values())), list(oracles), ORACLE.marker, **style)
+        figure.legend(loc="outside lower left")
     figure.suptitle(textwrap.fill(report["title"], 70))
     return figure
-
-
-def _draw_row(axis: Axes, y: int, row: Mapping) -> None:
-    look = look_of(row["method"])
-    seeds = 100 * np.asarray(row["metrics"]["rank1"])
-    middle, low, high = (100 * value for value in row["interval"]["rank1"])
-    dots = {"size": 4, "color": look.colour, "alpha": 0.45, "jitter": False}
-    sns.stripplot(x=seeds, y=[y] * len(seeds), orient="h", native_scale=True, ax=axis, **dots)
-    axis.plot([low, high], [y, y], color=look.colour, lw=2.5, solid_capstyle="butt")
-    marker = {"marker": look.marker, "ms": look.size, "color": look.colour}
-    axis.plot(middle, y, **marker, mec="white", mew=0.8)
-    if "oracle" in row:
-        level = 100 * np.mean(row["oracle"]["rank1"])
-        axis.plot(level, y, ORACLE.marker, ms=7, color=ORACLE.colour)
 
 
 def draw_curves(report: Mapping) -> Figure:
@@ -90,9 +84,14 @@ def draw_curves(report: Mapping) -> Figure:
     )
     for column, name in zip(axes.T, series, strict=True):
         rows = [row for row in report["rows"] if row["series"] == name]
-        _draw_curve(column[0], rows)
+        look, means = look_of(rows[0]["method"]), [row["interval"]["rank1"][0] for row in rows]
+        column[0].plot(100 * np.array(means), color=look.colour, ls=look.line)
+        _draw_rows(column[0], rows)
         if memory:
-            _draw_memory(column[1], rows)
+            heights = [row["meta_mib"] for row in rows]
+            column[1].bar(range(len(rows)), heights, 0.5, color="#BBBBBB", label="meta-step")
+            base = rows[0]["base_mib"]
+            column[1].axhline(base, color=INK, ls="--", lw=1.5, label="base step")
         # Even distances: steps are by factors.
         column[-1].set_xticks(range(len(rows)), [f"{row['at']:g}" for row in rows])
         column[-1].xaxis.set_minor_locator(NullLocator())
@@ -105,22 +104,3 @@ def draw_curves(report: Mapping) -> Figure:
         figure.legend(handles, labels, loc="outside lower left", ncols=2)
     figure.suptitle(textwrap.fill(report["title"], 70))
     return figure
-
-
-def _draw_curve(axis: Axes, rows: Sequence[Mapping]) -> None:
-    look = look_of(rows[0]["method"])
-    means = [100 * row["interval"]["rank1"][0] for row in rows]
-    axis.plot(range(len(rows)), means, color=look.colour, ls=look.line)
-    for x, row in enumerate(rows):
-        middle, low, high = (100 * value for value in row["interval"]["rank1"])
-        seeds = 100 * np.asarray(row["metrics"]["rank1"])
-        axis.plot([x] * len(seeds), seeds, "o", ms=4, color=look.colour, alpha=0.45, mec="none")
-        axis.plot([x, x], [low, high], color=look.colour, lw=2.5, alpha=0.6)
-        marker = {"marker": look.marker, "ms": look.size, "color": look.colour}
-        axis.plot(x, middle, **marker, mec="white", mew=0.8)
-
-
-def _draw_memory(axis: Axes, rows: Sequence[Mapping]) -> None:
-    heights = [row["meta_mib"] for row in rows]
-    axis.bar(range(len(rows)), heights, width=0.5, color="#BBBBBB", label="meta-step")
-    axis.axhline(rows[0]["base_mib"], color=INK, ls="--", lw=1.5, label="base step")

@@ -1,4 +1,4 @@
-"""What a training run costs, reaches, and does in its inner steps (lesson 06)."""
+"""The step sizes of a training run, what it costs and reaches, and its inner steps (lesson 06)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,39 +7,57 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from metabin.plotting.marks import method_line
+from metabin.config import Config
+from metabin.meta import cyclic_inner_lr
+from metabin.plotting.marks import draw_band, method_line, side_by_side
 from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
+from metabin.train import learning_rate
+
+COSTS = {  # of an iteration: colour and hatch
+    "data": ("#DDDDDD", ""),
+    "base step": ("#88CCEE", "//"),
+    "meta-train": ("#DDCC77", ""),
+    "meta-test": ("#CC6677", ".."),
+}
 
 
-def draw_step_sizes(sizes: Mapping[str, Sequence[float]]) -> Figure:
-    """A panel for each step size over the iterations."""
-    figure, axes = plt.subplots(1, len(sizes), figsize=(5.5 * len(sizes), 3.2), squeeze=False)
-    for axis, (title, values) in zip(axes[0], sizes.items(), strict=True):
-        axis.plot(range(1, len(values) + 1), values, color=INK)
-        axis.set(title=title, xlabel="iteration", ylim=(0, None))
-    axes[0, 0].set_ylabel("step size")
+def draw_step_sizes(
+    sizes: Mapping[str, Sequence[float]],
+    done: Sequence[float] | None = None,
+    label: str = "iteration",
+) -> Figure:
+    """A panel for each step size over what is done of a training (None: 1, 2, ... iterations)."""
+    figure, axes = row_of_panels(len(sizes), (5.2, 3.2), sharey=False)
+    for axis, (title, values) in zip(axes, sizes.items(), strict=True):
+        axis.plot(range(1, len(values) + 1) if done is None else done, values, color=INK)
+        axis.set(title=title, xlabel=label, ylim=(0, None))
+    axes[0].set_ylabel("step size")
     return figure
+
+
+def draw_schedule(config: Config, points: int = 1000) -> Figure:
+    """figures/schedule.svg: the weights' step size and the inner step's, over a whole run."""
+    shares = [i / points for i in range(points)]
+    swing = config.inner_lr_low, config.inner_lr_high, config.inner_cycle
+    sizes = {
+        "α: how far the weights step": [learning_rate(config, done) for done in shares],
+        "β: how far ρ is pushed, virtually": [cyclic_inner_lr(done, *swing) for done in shares],
+    }
+    return draw_step_sizes(sizes, [100 * done for done in shares], "% of the iterations")
 
 
 def draw_costs(costs: Mapping[str, Sequence[float]]) -> Figure:
     """Where the time of an iteration goes: medians of its parts, in milliseconds, in one bar."""
-    looks = {
-        "data": ("#DDDDDD", ""),
-        "base step": ("#88CCEE", "//"),
-        "meta-train": ("#DDCC77", ""),
-        "meta-test": ("#CC6677", ".."),
-    }
     medians = {part: 1000 * float(np.median(seconds)) for part, seconds in costs.items()}
     figure, axis = plt.subplots(figsize=(10, 3))
     left, total = 0.0, sum(medians.values())
     for part, width in medians.items():
-        colour, hatch = looks[part]
+        colour, hatch = COSTS[part]
         label = f"{part}, {width:.0f} ms ({width / total:.0%})"
         axis.barh(0, width, left=left, color=colour, hatch=hatch, label=label)
         left += width
     axis.set(xlabel="milliseconds of one iteration", yticks=[], xlim=(0, 1.02 * total))
-    axis.grid(axis="y", visible=False)
     figure.legend(loc="outside upper center", ncols=2)
     return figure
 
@@ -59,11 +77,8 @@ def draw_schedules(report: Mapping) -> Figure:
         for method, curve in report["curves"].items():
             lengths = [int(length) for length in curve]
             rates = 100 * np.array([tests[test]["rank1"] for tests in curve.values()])  # (L, W)
-            style = method_line(method)
-            axis.plot(lengths, rates.mean(1), **style)
-            axis.fill_between(
-                lengths, rates.min(1), rates.max(1), color=style["color"], alpha=0.12, lw=0
-            )
+            band = rates.min(1), rates.max(1)
+            draw_band(axis, lengths, rates.mean(1), band, method_line(method))
         axis.set(title=title, xscale="log", xlabel="iterations", ylim=(0, 100))
         axis.set_xticks(lengths[::2], lengths[::2])
         axis.minorticks_off()
@@ -79,13 +94,12 @@ def draw_progress(
 ) -> Figure:
     """Rank-1 of a training MetaBIN over its iterations, and of finished networks as level lines."""
     figure, axis = plt.subplots(figsize=(8.5, 4.2))
-    look = LOOKS["metabin"]
-    style = {"color": look.colour, "marker": look.marker, "ms": 14}
-    axis.plot(iterations, 100 * np.asarray(rates), **style, label="this run")
+    style = method_line("metabin") | {"label": "this run", "ms": 14}
+    axis.plot(iterations, 100 * np.asarray(rates), **style)
     for method, rate in committed.items():
-        other = LOOKS[method]
-        line = ":" if method == "metabin" else other.line
-        axis.axhline(100 * rate, color=other.colour, ls=line, label=f"{other.name}, trained")
+        look = LOOKS[method]
+        line = ":" if method == "metabin" else look.line
+        axis.axhline(100 * rate, color=look.colour, ls=line, label=f"{look.name}, trained")
     axis.set(xlabel="iteration", ylabel="Rank-1 (%)", ylim=(0, 100), xlim=(0, None))
     figure.legend(loc="outside right center")
     return figure
@@ -101,20 +115,19 @@ def draw_inner_step(
     changes: of `analysis.inner_step_changes`, loss -> quantity -> (sizes, 3); the bars are its
     intervals. rho's own move is drawn as it is, everything else in points (percent).
     """
-    figure, axes = plt.subplots(1, len(titles), figsize=(4.1 * len(titles), 4.4), squeeze=False)
-    for axis, (quantity, title) in zip(axes[0], titles.items(), strict=True):
-        for i, (loss, values) in enumerate(changes.items()):
+    figure, axes = row_of_panels(len(titles), (4.1, 4.4), sharey=False)
+    for axis, (quantity, title) in zip(axes, titles.items(), strict=True):
+        unit = 1 if quantity == "move" else 100
+        looks = zip(changes.items(), "osD", side_by_side(len(changes), 0.14), strict=False)
+        for (loss, values), marker, shift in looks:
             colour, line = LOSSES[loss]
-            unit = 1 if quantity == "move" else 100
+            x = np.arange(len(step_sizes)) + shift
             middle, low, high = unit * values[quantity].T.numpy()  # (sizes,) each
-            x = np.arange(len(step_sizes)) + 0.14 * (i - 1)
-            bars = [middle - low, high - middle]
-            axis.errorbar(
-                x, middle, bars, color=colour, ls=line, marker="osD"[i], elinewidth=1.6, label=loss
-            )
+            axis.plot(x, middle, color=colour, ls=line, marker=marker, label=loss)
+            axis.vlines(x, low, high, color=colour, lw=1.6, zorder=1.9)
         axis.axhline(0, color=FAINT, lw=1.5, zorder=0)
         axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
         axis.set_xlabel("inner step size β")
         axis.set_title(title, fontsize=14)
-    legend_below(figure, axes[0, 0])
+    legend_below(figure, axes[0])
     return figure
