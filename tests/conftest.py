@@ -1,6 +1,7 @@
-"""What several test files share: tiny sets of random people and a short configuration."""
+"""What several test files share: tiny sets of random people, short trainings, refused commands."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch starts, as every door does
 
@@ -14,8 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from torch.nn.functional import interpolate
 
+from metabin.__main__ import main
 from metabin.config import METHODS, Config, demo
 from metabin.data.images import ImageSet
+from metabin.datasets import write_market1501
 from metabin.streets import World, make_streets
 from metabin.train import Run, train
 
@@ -24,6 +27,7 @@ matplotlib.use("Agg")
 settings.register_profile("metabin", deadline=None, derandomize=True)
 settings.load_profile("metabin")
 SMALL = dict(size=(32, 16), ids_per_domain=2, images_per_id=2)
+SMALL_WORDS = "--size 32 16 --ids-per-domain 2 --images-per-id 2 --crop-pad 1".split()
 
 
 def make_people(
@@ -51,6 +55,36 @@ def make_people(
     return ImageSet((pictures * 255).to(torch.uint8), pids, camids, domains, names)
 
 
+def assert_same(one, other):
+    """Nested dicts and lists are equal, their tensors to the bit."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        for a, b in zip(one, other, strict=True):
+            assert_same(a, b)
+    else:
+        assert torch.equal(one, other) if torch.is_tensor(one) else one == other
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file of a folder, by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def refusal(capsys):
+    """Call a command that stops early; returns its exit code and its last line."""
+
+    def call(*words: object) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as stop:
+            main([str(word) for word in words])
+        return stop.value.code, capsys.readouterr().err.splitlines()[-1]
+
+    return call
+
+
 def drawn_points(axis: Axes) -> set[tuple[float, float]]:
     """Every point of a panel's lines and the ends of its bars, rounded to five digits."""
     paths = [line.get_xydata() for line in axis.lines]
@@ -69,6 +103,16 @@ def title_of(axis: Axes) -> str:
 def people() -> ImageSet:
     """4 domains x 8 ids x 4 images of 32 x 16."""
     return make_people()
+
+
+@pytest.fixture(scope="session")
+def roots(people, tmp_path_factory) -> list[str]:
+    """Two folders whose people are not numbered in one piece, a domain each."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for domain in range(2):
+        odd = people[(people.domains == domain) & (people.pids % 2 == 1)]
+        write_market1501(odd, folder / f"street {domain}")
+    return [str(folder / f"street {domain}") for domain in range(2)]
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Saving, resuming to the bit, sharing weights, and files that must be refused."""
 
+import copy
 import itertools
 import json
 import os
@@ -10,9 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_people
-from safetensors import safe_open
-from safetensors.torch import save_file
+from conftest import assert_same, contents, make_people
+from safetensors.torch import load_file, save_file
 
 from metabin.config import METHODS
 from metabin.data.augment import normalize
@@ -41,25 +41,8 @@ MODES = {
 }
 
 
-def flat(value, path="") -> dict:
-    """A nested state as {path: tensor or plain value}."""
-    if isinstance(value, dict | list | tuple):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        return {k: v for key, part in pairs for k, v in flat(part, f"{path}/{key}").items()}
-    return {path: value.clone() if torch.is_tensor(value) else value}
-
-
 def state_of(run: Run) -> dict:
-    return flat(run.state_dict())
-
-
-def assert_equal(one: dict, other: dict):
-    assert one.keys() == other.keys()
-    assert [
-        k
-        for k, v in one.items()
-        if not (torch.equal(v, other[k]) if torch.is_tensor(v) else v == other[k])
-    ] == []
+    return copy.deepcopy(run.state_dict())
 
 
 def go_on(run: Run, n: int):
@@ -88,7 +71,7 @@ def test_a_resumed_run_goes_on_to_the_bit_as_if_it_had_never_stopped(people, qui
     state = load_run(tmp_path / "runs" / "run.pt", resumed)
     assert resumed.iteration == 2 and torch.__version__.startswith(state["versions"]["torch"])
     go_on(resumed, 3)
-    assert_equal(state_of(resumed), state_of(uninterrupted))
+    assert_same(state_of(resumed), state_of(uninterrupted))
 
 
 def test_a_checkpoint_of_another_configuration_is_refused_with_the_fields_that_differ(
@@ -99,7 +82,7 @@ def test_a_checkpoint_of_another_configuration_is_refused_with_the_fields_that_d
     before = state_of(other)
     with pytest.raises(ValueError, match=r"another configuration: lr, seed differ"):
         load_run(tmp_path / "run.pt", other)
-    assert_equal(state_of(other), before)  # a refused file has changed nothing
+    assert_same(state_of(other), before)  # a refused file has changed nothing
 
 
 @pytest.mark.parametrize("what", ["images", "labels", "pixels"])
@@ -163,13 +146,11 @@ def damaged_files(run: Run, folder: Path) -> dict[str, Path]:
     (folder / "truncated.pt").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.pt").write_bytes(b"")
     (folder / "text.pt").write_text("not a checkpoint")
-    for name, place in {
-        "a bit of the weights": len(whole) // 2,
-        "a bit of the contents": whole.index(b"PK\1\2"),
-    }.items():
-        (folder / f"{name}.pt").write_bytes(
-            whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
-        )
+    places = {"weights": len(whole) // 2, "contents": whole.index(b"PK\1\2")}
+    for name, place in places.items():
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 1
+        (folder / f"a bit of the {name}.pt").write_bytes(spoilt)
     torch.save({"weights": torch.zeros(3)}, folder / "another dict.pt")
     torch.save(torch.zeros(3), folder / "a tensor.pt")
     state = torch.load(folder / "whole.pt", weights_only=True)
@@ -190,14 +171,11 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name_and_changes_nothing(
     before = state_of(quick_run)
     with pytest.raises(ValueError, match="checkpoint") as refusal:
         load_run(path, quick_run)
-    assert str(path) in str(refusal.value) and isinstance(refusal.value, Damaged) == (
-        kind in DAMAGED
-    )
-    assert len(str(refusal.value)) < 300 and "weights_only" not in str(
-        refusal.value
-    )  # no advice to run the code
+    message = str(refusal.value)
+    assert str(path) in message and isinstance(refusal.value, Damaged) == (kind in DAMAGED)
+    assert len(message) < 300 and "weights_only" not in message  # no advice to run the code
     assert not (tmp_path / "sprung").exists()
-    assert_equal(state_of(quick_run), before)
+    assert_same(state_of(quick_run), before)
 
 
 def test_a_missing_file_is_said_to_be_missing(quick_run, tmp_path):
@@ -207,17 +185,13 @@ def test_a_missing_file_is_said_to_be_missing(quick_run, tmp_path):
         load_model(tmp_path / "none.safetensors")
 
 
-def files(folder: Path) -> dict[str, int]:
-    return {path.name: hash(path.read_bytes()) for path in folder.iterdir()}
-
-
 @pytest.mark.parametrize("stage", ["fsync", "replace"])
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(
     quick_run, tmp_path, monkeypatch, stage
 ):
     save_run(tmp_path / "run.pt", quick_run)
     save_model(tmp_path / "model.safetensors", quick_run.model, "bin")
-    before = files(tmp_path)
+    before = contents(tmp_path)
 
     def full(*_):
         raise OSError("no space left on device")
@@ -228,22 +202,29 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(
     with pytest.raises(OSError, match="no space"):
         save_model(tmp_path / "model.safetensors", quick_run.model, "bin")
     monkeypatch.undo()
-    assert files(tmp_path) == before
+    assert contents(tmp_path) == before
 
 
 def test_a_file_and_its_name_reach_the_disk_before_the_file_is_used(
     quick_run, tmp_path, monkeypatch
 ):
-    done, fsync, replace_ = [], os.fsync, os.replace
-    monkeypatch.setattr(
-        os, "fsync", lambda fd: done.append(stat.S_ISDIR(os.fstat(fd).st_mode)) or fsync(fd)
-    )
-    monkeypatch.setattr(os, "replace", lambda *a: done.append("renamed") or replace_(*a))
+    done, fsync, rename = [], os.fsync, os.replace
+
+    def noted_fsync(descriptor):
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def noted_rename(*paths):
+        done.append("renamed")
+        rename(*paths)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_rename)
     save_run(tmp_path / "run.pt", quick_run)
-    assert done == [False, "renamed", True]  # the file, its new name, the folder
+    assert done == ["file", "renamed", "folder"]
 
 
-# --- a folder of checkpoints ---------------------------------------------------------------------------------------
+# a folder of checkpoints
 
 
 def test_the_last_two_checkpoints_are_kept_by_their_step_and_the_newest_is_loaded(
@@ -263,11 +244,8 @@ def test_the_last_two_checkpoints_are_kept_by_their_step_and_the_newest_is_loade
 def test_steps_beyond_a_million_are_in_order(tmp_path):
     for n in (999_999, 1_000_000, 20):
         (tmp_path / f"step_{n:06d}.pt").touch()
-    assert [path.stem for path in checkpoints(tmp_path)] == [
-        "step_1000000",
-        "step_999999",
-        "step_000020",
-    ]
+    stems = [path.stem for path in checkpoints(tmp_path)]
+    assert stems == ["step_1000000", "step_999999", "step_000020"]
 
 
 def test_a_damaged_newest_is_passed_over_in_one_line_and_removed_by_the_next_save(
@@ -281,9 +259,7 @@ def test_a_damaged_newest_is_passed_over_in_one_line_and_removed_by_the_next_sav
     resumed = Run(quick, people, "cpu")
     assert load_newest(tmp_path, resumed, said.append)[0] == before and resumed.iteration == 3
     assert len(said) == 1 and str(newest) in said[0]
-    resumed.iteration = (
-        3  # saved again under the same name: the damaged one must not count as one of the two
-    )
+    # Saved again under the same name: the damaged one must not count as one of the two.
     save_newest(tmp_path, resumed)
     assert checkpoints(tmp_path) == [before]
     before.write_bytes(b"")
@@ -300,7 +276,7 @@ def test_a_checkpoint_that_holds_pickled_code_is_refused_and_never_passed_over(q
     assert not (tmp_path / "sprung").exists()
 
 
-# --- weights for sharing -------------------------------------------------------------------------------------------
+# weights for sharing
 
 
 @pytest.mark.parametrize("norm", ["bn", "in", "half", "bin"])
@@ -316,8 +292,7 @@ def test_a_shared_model_embeds_as_the_trained_one_within_half_precision(
     assert not shared.training and {p.dtype for p in shared.parameters()} == {torch.float32}
     embedding, expected = shared.embed(images), model.embed(images)
     assert ((embedding - expected).norm(dim=1) / expected.norm(dim=1)).max() < 1e-2
-    with safe_open(tmp_path / "model.safetensors", "pt") as file:
-        saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    saved = load_file(tmp_path / "model.safetensors")
     assert set(saved) == {name for name in model.state_dict() if name != "classifier.weight"}
     assert {t.dtype for t in saved.values() if t.dim() == 4} == {torch.float16}
 

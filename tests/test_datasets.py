@@ -1,6 +1,7 @@
 """Readers of real data, on small trees that the tests write themselves."""
 
 import io
+import itertools
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from metabin.datasets import SETS, DataSet, Listing, Picture, folders, list_own, write_market1501
+from metabin.datasets.command import main
 from metabin.datasets.cuhk03 import read_inside
 from metabin.datasets.doctor import check_sets
 from metabin.datasets.listing import UNKNOWN_CAMERA
@@ -105,14 +107,11 @@ TREES = {
         0001003.jpg   0 2 gallery
         0119001.jpg 118 0 gallery
         0119004.jpg 118 3 gallery"""),
-    "cuhk02": [
-        (f"00{1 + n}_{10 + 10 * view + k}.png", 1000 * pair + n, 2 * pair + view, "train")
-        for pair in range(5)
-        for view in (0, 1)
-        for n in (0, 1)
-        for k in (0, 1)
-    ],
+    "cuhk02": [],
 }
+for pair, view, n, k in itertools.product(range(5), (0, 1), (0, 1), (0, 1)):
+    row = f"00{1 + n}_{10 + 10 * view + k}.png", 1000 * pair + n, 2 * pair + view, "train"
+    TREES["cuhk02"].append(row)
 BY_LIST = {"msmt17", "cuhksysu"}  # which pictures these have is said in a file
 
 
@@ -122,6 +121,10 @@ def rows(listing):
 
 def labels(listing):
     return [row[1:] for row in rows(listing)]
+
+
+def expected_labels(name):
+    return [row[1:] for row in TREES[name]]
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +172,7 @@ def test_names_of_folders_and_lists_are_found_in_whatever_case(name, tmp_path):
     for path in sorted(tmp_path.rglob("*"), reverse=True):
         if path.suffix in (".txt", ".mat") or path.name in names:
             path.rename(path.with_name(path.name.swapcase()))
-    assert labels(SETS[name].read(tmp_path)) == [row[1:] for row in TREES[name]]
+    assert labels(SETS[name].read(tmp_path)) == expected_labels(name)
 
 
 def test_of_several_copies_the_largest_is_read_and_the_others_are_named(tmp_path):
@@ -194,44 +197,35 @@ def test_a_broken_copy_doesnt_hide_a_whole_one_nor_an_undivided_one_a_divided_on
     assert len(SETS["cuhk03"].read(tmp_path).part("query")) == 1
 
 
-def test_half_a_set_is_an_error_that_names_what_is_missing(tmp_path):
-    fake.write_viper(tmp_path / "viper")
-    for file in (tmp_path / "viper" / "cam_b").iterdir():
-        file.unlink()
-    with pytest.raises(FileNotFoundError, match="lacks pictures in cam_b"):
-        SETS["viper"].find(tmp_path)
-
-
 def test_another_sets_folder_that_begins_alike_is_not_read(tmp_path):
     fake.write_ilids(tmp_path / "iLIDS-VID")
     fake.write_prid(tmp_path / "prid_450s")
     assert SETS["ilids"].find(tmp_path) is None and SETS["prid"].find(tmp_path) is None
 
 
-def test_a_set_can_be_added_from_outside_the_package(tmp_path, monkeypatch, capsys):
-    from metabin.__main__ import main
-    from metabin.datasets.protocols import ProtocolRun, open_protocol
+def test_a_set_that_is_added_from_outside_the_package_can_be_checked(tmp_path, monkeypatch, capsys):
+    """tests/test_adding.py trains on one and tests on it."""
 
     def list_mine(folder):
         files = sorted(folder.glob("mine_*.png"))
-        pictures = [Picture(f, k // 2, k % 2, "gallery" if k % 2 else "query")
-                    for k, f in enumerate(files)]  # fmt: skip
+        pictures = [Picture(file, 0, camera, "train") for camera, file in enumerate(files)]
         return Listing("mine", folder, tuple(pictures)) if files else None
 
     mine = DataSet("mine", "Mine", "mine_1.png", ("mine",), list_mine, notice="Ask me first.")
     monkeypatch.setitem(SETS, "mine", mine)
-    fake.write_all(tmp_path / "mine", "mine_1.png mine_2.png mine_3.png mine_4.png")
-    words = ["data", "check", "--data-root", str(tmp_path), "--set", "mine", "--opt-in", "mine"]
-    assert main(words) == 0 and "Mine (source, target): complete" in capsys.readouterr().out
-    run = ProtocolRun(("mine",), ("mine",))
-    protocol = open_protocol(run, tmp_path, (16, 8), opt_in=["mine"])
-    assert len(protocol.train) == 4 and len(protocol.tests["mine"].splits[0].query) == 2
+    fake.write_all(tmp_path / "mine", "mine_1.png mine_2.png")
+    words = f"check --data-root {tmp_path} --set mine --opt-in mine"
+    assert main(words.split()) == 0
+    assert "Mine (source, target): complete" in capsys.readouterr().out
 
 
 def test_readers_and_doctor_start_without_torch():
-    program = "import sys, metabin.datasets.doctor, metabin.datasets.command as c; c.parser()"
-    subprocess.run([sys.executable, "-c", f"{program}; assert 'torch' not in sys.modules"], cwd=ROOT,
-                   check=True)  # fmt: skip
+    program = """
+import sys, metabin.datasets.doctor, metabin.datasets.command
+metabin.datasets.command.parser()
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 # names of files
@@ -280,7 +274,7 @@ def test_every_set_is_read_under_the_names_that_people_have(change, tmp_path):
         for file in files:
             file.rename(file.with_name((CHANGES | COPIED)[change](file.name)))
         listing = dataset.read(tmp_path)
-        assert sorted(labels(listing)) == sorted(row[1:] for row in TREES[name])
+        assert sorted(labels(listing)) == sorted(expected_labels(name))
         said = "names a copy tool changed, e.g." in " ".join(listing.remarks)
         assert said == (change in COPIED and name not in BY_LIST)
 
@@ -310,8 +304,8 @@ def test_market_1501_is_complete_with_its_double_suffixes(tmp_path, monkeypatch,
 
     def some(pids, count):
         """So many names of these persons, in turn, by all six cameras."""
-        people = list(pids)
-        return [f"{people[k % len(people)]:04d}_c{1 + k % 6}s1_{k:06d}_00" for k in range(count)]
+        people = itertools.islice(itertools.cycle(pids), count)
+        return [f"{pid:04d}_c{1 + k % 6}s1_{k:06d}_00" for k, pid in enumerate(people)]
 
     junk = [f"-1_c4s6_{k:06d}_11" for k in range(3819)]
     distractors = [f"0000_c2s1_{k:06d}_01" for k in range(2798)]
@@ -378,11 +372,12 @@ def test_cuhk03s_hdf5_file_holds_what_its_extracted_images_show(tmp_path):
     pytest.importorskip("h5py")
     root = fake.write_cuhk03_mat(tmp_path / "cuhk03" / "cuhk03_release")
     listing = SETS["cuhk03"].read(tmp_path)
-    assert labels(listing) == [row[1:] for row in TREES["cuhk03"]]
-    places = [(*person, column) for person, columns in fake.CUHK03.items() for column in columns]
-    for picture, place in zip(listing.pictures, places, strict=True):
-        pixels = read_inside(root / "cuhk-03.mat", picture.inside)
-        assert np.array_equal(pixels, fake.cuhk03_pixels(*place))
+    assert labels(listing) == expected_labels("cuhk03")
+    pictures = iter(listing.pictures)
+    for person, columns in fake.CUHK03.items():
+        for column in columns:
+            pixels = read_inside(root / "cuhk-03.mat", next(pictures).inside)
+            assert np.array_equal(pixels, fake.cuhk03_pixels(*person, column))
 
 
 @pytest.mark.parametrize("number", [int, float])
@@ -415,9 +410,9 @@ def test_a_damaged_or_unreadable_hdf5_file_is_named_with_what_to_do(tmp_path, mo
 
 
 def test_cuhk_sysus_boxes_cut_out_what_matlab_cuts_out(data_root):
-    boxes = [box for scenes in fake.SYSU.values() for _, box in scenes]
+    scenes = itertools.chain(*fake.SYSU.values())
     pictures = SETS["cuhksysu"].read(data_root).pictures
-    for picture, (x, y, width, height) in zip(pictures, boxes, strict=True):
+    for picture, (_, (x, y, width, height)) in zip(pictures, scenes, strict=True):
         with Image.open(picture.file) as scene:
             pixels = np.asarray(scene)
         # I(y : y + height, x : x + width, :), rows and columns counted from 1, both ends within
@@ -430,7 +425,7 @@ def test_cuhk_sysus_boxes_cut_out_what_matlab_cuts_out(data_root):
 def test_cuhk_sysu_is_read_from_pictures_that_were_cut_out_already(write, tmp_path):
     write(tmp_path / "CUHK-SYSU")
     listing = SETS["cuhksysu"].read(tmp_path)
-    assert sorted(labels(listing)) == sorted(row[1:] for row in TREES["cuhksysu"])
+    assert sorted(labels(listing)) == sorted(expected_labels("cuhksysu"))
     assert all(picture.box is None for picture in listing.pictures)
 
 
@@ -508,9 +503,7 @@ def test_ones_own_pictures_in_markets_layout_are_one_domain_called_like_their_fo
         list_own(tmp_path)
 
 
-def test_ones_own_folders_may_be_called_like_their_parts_and_hold_a_folder_for_each_person(
-    tmp_path,
-):
+def test_ones_own_folders_may_be_called_like_their_parts_and_hold_folders_of_persons(tmp_path):
     fake.write_all(tmp_path / "plain" / "query", "0003_c1_1.png")
     fake.write_all(tmp_path / "plain" / "gallery", "0003_c2_1.png 0000_c2_2.png")
     (listing,) = list_own(tmp_path / "plain")
@@ -521,14 +514,9 @@ def test_ones_own_folders_may_be_called_like_their_parts_and_hold_a_folder_for_e
     (people / "query" / "anna" / "film.avi").touch()
     (listing,) = list_own(people)
     assert listing.name == "people" and listing.left_out == ("1 junk pictures (person -1)",)
-    assert [(p.pid, p.part) for p in listing.pictures] == [
-        (1, "query"),
-        (0, "query"),
-        (0, "gallery"),
-        (0, "gallery"),
-        (1, "gallery"),
-    ]
-    assert listing.cameras == {UNKNOWN_CAMERA}
+    query, gallery = labels(listing)[:2], labels(listing)[2:]
+    assert query == [(1, UNKNOWN_CAMERA, "query"), (0, UNKNOWN_CAMERA, "query")]
+    assert gallery == [(pid, UNKNOWN_CAMERA, "gallery") for pid in (0, 0, 1)]
     assert "Ben and ben are taken for one person" in listing.remarks[0]
     assert "left out 1 files that are not known as pictures, e.g. 'film.avi'" in listing.remarks[1]
     fake.write_all(tmp_path / "nan" / "query", "nan/1.jpg")
@@ -618,6 +606,5 @@ def test_one_word_has_one_number_whatever_its_spelling_and_case_is_remarked(tmp_
     assert plain_word("e\u0301  7") == plain_word(" é 7") and plain_word("007.0") == plain_word("7")
     assert plain_word("1_23") != plain_word("12_3") != plain_word("123")
     fake.write_all(tmp_path, "a.jpg b.jpg")
-    text = f"{HEAD}\na.jpg,Ann,1,x\nb.jpg,ann,1,x\n"
-    (listing,) = list_own(table(tmp_path, text))
+    (listing,) = list_own(table(tmp_path, f"{HEAD}\na.jpg,Ann,1,x\nb.jpg,ann,1,x\n"))
     assert listing.ids == {0} and "Ann and ann are taken for one person" in listing.remarks[0]

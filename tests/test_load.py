@@ -1,10 +1,10 @@
-"""Decoding and the cache: right pixels of every kind of picture, never a half-built or stale cache."""
+"""Decoding and the cache: right pixels of every picture, never a half-built or stale cache."""
 
 import io
 import multiprocessing
 import os
 import shutil
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -230,7 +230,7 @@ def test_an_empty_listing_is_named(tmp_path):
 # the cache
 
 
-def test_a_second_time_nothing_is_decoded_and_everything_is_equal(tmp_path, count):
+def test_a_second_time_nothing_is_decoded_and_everything_is_equal(tmp_path, count, capfd):
     listing = make_listing(tmp_path / "a")
     for _ in range(2):
         images = load_images(listing, SIZE, tmp_path / "cache").images
@@ -238,6 +238,7 @@ def test_a_second_time_nothing_is_decoded_and_everything_is_equal(tmp_path, coun
         images.zero_()  # what is written to the images does not reach the cache
     assert len(count) == 10
     assert [file.suffix for file in (tmp_path / "cache").iterdir()] == [".uint8"]
+    assert capfd.readouterr() == ("", "")  # no bar of progress where nobody watches
 
 
 def test_a_cache_larger_than_the_memory_is_mapped(tmp_path):
@@ -355,17 +356,10 @@ def test_a_killed_build_leaves_no_cache_that_looks_whole(tmp_path, monkeypatch):
 
 
 def test_of_two_that_build_the_same_cache_one_waits(tmp_path, count):
-    listing, results = make_listing(tmp_path / "a"), []
-
-    def build():
-        results.append(load_images(listing, SIZE, tmp_path / "c"))
-
-    threads = [threading.Thread(target=build) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(count) == 10 and len(results) == 2
+    listing = make_listing(tmp_path / "a")
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(load_images, [listing] * 2, [SIZE] * 2, [tmp_path / "c"] * 2))
+    assert len(count) == 10
     for images in results:
         assert torch.equal(images.images, expected_pixels(listing))
 
@@ -393,8 +387,3 @@ def test_a_cache_that_somebody_cut_short_is_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(ValueError, match="delete it and it is made again"):
         load_images(listing, SIZE, tmp_path / "cache")
-
-
-def test_no_bar_of_progress_where_nobody_watches(tmp_path, capfd):
-    load_images(make_listing(tmp_path / "a"), SIZE, tmp_path / "cache")
-    assert capfd.readouterr() == ("", "")

@@ -1,12 +1,10 @@
 """Which pictures of a listing can't be decoded, and which ones change when they are decoded."""
 
-import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from metabin.datasets.decode import box_within, change_of_pixels, open_picture, read_rgb
 from metabin.datasets.folders import count_names
@@ -29,10 +27,9 @@ def examine_pictures(listing: Listing) -> tuple[list[str], list[str]]:
     scenes = {}
     for picture in listing.pictures:
         scenes[picture.file, picture.inside] = picture._replace(box=None)
-    bar = {"total": len(scenes), "desc": f"reading {listing.name}", "unit": "file"}
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        results = tqdm(pool.map(examine_picture, scenes.values()), **bar, disable=None, leave=False)
-        results = dict(zip(scenes, results, strict=True))
+    bar = {"desc": f"reading {listing.name}", "unit": "file", "disable": None, "leave": False}
+    examined = thread_map(examine_picture, scenes.values(), **bar)
+    results = dict(zip(scenes, examined, strict=True))
     unreadable, changes = [], defaultdict(list)
     for (file, inside), result in results.items():
         name = name_below(listing, scenes[file, inside])

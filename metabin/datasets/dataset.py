@@ -67,8 +67,8 @@ class DataSet:
         listing = self.find(data_root)
         if listing is None:
             raise FileNotFoundError(
-                f"no {self.title} in {data_root}: expected {self.layout} in it or in a folder "
-                f"called {self.folders[0]}"
+                f"not found in {data_root}: expected {self.layout}, in it or in a folder called "
+                f"{self.folders[0]}"
             )
         return listing
 

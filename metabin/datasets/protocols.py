@@ -232,13 +232,17 @@ def open_protocol(
     protocol = OpenProtocol(run, size, None if cache is None else Path(cache).expanduser())
     listings = {}
     for name in dict.fromkeys(run.sources + run.targets):
+        dataset = SETS[name]
+        if dataset.opt_in and name not in opt_in:
+            protocol.missing[name] = f"read only on request (opt_in): {dataset.notice}"
+            continue
         try:
-            listings[name] = listing = find_set(name, root, opt_in)
-        except (ValueError, FileNotFoundError) as error:
+            listings[name] = listing = dataset.read(root)
+        except (ValueError, OSError, ImportError) as error:
             protocol.missing[name] = str(error)
-        else:
-            lines = [*listing.remarks, *SETS[name].miscounts(listing)]
-            protocol.remarks += [f"{name}: {line}" for line in lines]
+            continue
+        lines = [*listing.remarks, *dataset.miscounts(listing)]
+        protocol.remarks += [f"{name}: {line}" for line in lines]
     for name in run.targets:
         if name in listings:
             protocol.add_target(listings[name])
@@ -246,17 +250,3 @@ def open_protocol(
         if name in listings:
             protocol.add_source(listings[name], held_out)
     return protocol
-
-
-def find_set(name: str, root: Path, opt_in: Sequence[str]) -> Listing:
-    """The set's listing. Raises ValueError or FileNotFoundError that says why there is none."""
-    dataset = SETS[name]
-    if dataset.opt_in and name not in opt_in:
-        raise ValueError(f"read only on request (opt_in): {dataset.notice}")
-    try:
-        listing = dataset.find(root)
-    except (ValueError, OSError, ImportError) as error:
-        raise ValueError(f"can't be read: {error}") from None
-    if listing is None:
-        raise FileNotFoundError(f"not found in {root}: expected {dataset.layout}")
-    return listing
