@@ -8,7 +8,7 @@ from statistics import mean
 import pytest
 import torch
 
-from metabin.config import METHODS, demo
+from metabin.config import METHODS, Config, demo
 from metabin.experiments import tasks, trials
 from metabin.experiments.records import add_record, read_records
 from metabin.experiments.trials import Task, Trial, run_trial, run_trials
@@ -81,6 +81,16 @@ def test_a_trial_is_known_by_its_content_and_not_by_its_methods_name():
     style = replace(TINY, world=replace(TINY.world, style=0.5))
     for other in (replace(one, config=replace(QUICK, seed=1)), replace(one, task=style)):
         assert other.key() != one.key()
+
+
+def test_an_option_that_is_off_does_not_change_a_trials_key(monkeypatch):
+    one = Trial("bn", BN, TINY)
+    mixed = replace(one, config=replace(BN, mixstyle=0.5))
+    assert mixed.key() != one.key()
+    key, fields = one.key(), Config.__dataclass_fields__
+    older = {name: field for name, field in fields.items() if name != "mixstyle"}
+    monkeypatch.setattr(Config, "__dataclass_fields__", older)
+    assert one.key() == key
 
 
 def test_a_trial_reports_every_target_street_and_their_mean():

@@ -77,9 +77,16 @@ class Trial:
     also: tuple[tuple[str, Task], ...] = ()  # what it is tested on besides, by name
 
     def key(self) -> str:
-        """Hash of the trial and of the code it runs. The method's name doesn't count."""
-        content = json.dumps(asdict(replace(self, method="")))
+        """Hash of the trial and of the code it runs. The method's name doesn't count.
+
+        Nor does what is off (0, "", False): so a new option changes no older trial's key.
+        """
+        content = json.dumps(asdict(replace(self, method=""), dict_factory=_what_is_on))
         return hashlib.sha256((content + _hash_of_code()).encode()).hexdigest()[:16]
+
+
+def _what_is_on(fields: list[tuple[str, object]]) -> dict:
+    return {name: value for name, value in fields if value}
 
 
 @functools.cache
