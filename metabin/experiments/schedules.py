@@ -41,7 +41,9 @@ def _by_test(runs: list[dict]) -> dict:
     tests = {}
     for test in TESTS:
         rates = [run if test == "unseen" else run["also"][test] for run in runs]
-        tests[test] = {metric: [rate[metric] for rate in rates] for metric in ("rank1", "mAP")}
+        tests[test] = {}
+        for metric in ("rank1", "mAP"):
+            tests[test][metric] = [rate[metric] for rate in rates]
     return tests
 
 
