@@ -20,6 +20,8 @@ from metabin.course.parameters import declared_parameters, values_for
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 ENDING = ["What you learned", "Exercises", "Further reading"]
+# Errors of an answer that does not run; others can be what a plausible mistake leads to.
+BROKEN_ANSWER = ("NameError", "AttributeError", "TypeError", "ImportError", "IndexError")
 TAGS = {"parameters", "spec", "exercise", "solution", "for_exercises", "plumbing"}
 
 
@@ -248,6 +250,10 @@ def functions(source: str) -> list[str]:
     return [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
 
 
+def wrong_answers(lesson: str, exercise: int) -> list[str]:
+    return [answer for key, answer in WRONG_ANSWERS.items() if key[:2] == (lesson, exercise)]
+
+
 def trap(answer: str, solution: str) -> str:
     """A cell that gives a wrong answer to a solution's own check, which has to say what is wrong, and takes it back."""
     (check,) = [
@@ -260,7 +266,8 @@ def trap(answer: str, solution: str) -> str:
         f"right_answer = {name}\n{answer}\ntry:\n    {check}\nexcept AssertionError as error:\n"
         "    complaint = f'{type(error).__name__}: {error}'\n"
         "else:\n    complaint = 'it passed'\n"
-        "assert complaint.startswith('CheckFailed') and ' raised ' not in complaint, complaint\n"
+        "assert complaint.startswith('CheckFailed'), complaint\n"
+        f"assert not any(' raised ' + kind in complaint for kind in {BROKEN_ANSWER}), complaint\n"
         f"{name} = right_answer"
     )
 
@@ -269,8 +276,8 @@ def with_wrong_answers(path: Path, folder: Path) -> Path:
     """A copy of a lesson in which every solution is followed by a wrong answer to the same check."""
     lesson = copy.deepcopy(nbformat.read(path, as_version=4))
     for exercise, place in reversed(list(enumerate(solutions(lesson), 1))):
-        source = trap(WRONG_ANSWERS[path.name[:2], exercise], lesson.cells[place].source)
-        lesson.cells.insert(place + 1, tiny.code(source))
+        for answer in wrong_answers(path.name[:2], exercise):
+            lesson.cells.insert(place + 1, tiny.code(trap(answer, lesson.cells[place].source)))
     (folder / "figures").symlink_to(NOTEBOOKS.parent / "figures")
     (folder / "notebooks").mkdir()
     nbformat.write(lesson, folder / "notebooks" / path.name)
@@ -284,9 +291,10 @@ def test_there_is_a_wrong_answer_to_every_exercise_and_it_is_to_that_one(path):
         (path.name[:2], number + 1): lesson.cells[place].source
         for number, place in enumerate(solutions(lesson))
     }
-    assert asked.keys() == {key for key in WRONG_ANSWERS if key[0] == path.name[:2]}
-    for key, source in asked.items():
-        assert set(functions(WRONG_ANSWERS[key])) <= set(functions(source)), key
+    assert asked.keys() == {key for key in WRONG_ANSWERS if key[0] == path.name[:2] and not key[2:]}
+    for key, answer in WRONG_ANSWERS.items():
+        if key[0] == path.name[:2]:
+            assert set(functions(answer)) <= set(functions(asked[key[:2]])), key
 
 
 def test_a_wrong_answer_that_passes_or_breaks_is_noticed():

@@ -165,6 +165,16 @@ def test_the_two_channel_world_shows_person_by_fill_and_street_by_marker():
     assert [line.get_markerfacecolor() == "white" for line in lines] == [False, True, False]
 
 
+def test_images_in_the_same_place_are_drawn_apart_and_counted():
+    images = torch.zeros(4, 2, 1, 2)
+    images[3] = 1
+    axis = plotting.draw_two_channels({"IN": images}, [0, 1, 0, 1], [0, 1, 2, 2]).axes[0]
+    heights = [line.get_ydata()[0] for line in axis.lines]
+    assert len(set(heights)) == 4 and heights[3] == 1, "who is alone stays in place"
+    assert sum(heights[:3]) == pytest.approx(0) and max(map(abs, heights[:3])) < 0.5
+    assert [text.get_text() for text in axis.texts] == ["3 pictures\nin one place"]
+
+
 def test_streets_at_home_and_abroad_are_dots_of_their_own():
     figure = plotting.draw_transfer({"own": {"bn": SEEDS}, "unseen": {"bn": [0.1]}})
     assert [len(axis.lines[0].get_ydata()) for axis in figure.axes] == [3, 1]

@@ -1,5 +1,7 @@
 """Plausible wrong answers to the exercises: (lesson, exercise) -> a function that its check must not let pass.
 
+A further mistake in the same exercise has a name: (lesson, exercise, mistake).
+
 Each makes a mistake that people make. test_notebooks puts it behind the solution and runs the same check on it.
 """
 
@@ -49,8 +51,8 @@ def average_precisions(scores, query_pids, gallery_pids, query_camids, gallery_c
     return (precision * right).sum(1) / right.sum(1)
 """,
     ("02", 1): """
-def mixed_mean(value, mean, variance, rho):
-    return rho * (value - mean) / variance  # no root
+def mean_and_spread(value, spread, mu, var, rho):
+    return rho * (value - mu) / var**0.5, rho * spread / var**0.5  # as if nothing of IN's response were left
 """,
     ("02", 2): """
 def separation(y, people):
@@ -58,13 +60,21 @@ def separation(y, people):
     centres = torch.stack([y[who == person].mean(0) for person in (0, 1)])
     return (centres[0] - centres[1]).norm() / (y - y.mean(0)).norm(dim=1).mean()  # from everybody's centre
 """,
+    ("02", 2, "a mean per person"): """
+def separation(y, people):
+    who = torch.tensor(people)
+    groups = [y[who == person] for person in (0, 1)]
+    away = [(group - group.mean(0)).norm(dim=1).mean() for group in groups]  # a person with one picture counts as much
+    return (groups[0].mean(0) - groups[1].mean(0)).norm() / (sum(away) / 2)
+""",
     ("02", 3): """
 def own_statistics(x):
     return x.mean((0, 2, 3)), x.var((0, 2, 3))  # the unbiased variance
 """,
     ("03", 1): """
-def line(mean_n, std_n, mean, std, rho):
-    return rho / std + (1 - rho) / std_n, -rho * mean / std  # IN's intercept forgotten
+def rho_of(x, y, mean, std):
+    slope, std_n = y.std(correction=0) / x.std(correction=0), x.std(correction=0)
+    return (slope - 1 / std_n) / (1 / std - 1 / std_n)  # says nothing where std_n is std
 """,
     ("03", 2): """
 def mended_bin(x, rho, running_var):
@@ -78,6 +88,18 @@ def mended_bin(x, rho, running_var):
     y = rho * (x - mean) / (var + 1e-5).sqrt() + (1 - rho) * (x - mean_n) / (var_n + 1e-5).sqrt()
     return y, running_var
 """,
+    ("03", 2, "a missing view"): """
+def mended_bin(x, rho, running_var):
+    mean_n = x.mean((2, 3), keepdim=True)
+    var_n = x.var((2, 3), correction=0, keepdim=True)
+    mean = mean_n.mean(0)
+    var = (var_n + (mean_n - mean).square()).mean(0)
+    count = x.numel() / x.shape[1]
+    running_var = 0.9 * running_var + 0.1 * var.flatten() * count / (count - 1)
+    rho = rho + (rho.clamp(0, 1) - rho).detach()  # (C,), which would be taken for columns if there were C of them
+    y = rho * (x - mean) / (var + 1e-5).sqrt() + (1 - rho) * (x - mean_n) / (var_n + 1e-5).sqrt()
+    return y, running_var
+""",
     ("03", 3): """
 def gradient_from_sums(sums, dots, means, variances, gamma_B, beta_B, gamma_I, beta_I, eps=1e-5):
     mean, var = means.mean(0), variances.mean(0)  # without what varies between the images
@@ -86,8 +108,8 @@ def gradient_from_sums(sums, dots, means, variances, gamma_B, beta_B, gamma_I, b
     return gamma_B * total_B - gamma_I * total_I + (beta_B - beta_I) * sums.sum(0)
 """,
     ("04", 1): """
-def my_best_lead(M, eps):
-    return math.log((1 - eps) / eps)  # as if all the rest fell to one person
+def lowest_loss(M, eps):
+    return -math.log(1 - eps + eps / M)  # the right person's part alone
 """,
     ("04", 2): """
 def mended_shuffle(features, pids, domains):
@@ -130,6 +152,20 @@ def mended_step(extractor, meta_train, meta_test, inner_lr, outer_lr, order):
         for r, g in zip(rho.values(), slopes, strict=True):
             r.sub_(outer_lr * g).clamp_(0, 1)
 """,
+    ("05", 2, "no clamp after the outer step"): """
+def mended_step(extractor, meta_train, meta_test, inner_lr, outer_lr, order):
+    rho = balancing_parameters(extractor)
+    with frozen_running_stats(extractor):
+        loss, _ = META_TRAIN(extractor(meta_train.images), None, meta_train)
+    slopes = torch.autograd.grad(loss, list(rho.values()), create_graph=order == 2)
+    moved = {name: r - inner_lr * g for (name, r), g in zip(rho.items(), slopes, strict=True)}
+    with frozen_running_stats(extractor):
+        loss, _ = META_TEST(functional_call(extractor, moved, meta_test.images), None, meta_test)
+    slopes = torch.autograd.grad(loss, list(rho.values()))
+    with torch.no_grad():
+        for r, g in zip(rho.values(), slopes, strict=True):
+            r.sub_(outer_lr * g)  # may leave [0, 1]
+""",
     ("05", 3): """
 def my_meta_step(toy, L_mtr, L_mte, inner_lr, outer_lr, order):
     (slope,) = torch.autograd.grad(L_mtr(toy()), toy.rho, create_graph=order == 2)
@@ -163,6 +199,11 @@ def mended_gradient(rho, x, scale=1024):
     loss = (half * x.half()).square().mean() * scale
     return (torch.autograd.grad(loss, half)[0] / scale).float()  # lost again before it is in 32 bits
 """,
+    ("06", 4, "plain 32 bits"): """
+def mended_gradient(rho, x):
+    rho = rho.clone().requires_grad_()
+    return torch.autograd.grad((rho * x).square().mean(), rho)[0]  # nothing is lost, and nothing was saved
+""",
     ("07", 1): """
 def ratio_of(q, own, others):
     return ((1 - own @ q).mean() / (1 - others @ q).mean()).item()  # lengths are not 1
@@ -181,6 +222,15 @@ def mended_distance(features, streets):
     away = 1 - unit @ unit.T
     same = streets.pids[:, None] == streets.pids  # oneself and the own camera are among them
     stranger = ~same & (streets.domains[:, None] == streets.domains)
+    return ((away * same).sum(1) / same.sum(1) / ((away * stranger).sum(1) / stranger.sum(1))).mean()
+""",
+    ("07", 3, "strangers from all streets"): """
+def mended_distance(features, streets):
+    unit = F.normalize(features.double())
+    query = streets.camids == 0
+    away = 1 - unit[query] @ unit[~query].T
+    same = streets.pids[query, None] == streets.pids[~query]
+    stranger = ~same  # on other streets, too, where a query is not looked for
     return ((away * same).sum(1) / same.sum(1) / ((away * stranger).sum(1) / stranger.sum(1))).mean()
 """,
     ("07", 4): """
@@ -230,6 +280,15 @@ def mended_bars(model, score):
         rho.data.fill_(0.0)
         found[name] = score(model)
         rho.data.copy_(before)
+    return found
+""",
+    ("09", 2, "rho put back to 1"): """
+def mended_bars(model, score):
+    found = {}
+    for name, rho in balancing_parameters(model.extractor).items():
+        rho.data.fill_(0.0)
+        found[name] = score(model)
+        rho.data.fill_(1.0)  # where a training begins, not where this patient was
     return found
 """,
     ("09", 3): """

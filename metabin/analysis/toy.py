@@ -1,4 +1,8 @@
-"""A network with a single rho and two parabolas for losses: the meta-step by pencil (lesson 05)."""
+"""Networks small enough for a pencil (lesson 05).
+
+The toy is a single rho with two parabolas for losses; Tiny has two layers and all that the real
+networks have.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from metabin.meta import MetaOptions, inner_step, meta_step
+from metabin.norm import BatchInstanceNorm2d
 from metabin.samplers import Batch
 
 NO_IMAGES = Batch(None, None, None)
@@ -86,3 +91,33 @@ def toy_walk(
 
 def _options(order: int, criteria: tuple[Callable, Callable]) -> MetaOptions:
     return MetaOptions(meta_train=criteria[0], meta_test=criteria[1], order=order)
+
+
+# ---- two layers ----------------------------------------------------------------------------------
+
+
+class Tiny(nn.Module):
+    """Two BIN layers and a classifier in float64: random affine pairs, rho between 0.3 and 0.7."""
+
+    def __init__(self, num_ids: int = 4):
+        super().__init__()
+        first = nn.Conv2d(3, 4, 1), BatchInstanceNorm2d(4), nn.Tanh()
+        second = nn.Conv2d(4, 3, 1), BatchInstanceNorm2d(3), nn.Tanh()
+        self.extractor = nn.Sequential(*first, *second, nn.Flatten())
+        self.classifier = nn.Linear(36, num_ids)
+        for name, parameter in self.double().named_parameters():
+            if name.endswith("rho"):
+                nn.init.uniform_(parameter, 0.3, 0.7)
+            else:
+                nn.init.normal_(parameter)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.extractor(images)  # (N, 36)
+        return features, self.classifier(features)
+
+
+def tiny_batch(seed: int) -> Batch:
+    """Four people in two domains, two random pictures each."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(8, 3, 4, 3, generator=generator, dtype=torch.float64)
+    return Batch(images, torch.arange(8) // 2, torch.arange(8) // 4)

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import seaborn as sns
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from metabin.plotting.marks import dot, draw_picture_rows
 from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
+
+SPREAD = 0.2  # between images of the two-channel world that lie in the same place
 
 
 def draw_pictures(rows: Mapping[str, Tensor], gap: int = 2, scale: float = 0.022) -> Figure:
@@ -41,16 +44,18 @@ def draw_two_channels(
 
     An image is a line between its two pixels. Across: the channel of style; up: the channel of
     identity. Filled or not says which person (0 or 1), the marker which street: 0 and 1 are
-    known, 2 is new.
+    known, 2 is new. Images in the same place are drawn a little apart, and counted.
     """
     size = max(9 / len(panels), 3.9), 4.3
     figure, axes = row_of_panels(len(panels), size, sharex=True)
     fills, markers = (INK, "white"), (("o", 11), ("s", 11), ("*", 17))
     for axis, (label, images) in zip(axes, panels.items(), strict=True):
-        for image, person, street in zip(images.detach(), people, streets, strict=True):
-            x, y = image[:, 0].numpy()  # (2,) pixels each
+        lifts = _spread(axis, images.detach())
+        for image, lift, person, street in zip(images, lifts, people, streets, strict=True):
+            x, y = image.detach()[:, 0].numpy()  # (2,) pixels each
             marker, size = markers[street]
-            axis.plot(x, y, color=FAINT, lw=1.5, marker=marker, ms=size, mfc=fills[person], mec=INK)
+            look = {"marker": marker, "ms": size, "mfc": fills[person], "mec": INK}
+            axis.plot(x, y + lift, color=FAINT, lw=1.5, **look)
         axis.set(title=label, xlabel="style channel", ylim=(-1.6, 1.6))
     axes[0].set_ylabel("identity channel")
     handles = [dot(f"person {i}", mfc=fill, mec=INK) for i, fill in enumerate(fills, 1)]
@@ -59,3 +64,18 @@ def draw_two_channels(
         handles.append(dot(name, marker=marker, ms=size, color=FAINT))
     legend_below(figure, handles, columnspacing=1.2, handletextpad=0.2)
     return figure
+
+
+def _spread(axis: Axes, images: Tensor) -> list[float]:
+    """How far each image is lifted so that all in one place can be seen; says how many they are."""
+    lifts = [0.0] * len(images)
+    alike = (images[:, None] - images).flatten(2).abs().amax(2) < 1e-3  # (N, N)
+    for group in alike.unique(dim=0):
+        members = group.nonzero().flatten().tolist()
+        for place, member in enumerate(members):
+            lifts[member] = SPREAD * (place - (len(members) - 1) / 2)
+        if len(members) > 1:
+            x, y = images[members[0], :, 0]  # (2,) pixels each
+            text = f"{len(members)} pictures\nin one place"
+            axis.text(x.max() + 0.3, y.mean(), text, va="center", fontsize=13)
+    return lifts
