@@ -119,3 +119,11 @@ def test_a_schedule_is_finished_where_no_longer_one_gains_a_point_at_home(home, 
 def test_each_schedule_is_half_as_long_again_as_the_one_before():
     for shorter, longer in zip(schedules.LENGTHS, schedules.LENGTHS[1:], strict=False):
         assert longer / shorter == pytest.approx(1.5, abs=0.02)
+
+
+def test_the_verdict_says_what_the_longest_schedule_still_gains():
+    curve = {"1500": {"home": {"rank1": [0.9]}}, "2250": {"home": {"rank1": [0.923]}}}
+    report = {"finished": None, "curves": {"bn": curve}}
+    said = "Not finished: from 1500 to 2250 iterations BN gains 2.3 points at home."
+    assert schedules.verdict(report) == said
+    assert schedules.verdict(report | {"finished": 1000}) == "Finished after 1000 iterations."
