@@ -51,6 +51,6 @@ def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
         "--profile",
         choices=("demo", "finished", "gpu"),
         default="demo",
-        help="demo: 300 iterations; finished: 2,250, each tested on unseen and far streets and at home; "
+        help="demo: 300 iterations; finished: 2,250, tested on unseen streets, far and at home; "
         "gpu: the paper's networks, full size",
     )
