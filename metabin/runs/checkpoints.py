@@ -159,9 +159,9 @@ def load_model(path: Path | str) -> tuple[ReIDModel, dict[str, str]]:
         raise FileNotFoundError(f"no weights at {path}")
     notes, tensors = _read_model(path)
     try:
+        notes = {"backbone": "streetnet"} | notes  # files of the first version don't say it
         with torch.random.fork_rng(devices=[]):
-            # Files of the first version say no backbone: they are StreetNets.
-            model = build_model(notes["norm"], 1, notes.get("backbone", "streetnet"))
+            model = build_model(notes["norm"], 1, notes["backbone"])
         model.load_state_dict(tensors | {"classifier.weight": model.classifier.weight})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         message = f"{path} does not fit the network that save_model noted in it: {error}"

@@ -3,8 +3,8 @@
     python -m metabin export build/runs/first/model.safetensors model.onnx
 
 The file takes uint8 RGB pictures and gives features that are compared by cosine; the normalization
-is inside. It is written when onnxruntime computes the same features as torch. That takes seconds for
-a StreetNet and a minute or two for a large ResNet, and needs the packages onnx, onnxscript and
+is inside. It is written when onnxruntime computes the same features as torch. That takes seconds
+for a StreetNet and a minute or two for a large ResNet, and needs the packages onnx, onnxscript and
 onnxruntime. The exit code is 2 when the file can't be written.
 """
 
@@ -12,24 +12,17 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from metabin.runs.flags import command_flags
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    flags = argparse.ArgumentParser(
-        "python -m metabin export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    flags = command_flags("export", __doc__)
     add = flags.add_argument
     add("weights", type=Path, help="model.safetensors of a run")
     add("output", type=onnx_path, help="the file to write, a name that ends in .onnx")
-    add(
-        "--size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="of the pictures (default: the training's)",
-    )
+    help = "of the pictures (default: the training's)"
+    add("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help=help)
     return flags
 
 
@@ -44,7 +37,7 @@ def report_lines(output: Path, exported) -> Iterator[str]:
     """What was written, and how to use it. `exported` is an `export.Exported`."""
     notes, (height, width) = exported.notes, exported.size
     megabytes = output.stat().st_size / 1e6
-    yield f"{output}: {notes['norm']}, {notes.get('backbone', 'streetnet')}, {megabytes:.1f} MB"
+    yield f"{output}: {notes['norm']}, {notes['backbone']}, {megabytes:.1f} MB"
     yield f"onnxruntime and torch differ by at most {exported.difference:.1e}"
     yield f"input   images    uint8 (N, 3, {height}, {width}): RGB, any N; bilinearly resized"
     yield f"output  features  float32 (N, {exported.dim}): length 1, so a product is a cosine"

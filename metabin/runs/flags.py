@@ -18,124 +18,79 @@ SETTING_OF_PROTOCOL = {"market_duke": "single_source", "supervised": "supervised
 DUKE = {"outer_lr": 0.5}
 
 
+def command_flags(name: str, description: str, **options) -> argparse.ArgumentParser:
+    """A command's parser, still without flags; its help shows the description as it is written."""
+    style = argparse.RawDescriptionHelpFormatter
+    program = f"python -m metabin {name}"
+    return argparse.ArgumentParser(
+        program, description=description, formatter_class=style, **options
+    )
+
+
 def parser(description: str = "") -> argparse.ArgumentParser:
     """The command's own flags, and one for each field of Config."""
-    flags = argparse.ArgumentParser(
-        "python -m metabin train",
-        usage="%(prog)s [--flag value ...]",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # an abbreviation may mean something else tomorrow
-    )
+    # An abbreviation may mean something else tomorrow.
+    options = {"usage": "%(prog)s [--flag value ...]", "allow_abbrev": False}
+    flags = command_flags("train", description, **options)
     add = flags.add_argument
     add("--profile", choices=PROFILES, default="demo", help="how large all is (default: demo)")
     add("--preset", choices=PRESETS, default="paper", help="where the paper leaves a choice")
-    add(
-        "--setting",
-        choices=SETTINGS,
-        help="what a domain is: a set, or a camera (default: the protocol's, or multi_source)",
-    )
+    help = "what a domain is: a set, or a camera (default: the protocol's, or multi_source)"
+    add("--setting", choices=SETTINGS, help=help)
     add("--method", choices=METHODS, default="metabin", help="a row of the paper's tables")
-    add(
-        "--compile",
-        choices=("no", *MODES),
-        default="no",
-        help="torch.compile for the extractor: minutes first, faster then; the last two with "
-        "CUDA graphs (default: no)",
+    help = (
+        "torch.compile for the extractor: takes minutes, then is faster; the last two: CUDA graphs"
     )
-    add(
-        "--sync-stats",
-        action="store_true",
-        help="of several processes (torchrun): normalize by the statistics of the whole batch",
-    )
-    _add_data_flags(flags)
-    _add_folder_flags(flags)
-    group = flags.add_argument_group(
-        "configuration",
-        "each overrides profile, preset, setting and method; a name that there isn't is answered "
-        "with those that there are",
-    )
+    add("--compile", choices=("no", *MODES), default="no", help=help)
+    help = "of several processes (torchrun): normalize by the statistics of the whole batch"
+    add("--sync-stats", action="store_true", help=help)
+
+    group = flags.add_argument_group("data", "drawn streets, unless there are pictures")
+    help = "folders or .csv files, a domain each; with names of data sets, the folder of all sets"
+    group.add_argument("--data-root", nargs="+", type=Path, help=help)
+    help = "train on these, named like targets; with --protocol, in place of its sources"
+    group.add_argument("--sources", nargs="+", default=(), metavar="SOURCE", help=help)
+    add_target_flags(group)
+
+    add = flags.add_argument_group("what is kept").add_argument
+    add("--run-dir", type=Path, help="its folder (default: build/runs/PROFILE)")
+    help = "steps from one line of losses to the next (default: 20)"
+    add("--log-every", type=int, default=20, help=help)
+    help = "seconds from one checkpoint to the next (default: 300)"
+    add("--save-every", type=float, default=300, help=help)
+    add("--deterministic", action="store_true", help="resume to the bit on a GPU too; slower")
+
+    about = "each overrides profile, preset, setting and method; a wrong name is answered with all"
+    group = flags.add_argument_group("configuration", about)
     comments = _comments()
     for field in fields(Config):
         _add_field(group, field, comments[field.name])
     return flags
 
 
-def _add_data_flags(flags: argparse.ArgumentParser) -> None:
-    group = flags.add_argument_group("data", "drawn streets, unless there are pictures")
-    group.add_argument(
-        "--data-root",
-        nargs="+",
-        type=Path,
-        help="folders in Market-1501's layout or .csv files, a domain each; with --protocol or "
-        "--sources, the folder of all data sets",
+def add_target_flags(flags) -> None:
+    """The flags that a training and a test share: a protocol, targets, and how they are read."""
+    add = flags.add_argument
+    help = (
+        "learn from its sources, test on its targets (test: no_duke where there are no --targets)"
     )
-    group.add_argument("--protocol", choices=PROTOCOLS, help="train on a protocol's sources")
-    group.add_argument("--target", help="which run of a protocol that has several")
-    group.add_argument(
-        "--sources",
-        nargs="+",
-        default=(),
-        metavar="SOURCE",
-        help="train on these, each the name of a data set in --data-root, a folder or a .csv "
-        "file; with --protocol, in place of its sources",
+    add("--protocol", choices=PROTOCOLS, help=help)
+    add("--target", help="which run of a protocol that has several")
+    help = (
+        "test on these (train: in the end), each the name of a data set in --data-root, a folder "
+        "with query and gallery, or a .csv file; with --protocol, in place of its targets"
     )
-    add_targets(group)
-    group.add_argument(
-        "--held-out",
-        type=int,
-        default=0,
-        metavar="N",
-        help="identities of each source to keep out of training, for validation (default: 0)",
+    add("--targets", nargs="+", default=(), metavar="TARGET", help=help)
+    help = (
+        "own pictures: let pictures from a query's own camera count as matches, for one camera or "
+        "unknown ones; data sets keep their rule"
     )
-    add_opt_in(group)
-
-
-def add_targets(flags) -> None:
-    """The flags `--targets` and `--no-camera-rule`."""
-    flags.add_argument(
-        "--targets",
-        nargs="+",
-        default=(),
-        metavar="TARGET",
-        help="test on these (train: in the end), each the name of a data set in --data-root, a "
-        "folder with query and gallery, or a .csv file with a column part; with --protocol, in "
-        "place of its targets",
-    )
-    flags.add_argument(
-        "--no-camera-rule",
-        action="store_false",
-        dest="camera_rule",
-        help="own pictures: let pictures from a query's own camera count as matches, for one "
-        "camera or unknown ones; data sets keep their rule",
-    )
-
-
-def add_opt_in(flags) -> None:
-    """The flag `--opt-in`, with the sets that have a notice now."""
+    add("--no-camera-rule", action="store_false", dest="camera_rule", help=help)
+    help = "identities of each source to keep out of training, for validation (default: 0)"
+    add("--held-out", type=int, default=0, metavar="N", help=help)
     names = [name for name, dataset in SETS.items() if dataset.opt_in]
     help = "sets that are read only on request"
-    flags.add_argument("--opt-in", nargs="+", default=(), choices=names, help=help)
-
-
-def _add_folder_flags(flags: argparse.ArgumentParser) -> None:
-    group = flags.add_argument_group("what is kept")
-    group.add_argument("--run-dir", type=Path, help="its folder (default: build/runs/PROFILE)")
-    group.add_argument(
-        "--log-every",
-        type=int,
-        default=20,
-        help="steps from one line of losses to the next (default: 20)",
-    )
-    group.add_argument(
-        "--save-every",
-        type=float,
-        default=300,
-        help="seconds from one checkpoint to the next (default: 300)",
-    )
-    group.add_argument(
-        "--deterministic", action="store_true", help="resume to the bit on a GPU too; slower"
-    )
+    add("--opt-in", nargs="+", default=(), choices=names, help=help)
 
 
 def _comments() -> dict[str, str]:

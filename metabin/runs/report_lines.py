@@ -6,7 +6,8 @@ from pathlib import Path
 from metabin.datasets.published import published
 
 COLUMNS = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mAP": "mAP"}
-CELL = 23  # characters of "100.0 [100.0, 100.0]" and what is between two
+COMPARED = ("rank1", "mAP")  # where there are several weights
+CELL = 26  # characters of "+12.3 [-100.0, +100.0]" and what is between two
 
 
 def report_lines(reports: Sequence[dict]) -> Iterator[str]:
@@ -34,7 +35,8 @@ def model_line(report: dict) -> str:
     notes = report["notes"]
     algorithm = (notes["config"] or {}).get("algorithm", "")
     trained = f", trained on {', '.join(notes['domains'])}" if notes["domains"] else ""
-    return f"{report['weights']}: {algorithm} {notes['norm']}, {notes['backbone']}{trained}"
+    network = f"{algorithm} {notes['norm']}, {notes['backbone']}".lstrip()
+    return f"{report['weights']}: {network}{trained}"
 
 
 def table_lines(report: dict) -> Iterator[str]:
@@ -70,25 +72,44 @@ def table_line(label: str, width: int, rates: Sequence[float | None]) -> str:
 
 
 def comparison_lines(reports: Sequence[dict]) -> Iterator[str]:
-    """A row for each of several weights and a column for each target, by Rank-1 and by mAP."""
+    """A row for each of several weights and a column for each target, by Rank-1 and by mAP.
+
+    Below are the rows minus the first one, with intervals of the difference.
+    """
     labels = names_of_weights([Path(report["weights"]) for report in reports])
-    width = max(map(len, labels))
+    width = max(map(len, labels)) + len(labels[0]) + 3
     widths = {name: max(CELL, len(name) + 3) for name in tested_rows(reports[0])}
-    for metric in ("rank1", "mAP"):
+    for metric in COMPARED:
+        rows = []
+        for label, report in zip(labels, reports, strict=True):
+            tested = tested_rows(report).items()
+            rows.append((label, {name: interval(rates[metric]) for name, rates in tested}))
+        for label, report in zip(labels, reports, strict=True):
+            if "minus_first" in report:
+                result = report["minus_first"][metric]
+                differences = (result["targets"] | {"average": result["average"]}).items()
+                cells = {name: interval(difference, "+") for name, difference in differences}
+                rows.append((f"{label} − {labels[0]}", cells))
         yield f"{COLUMNS[metric]} in percent, 95 % CI over people"
         yield " " * width + "".join(f"{name:>{cell}}" for name, cell in widths.items())
-        for label, report in zip(labels, reports, strict=True):
-            line = f"{label:{width}}"
-            for name, rates in tested_rows(report).items():
-                mean, low, high = (100 * rates[metric][kind] for kind in ("mean", "low", "high"))
-                line += f"{f'{mean:.1f} [{low:.1f}, {high:.1f}]':>{widths[name]}}"
-            yield line
+        for label, cells in rows:
+            line = "".join(f"{cells[name]:>{cell}}" for name, cell in widths.items())
+            yield f"{label:{width}}{line}"
+
+
+def interval(rate: dict, sign: str = "-") -> str:
+    """A rate or a difference in percent with its interval; the sign "+" is always shown."""
+    mean, low, high = (100 * rate[kind] for kind in ("mean", "low", "high"))
+    return f"{mean:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
 
 def names_of_weights(paths: Sequence[Path]) -> list[str]:
-    """The folders' names where they differ, else the paths."""
-    folders = [path.absolute().parent.name for path in paths]
-    return folders if len(set(folders)) == len(paths) else [str(path) for path in paths]
+    """The folders' names where they differ, else the files' where those do, else the paths."""
+    folders, files = [path.absolute().parent.name for path in paths], [path.stem for path in paths]
+    for names in (folders, files):
+        if len(set(names)) == len(paths):
+            return names
+    return [str(path) for path in paths]
 
 
 def tested_rows(report: dict) -> dict[str, dict]:

@@ -5,18 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from metabin.data.images import ImageSet, cameras_as_domains, relabel
-from metabin.datasets import Listing, list_own
+from metabin.datasets import list_own
 from metabin.datasets.listing import UNKNOWN_CAMERA
-from metabin.datasets.protocols import (
-    TRAIN,
-    OpenProtocol,
-    ProtocolRun,
-    open_protocol,
-    protocol_run,
-)
+from metabin.datasets.protocols import TRAIN, ProtocolRun, open_protocol, protocol_run
 from metabin.runs.flags import duke_changes, setting_of
 from metabin.runs.provenance import cache_folder
-from metabin.runs.targets import sets_and_paths
+from metabin.runs.targets import NEEDS_ROOT, NO_HELD_OUT, remarks_on, sets_and_paths
 from metabin.streets import World, make_streets
 
 Say = Callable[[str], object]
@@ -28,10 +22,8 @@ def open_images(options: argparse.Namespace, size: tuple[int, int], say: Say = p
     Cameras are domains where the setting says so. `say` is told what of the sources is unusual or
     not used, and what each domain holds.
     """
-    if options.protocol or options.sources or options.data_root:
-        images = _open_sources(options, size, say).train
-    elif options.held_out:
-        raise ValueError("--held-out keeps identities of data sets: it needs --protocol")
+    if options.protocol or options.sources or options.data_root or options.held_out:
+        images = _open_sources(options, size, say)
     else:
         images = _draw_streets(size, setting_of(options) != "multi_source")
     for domain, name in enumerate(images.names):
@@ -50,7 +42,7 @@ def _draw_streets(size: tuple[int, int], cameras: bool) -> ImageSet:
     return cameras_as_domains(images) if cameras else images
 
 
-def _open_sources(options: argparse.Namespace, size: tuple[int, int], say: Say) -> OpenProtocol:
+def _open_sources(options: argparse.Namespace, size: tuple[int, int], say: Say) -> ImageSet:
     """The data sets that the flags name, and people's own pictures beside them."""
     names, paths = sets_and_paths("--sources", options.sources)
     roots = options.data_root or ()
@@ -61,11 +53,11 @@ def _open_sources(options: argparse.Namespace, size: tuple[int, int], say: Say) 
             run = run._replace(sources=names)
     if run.sources and len(roots) != 1:
         what = "--protocol" if options.protocol else f"--sources {names[0]}"
-        raise ValueError(f"{what} needs one --data-root: the folder that holds the data sets")
+        raise ValueError(f"{what} {NEEDS_ROOT}")
     if not run.sources and not options.sources:
         paths = roots
     if options.held_out and (paths or not run.sources):
-        raise ValueError("--held-out keeps identities of data sets: it needs --protocol")
+        raise ValueError(NO_HELD_OUT)
 
     root = roots[0] if run.sources else Path()
     protocol = open_protocol(run, root, size, cache_folder(), options.held_out, options.opt_in)
@@ -75,19 +67,14 @@ def _open_sources(options: argparse.Namespace, size: tuple[int, int], say: Say) 
         say(f"{run.protocol} without {name}: {reason}")
     for path in paths:
         for listing in list_own(path):
-            protocol.remarks += _unused(listing)
-            protocol.sources.append(listing.part("train").people())
+            source = listing.part("train").people()
+            protocol.sources.append(source)
+            protocol.remarks += remarks_on(listing)
+            if others := len(listing) - len(source):
+                what = f"{others:,} pictures of query and gallery are not used"
+                protocol.remarks.append(f"{listing.name}: {what}")
     for name, value in duke_changes(options).items():
         protocol.remarks.append(f"DukeMTMC-reID is the source: {name} {value}")
     for remark in protocol.remarks:
         say(remark)
-    return protocol
-
-
-def _unused(listing: Listing) -> list[str]:
-    """What training doesn't use of people's own pictures."""
-    remarks = [f"{listing.name}: {remark}" for remark in (*listing.left_out, *listing.remarks)]
-    others = len(listing) - len(listing.part("train").people())
-    if others:
-        remarks.append(f"{listing.name}: {others:,} pictures of query and gallery are not used")
-    return remarks
+    return protocol.train

@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from metabin.datasets import SETS, list_own
+from metabin.datasets import SETS, Listing, list_own
 from metabin.datasets.protocols import (
     OpenProtocol,
     ProtocolRun,
@@ -14,6 +14,9 @@ from metabin.datasets.protocols import (
     protocol_run,
 )
 from metabin.runs.provenance import cache_folder
+
+NEEDS_ROOT = "needs one --data-root: the folder that holds the data sets"
+NO_HELD_OUT = "--held-out keeps identities of data sets: it needs --protocol"
 
 
 def open_targets(options: argparse.Namespace, size: tuple[int, int]) -> OpenProtocol:
@@ -30,21 +33,25 @@ def open_targets(options: argparse.Namespace, size: tuple[int, int]) -> OpenProt
         run = run._replace(targets=names)
     if options.data_root is None and (run.sources or names):
         what = f"--targets {names[0]}" if names else f"protocol {run.protocol}"
-        raise ValueError(f"{what} needs --data-root: the folder that holds the data sets")
+        raise ValueError(f"{what} {NEEDS_ROOT}")
     if options.held_out and not run.sources:
-        raise ValueError("--held-out keeps identities of data sets: it needs --protocol")
-    root, cache = options.data_root or Path(), options.cache or cache_folder()
-    protocol = open_protocol(run, root, size, cache, options.held_out, options.opt_in)
+        raise ValueError(NO_HELD_OUT)
+    root = options.data_root or Path()
+    protocol = open_protocol(run, root, size, cache_folder(), options.held_out, options.opt_in)
     for path in paths:
         for listing in list_own(path):
             if listing.name in (*SETS, *protocol.run.targets):
                 listing = replace(listing, name=f"{listing.name} ({path})")
             targets = *protocol.run.targets, listing.name
             protocol.run = protocol.run._replace(targets=targets)
-            lines = (*listing.left_out, *listing.remarks)
-            protocol.remarks += [f"{listing.name}: {line}" for line in lines]
+            protocol.remarks += remarks_on(listing)
             protocol.add_divided(listing, options.camera_rule)
     return protocol
+
+
+def remarks_on(listing: Listing) -> list[str]:
+    """What was left out of people's own pictures, and what is unusual about them."""
+    return [f"{listing.name}: {line}" for line in (*listing.left_out, *listing.remarks)]
 
 
 def count_copies(target: Target) -> int:

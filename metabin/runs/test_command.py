@@ -5,10 +5,10 @@
     python -m metabin test --weights build/runs/*/model.safetensors --data-root ~/reid \\
         --targets market1501 viper my_folder --json build/result.json
 
-Rates are means over splits, with their standard deviation and a 95 % interval over people.
-Printed rows stand below; several weights make one table. Own pictures lie in folders `query` and
-`gallery`, or a CSV file has a column `part`; data/README.md says more. The JSON file holds rank
-lists too: `python -m metabin figures --rank-lists` draws them.
+Rates are means over splits, with their standard deviation and a 95 % interval over people. Printed
+rows stand below; several weights make one table, with differences from the first. Own pictures lie
+in folders `query` and `gallery`, or a CSV file has a column `part`; data/README.md says more. The
+JSON file holds rank lists too: `python -m metabin figures --rank-lists` draws them.
 The exit code is 2 when something is missing that the test needs.
 """
 
@@ -16,42 +16,35 @@ import argparse
 import hashlib
 import json
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from metabin.datasets.protocols import PROTOCOLS, OpenProtocol, Target
-from metabin.runs.flags import add_opt_in, add_targets
+from metabin.datasets.protocols import OpenProtocol, Target
+from metabin.runs.flags import add_target_flags, command_flags
 from metabin.runs.provenance import provenance, write_json
-from metabin.runs.report_lines import report_lines
+from metabin.runs.report_lines import COMPARED, report_lines
 from metabin.runs.targets import count_copies, open_targets
 
 COPIES = "lie in the gallery too, pixel by pixel: no query finds its own copy"
+UNKNOWN_SIZE = (256, 128)  # the paper's
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    flags = argparse.ArgumentParser(
-        "python -m metabin test",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    flags = command_flags("test", __doc__)
     add = flags.add_argument
     help = "model.safetensors of a run, or of several"
     add("--weights", type=Path, required=True, nargs="+", metavar="FILE", help=help)
     add("--data-root", type=Path, help="the folder that holds the data sets")
-    help = "its targets, and what others printed (default, without --targets: no_duke)"
-    add("--protocol", choices=PROTOCOLS, help=help)
-    add("--target", help="which run of a protocol that has several")
-    add_targets(flags)
-    add_opt_in(flags)
-    add("--held-out", type=int, default=0, metavar="N", help="as in training: test on these too")
+    add_target_flags(flags)
     add("--size", type=int, nargs=2, help="height and width of images (default: the training's)")
-    add("--cache", type=Path, help="for decoded images (default: build/cache)")
     add("--json", type=Path, help="write the report to this file too, with rank lists")
     return flags
 
 
-def run_test(weights: Path, options: argparse.Namespace) -> dict:
-    """The report of one file of weights, with what it says of its training, and provenance."""
+def run_test(weights: Path, options: argparse.Namespace) -> tuple[dict, dict]:
+    """The report of one file of weights, with its training and provenance; and its retrievals."""
     import torch  # `--help` doesn't wait for it
 
     from metabin.evaluate.ranks import rank_lists
@@ -61,29 +54,54 @@ def run_test(weights: Path, options: argparse.Namespace) -> dict:
     model, notes = load_model(weights)
     for name in ("config", "domains"):
         notes[name] = json.loads(notes.get(name, "null"))
-    size = tuple(options.size or (notes["config"] or {}).get("size", (256, 128)))
-    protocol = open_targets(options, size)
+    size = tuple(options.size or (notes["config"] or {}).get("size", ()))
+    protocol = open_targets(options, size or UNKNOWN_SIZE)
+    if not size:
+        height, width = UNKNOWN_SIZE
+        what = f"don't say how large their pictures are: tested at {height} x {width}"
+        protocol.remarks.append(f"{weights}: the weights {what}; --size gives another")
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     begun = time.monotonic()
     retrievals, lists = {}, {}
     for name, target in protocol.tests.items():
-        if copies := count_copies(target):
+        try:
+            copies = count_copies(target)
+        except ValueError as error:
+            protocol.missing[name] = str(error)
+            continue
+        if copies:
             protocol.remarks.append(f"{name}: {copies:,} queries {COPIES}")
         features = target_features(model, target)
         retrievals[name] = search(features, target)
         lists[name] = rank_lists(features, target, retrievals[name][0])
     report = protocol_report(protocol, retrievals)
+    retrievals = {name: retrievals[name] for name in report["targets"]}
     if protocol.validation:
         report["validation_mAP"] = validate(model, protocol)
     report["seconds"] = round(time.monotonic() - begun, 1)
-    report["run"], report["size"] = protocol.run._asdict(), size
+    report["run"], report["size"] = protocol.run._asdict(), protocol.size
     report["weights"], report["notes"] = str(weights), notes
     report["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     report["remarks"] += training_remarks(notes["domains"], protocol)
-    report["data"] = {name: contents(target) for name, target in protocol.tests.items()}
-    report["rank_lists"] = lists
+    report["data"] = {name: contents(protocol.tests[name]) for name in retrievals}
+    report["rank_lists"] = {name: lists[name] for name in retrievals}
     report["provenance"] = provenance()
-    return report
+    return report, retrievals
+
+
+def add_differences(reports: Sequence[dict], retrievals: Sequence[dict]) -> None:
+    """Put into all reports but the first what their rates are minus the first one's.
+
+    Without the camera rule, pictures that are equal at one size may differ at another. Then the
+    queries are not the same, and there is no difference.
+    """
+    from metabin.evaluate.reports import compare_retrievals
+
+    for report, own in zip(reports[1:], retrievals[1:], strict=True):
+        with suppress(ValueError):
+            report["minus_first"] = {
+                metric: compare_retrievals(own, retrievals[0], metric) for metric in COMPARED
+            }
 
 
 def contents(target: Target) -> dict:
@@ -120,7 +138,9 @@ def main(arguments: list[str] | None = None) -> None:
     flags = parser()
     options = flags.parse_args(arguments)
     try:
-        reports = [run_test(weights, options) for weights in options.weights]
+        tested = [run_test(weights, options) for weights in options.weights]
+        reports, retrievals = zip(*tested, strict=True)
+        add_differences(reports, retrievals)
         if options.json:
             single = len(reports) == 1
             write_json(options.json, reports[0] if single else {"reports": reports})
