@@ -19,12 +19,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_people
+from conftest import SMALL_WORDS, assert_same, make_people
 from torch import nn
 
 import metabin.runs.training
 from metabin.config import Config, demo
-from metabin.datasets import write_market1501
 from metabin.kernels import collectives
 from metabin.networks.model import build_model
 from metabin.networks.synced_norms import sync_stats
@@ -33,13 +32,14 @@ from metabin.runs.train_command import main
 from metabin.samplers import Batch, join
 from metabin.train import Run, train
 
+State = dict[str, torch.Tensor]
 QUICK = demo(size=(32, 16), ids_per_domain=2, images_per_id=2, iterations=2, crop_pad=1, warmup=0.0)
 ID_ONLY = replace(
     QUICK, base="id", meta_train="id", meta_test="id", lr=1.0, outer_lr=1.0, inner_lr_low=0.1
 )
 
 
-# ---- the harness ---------------------------------------------------------------------------------
+# the harness
 
 
 def _enter(function, number: int, world: int, port: int, folder: Path):
@@ -82,18 +82,7 @@ def joining(function):
         return function()
 
 
-def assert_same(one, other):
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        one, other = list(one.values()), list(other.values())
-    if isinstance(one, list | tuple):
-        for a, b in zip(one, other, strict=True):
-            assert_same(a, b)
-    else:
-        assert torch.equal(one, other) if torch.is_tensor(one) else one == other
-
-
-# ---- two halves and the whole --------------------------------------------------------------------
+# two halves and the whole
 
 
 def fixed_batches(half: slice) -> list[list[Batch]]:
@@ -110,9 +99,7 @@ def fixed_batches(half: slice) -> list[list[Batch]]:
     return batches
 
 
-def trained(
-    config: Config, half: slice = slice(None), sync_stats: bool = False
-) -> dict[str, torch.Tensor]:
+def trained(config: Config, half: slice = slice(None), sync_stats: bool = False) -> State:
     """Weights and statistics after two iterations on these batches, split by a fixed stream."""
     run = Run(config, make_people(), "cpu", sync_stats)
     run.model.double()
@@ -136,10 +123,9 @@ CASES = {
 }
 
 
-def train_halves() -> dict[str, dict[str, torch.Tensor]]:
+def train_halves() -> dict[str, State]:
     """Every case on this process's half of each identity's images."""
-    half = slice(collectives.rank(), None, 2)
-    ends = {}
+    half, ends = slice(collectives.rank(), None, 2), {}
     for name, config in CASES.items():
         ends[name] = trained(config, half, sync_stats=name != "own statistics")
     return ends
@@ -183,7 +169,7 @@ def test_batch_hard_mining_within_halves_is_not_mining_in_the_whole(halves, case
     assert largest_difference(one, trained(CASES[case]), ending) > 1e-4
 
 
-# ---- what each draws, and what they decide together ----------------------------------------------
+# what each draws, and what they decide together
 
 
 def drawing() -> dict:
@@ -223,22 +209,18 @@ def overflow() -> list:
     return seen
 
 
-def disagreement() -> str:
-    with pytest.raises(ValueError) as raised:
+def refusals() -> list[str]:
+    """What is said where processes differ, and of a layer without a synchronized form."""
+    with pytest.raises(ValueError) as seeds:
         Run(replace(QUICK, seed=collectives.rank()), make_people(), "cpu")
-    return str(raised.value)
-
-
-def no_form() -> str:
-    model = build_model("switchable", 4)
-    with pytest.raises(ValueError) as raised:
-        sync_stats(model)
-    return str(raised.value)
+    with pytest.raises(ValueError) as layer:
+        sync_stats(build_model("switchable", 4))
+    return [str(seeds.value), str(layer.value)]
 
 
 @pytest.fixture(scope="module")
 def apart(tmp_path_factory) -> list[dict]:
-    functions = drawing, overflow, disagreement, no_form
+    functions = drawing, overflow, refusals
     together = partial(joining, partial(call_all, functions))
     return in_processes(together, tmp_path_factory.mktemp("apart"))
 
@@ -281,14 +263,10 @@ def test_where_a_gradient_overflows_in_one_process_all_skip_the_step(apart):
         assert torch.equal(first, second) and (scale, halved) == (8, 4)
 
 
-def test_processes_that_are_asked_for_different_things_all_say_so(apart):
-    one, other = (process["disagreement"] for process in apart)
-    assert one == other and "all processes need the same config: process 1 has" in one
-
-
-def test_a_layer_without_a_synchronized_form_is_refused_by_name(apart):
-    for process in apart:
-        assert "SwitchableNorm2d has no synchronized form" in process["no_form"]
+def test_different_configurations_and_a_layer_without_a_synchronized_form_are_refused(apart):
+    one, other = (process["refusals"] for process in apart)
+    assert one == other and "all processes need the same config: process 1 has" in one[0]
+    assert "SwitchableNorm2d has no synchronized form" in one[1]
 
 
 def test_a_machine_with_fewer_gpus_than_processes_says_how_many_to_start(
@@ -300,22 +278,21 @@ def test_a_machine_with_fewer_gpus_than_processes_says_how_many_to_start(
     with pytest.raises(SystemExit, match="2"):
         main(command)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(
-        "torchrun started 2 processes on a machine with 1 GPU: use --nproc-per-node 1"
-    )
+    message = "torchrun started 2 processes on a machine with 1 GPU: use --nproc-per-node 1"
+    assert line.startswith(message)
 
 
-# ---- the command ---------------------------------------------------------------------------------
+# the command
 
 
-def meddling(arguments: list[str], step: int, act):
-    """The command, in whose second process something happens after a step."""
+def meddling(arguments: list[str], step: int, number: int):
+    """The command, whose second process gets a signal after a step."""
     rest = metabin.runs.training.train
 
     def meddled(run):
         for made in rest(run):
             if collectives.rank() == 1 and made.iteration == step:
-                act()
+                os.kill(os.getpid(), number)
             yield made
 
     metabin.runs.training.train = meddled
@@ -337,23 +314,10 @@ def on_a_full_disk(arguments: list[str]) -> int:
     return raised.value.code
 
 
-def stop():
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def command(people, tmp_path_factory) -> list[str]:
-    folder = tmp_path_factory.mktemp("pictures")
-    roots = [folder / f"street {domain}" for domain in range(2)]
-    for domain, root in enumerate(roots):
-        write_market1501(people[people.domains == domain], root)
-    small = "--size 32 16 --ids-per-domain 2 --images-per-id 2 --crop-pad 1 --iterations 5"
-    every = "--log-every 1 --save-every 0"
-    return ["--data-root", *map(str, roots), *small.split(), *every.split()]
+@pytest.fixture
+def command(roots) -> list[str]:
+    every = "--iterations 5 --log-every 1 --save-every 0".split()
+    return ["--data-root", *roots, *SMALL_WORDS, *every]
 
 
 def messages(folder: Path) -> list[list[str]]:
@@ -362,15 +326,15 @@ def messages(folder: Path) -> list[list[str]]:
 
 
 def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(
-    command, tmp_path, capsys, monkeypatch
+    command, tmp_path, refusal, monkeypatch
 ):
     shared = [*command, "--sync-stats", "--run-dir"]
     straight, torn = [*shared, str(tmp_path / "run a")], [*shared, str(tmp_path / "run b")]
     words = {}
     for name, function in {
         "straight": partial(main, straight),
-        "stopped": partial(meddling, torn, 2, stop),
-        "killed": partial(meddling, torn, 4, kill),
+        "stopped": partial(meddling, torn, 2, signal.SIGTERM),
+        "killed": partial(meddling, torn, 4, signal.SIGKILL),
         "ended": partial(main, torn),
     }.items():
         in_processes(function, tmp_path / name)
@@ -391,9 +355,8 @@ def test_two_processes_of_which_one_is_stopped_and_one_killed_go_on_to_the_bit(
     assert_same(*ends)
 
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match="2"):
-        main(torn)
-    assert "with other processes: 2, not 1" in capsys.readouterr().err
+    code, line = refusal("train", *torn)
+    assert code == 2 and "with other processes: 2, not 1" in line
 
 
 def test_a_full_disk_of_the_first_process_stops_both_with_one_line(command, tmp_path):
