@@ -8,8 +8,10 @@ from scipy import stats
 
 from metabin.experiments import phase
 from metabin.experiments.results import RESULTS, paired, read_results
+from metabin.experiments.schedules import schedules_text
 from metabin.experiments.spine import spine_table
 from metabin.experiments.tasks import SPINE, TUNED, chosen
+from metabin.experiments.worlds import margin, worlds_text
 from metabin.runs.provenance import ROOT
 
 PAGE = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
@@ -123,6 +125,43 @@ def test_what_no_interval_shows_is_not_told_as_shown():
         assert about and all(low <= 0 <= high for _, low, high in about)
     question = [claim["rank1"][1] for claim in read_results("question")["claims"]]
     assert len(question) == 12 and max(question) <= 0
+
+
+def test_the_page_shows_the_search_for_a_world_and_the_schedules():
+    assert worlds_text(read_results("worlds")) in PAGE
+    assert schedules_text(read_results("schedules")) in PAGE
+
+
+def test_the_world_is_the_one_that_the_rule_chooses():
+    report = read_results("worlds")
+    margins = [margin(row) for row in report["candidates"]]
+    assert report["candidates"][margins.index(max(margins))]["world"] == report["chosen"]
+    assert max(margins) >= 1
+
+
+@pytest.mark.parametrize(
+    ("test", "length", "shown"),
+    [
+        ("home", "300", None),
+        ("home", "2250", True),
+        ("unseen", "300", False),
+        ("unseen", "2250", None),
+        ("far", "2250", False),
+    ],
+)
+def test_the_page_tells_bn_against_in_as_the_schedules_have_it(test, length, shown):
+    bn, in_ = (read_results("schedules")["curves"][method][length][test] for method in ("bn", "in"))
+    middle, low, high = paired(bn, in_)["rank1"]
+    assert in_points((middle, low, high)) in PAGE
+    assert shown == (middle > 0 if low > 0 or high < 0 else None)
+
+
+def test_bn_is_behind_in_abroad_in_every_world_after_every_schedule():
+    curves = read_results("schedules")["curves"]
+    for length, tests in curves["bn"].items():
+        for test in ("unseen", "far"):
+            ahead = curves["in"][length][test]["rank1"]
+            assert all(a > b for a, b in zip(ahead, tests[test]["rank1"], strict=True))
 
 
 def numbers_of(report: dict) -> list[list[float]]:
