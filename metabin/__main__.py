@@ -24,7 +24,10 @@ COMMANDS = {
     "checkpoints": ("metabin.experiments.checkpoints", "train the networks that the lessons read"),
     "figures": ("metabin.plotting.command", "draw the figures from figures/results/"),
     "course": ("metabin.course.command", "run the lessons; make pages, slides and exercises"),
-    "bench": ("metabin.experiments.bench_command", "measure what the layer and a training step cost"),
+    "bench": (
+        "metabin.experiments.bench_command",
+        "measure what the layer and a training step cost",
+    ),
 }
 
 
