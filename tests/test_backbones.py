@@ -487,7 +487,7 @@ def test_a_shared_model_without_a_backbones_name_is_a_streetnet(tmp_path):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     save_file(tensors, path, metadata={"metabin": json.dumps({"norm": "half"})})
     shared, notes = load_model(path)
-    assert notes == {"norm": "half"}
+    assert notes == {"norm": "half", "backbone": "streetnet"}
     assert [type(m) for m in shared.modules()] == [type(m) for m in model.modules()]
 
 
