@@ -1,6 +1,7 @@
 """Finished trainings: their world, their length, and three tests of each."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_a_schedule_is_finished_where_no_longer_one_gains_a_point_at_home(home, 
 
 
 def test_each_schedule_is_half_as_long_again_as_the_one_before():
-    for shorter, longer in zip(schedules.LENGTHS, schedules.LENGTHS[1:], strict=False):
+    for shorter, longer in pairwise(schedules.LENGTHS):
         assert longer / shorter == pytest.approx(1.5, abs=0.02)
 
 

@@ -29,7 +29,7 @@ from metabin.runs.flags import parser as train_flags
 from metabin.runs.provenance import ROOT
 from metabin.runs.report_lines import names_of_weights
 from metabin.runs.targets import open_targets
-from metabin.runs.test_command import parser, training_remarks
+from metabin.runs.test_command import add_differences, parser, training_remarks
 
 SMALL = [*SMALL_WORDS, "--iterations", "2"]
 
@@ -173,6 +173,14 @@ def test_pictures_of_any_size_are_tested_at_any_size_and_a_size_that_is_not_know
     assert "bn, streetnet" in text and "their pictures are: tested at 256 x 128; --size" in text
     main([*words, "--size", "32", "16"])
     assert "how large" not in capsys.readouterr().out
+
+
+def test_weights_that_cannot_be_compared_with_the_first_are_remarked():
+    reports = [{"weights": "a"}, {"weights": "b", "remarks": []}]
+    add_differences(reports, [{"yard": []}, {"shop": []}])
+    [remark] = reports[1]["remarks"]
+    assert remark.startswith("b: no difference from the first: a comparison needs the same targets")
+    assert "minus_first" not in reports[1]
 
 
 def test_several_weights_are_rows_of_one_table_with_differences_from_the_first(here, capsys):

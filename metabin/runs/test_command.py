@@ -17,7 +17,6 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from metabin.datasets.protocols import OpenProtocol, Target
@@ -93,15 +92,17 @@ def add_differences(reports: Sequence[dict], retrievals: Sequence[dict]) -> None
     """Put into all reports but the first what their rates are minus the first one's.
 
     Without the camera rule, pictures that are equal at one size may differ at another. Then the
-    queries are not the same, and there is no difference.
+    queries are not the same, and a remark says so.
     """
     from metabin.evaluate.reports import compare_retrievals
 
     for report, own in zip(reports[1:], retrievals[1:], strict=True):
-        with suppress(ValueError):
-            report["minus_first"] = {
-                metric: compare_retrievals(own, retrievals[0], metric) for metric in COMPARED
-            }
+        try:
+            differences = [compare_retrievals(own, retrievals[0], metric) for metric in COMPARED]
+        except ValueError as error:
+            report["remarks"].append(f"{report['weights']}: no difference from the first: {error}")
+            continue
+        report["minus_first"] = dict(zip(COMPARED, differences, strict=True))
 
 
 def contents(target: Target) -> dict:

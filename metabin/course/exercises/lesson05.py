@@ -10,7 +10,8 @@ from metabin.meta import MetaOptions, meta_step
 from metabin.norm import balancing_parameters
 
 
-def _toy_by_the_package(rho, a, s, b, t, beta, gamma, order) -> float:
+def _toy_by_the_package(rho, *numbers) -> float:
+    a, s, b, t, beta, gamma, order = numbers  # as in the lesson
     curves = parabola(lowest=s, curvature=a), parabola(lowest=t, curvature=b)
     return toy_step(rho, beta, gamma, order, curves).after
 
