@@ -408,6 +408,15 @@ def test_a_lesson_that_takes_twice_its_time_is_noted():
     assert "slow" not in runner.summary(outcome, 40)
 
 
+def test_the_peak_memory_is_read_when_its_line_comes_in_pieces():
+    probe = tiny.code("", "probe")
+    pieces = ["123", "\n"]
+    probe.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in pieces]
+    outcome = runner.Outcome("01_a", "", {})
+    runner.collect(tiny.notebook(probe), outcome)
+    assert outcome.peak_bytes == 123 and outcome.error is None
+
+
 def test_exercises_can_be_read_in_the_executed_copy_but_were_not_run(ran):
     notebook = executed(ran)
     nbformat.validate(notebook)

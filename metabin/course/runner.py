@@ -125,6 +125,7 @@ def execute(lesson: Path, values: dict, executed: Path, line: str) -> str | None
 
 def collect(executed, outcome: Outcome) -> None:
     """Read the recorded results and the peak memory out of an executed notebook."""
+    probed = ""  # what the probe printed, which may come in pieces
     for cell in executed.cells:
         for output in cell.get("outputs", []):
             record = output.get("data", {}).get(RECORD)
@@ -136,8 +137,10 @@ def collect(executed, outcome: Outcome) -> None:
                 outcome.units[name] = record["unit"]
                 outcome.meanings[name] = record["meaning"]
             if tagged(cell, "probe") and output.get("name") == "stdout":
-                outcome.peak_bytes = int(output.text)
-    if outcome.peak_bytes is None:
+                probed += output.text
+    if probed.strip():
+        outcome.peak_bytes = int(probed)
+    else:
         outcome.error = outcome.error or "ended before its last cell"
 
 
