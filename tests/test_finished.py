@@ -11,7 +11,9 @@ from metabin.experiments.procedures import chosen_procedures
 from metabin.experiments.rows import Row
 from metabin.experiments.runner import trials_of
 from metabin.experiments.tasks import FINISHED_SETTINGS, LIKE, far_streets
-from metabin.experiments.trials import Task, Trial, run_trial
+from metabin.experiments.trials import Task, run_trial
+from metabin.experiments.trials import test as run_test
+from metabin.networks.model import build_model
 from metabin.streets import World
 
 
@@ -51,8 +53,26 @@ def test_a_trial_reports_each_of_its_tests():
     alone = run_trial(replace(one, task=replace(one.task, targets=(0, 1)), also=()))
     assert result["also"]["home"]["domains"] == alone["domains"]
     assert list(result["domains"]) == ["street 2", "street 3"]
-    with pytest.raises(ValueError, match="weights='imagenet': a trial starts from random weights"):
-        run_trial(Trial("bn", replace(one.config, weights="imagenet"), task))
+
+
+def test_weights_count_in_a_trials_key_by_what_their_file_holds(tmp_path):
+    one = tasks.trial("bn", tasks.finished_streets(0), 0, "finished")
+    keys = {one.key(), replace(one, config=replace(one.config, weights="")).key()}
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(tasks.STUDIO_WEIGHTS.read_bytes())
+    moved = replace(one, config=replace(one.config, weights=str(copy)))
+    assert len(keys) == 2 and moved.key() == one.key()
+    copy.write_bytes(b"others")
+    assert moved.key() not in keys
+
+
+def test_the_studios_weights_are_a_networks_own_and_find_people_they_never_saw():
+    config = tasks.trial("bn", tasks.finished_streets(0), 0, "finished").config
+    model = build_model("bn", 4, config.backbone, config.weights, 0).eval()
+    studio = replace(tasks.STUDIO, test_ids=20)
+    assert run_test(model, studio.target_set())["rank1"] > 0.9
+    random = build_model("bn", 4, config.backbone, None, 0).eval()
+    assert run_test(random, studio.target_set())["rank1"] < 0.5
 
 
 def test_every_method_has_six_settings_that_make_other_trainings():
@@ -124,7 +144,8 @@ def test_each_schedule_is_half_as_long_again_as_the_one_before():
 
 def test_the_verdict_says_what_the_longest_schedule_still_gains():
     curve = {"1500": {"home": {"rank1": [0.9]}}, "2250": {"home": {"rank1": [0.923]}}}
-    report = {"finished": None, "curves": {"bn": curve}}
+    report = {"finished": {"here": None}, "curves": {"here": {"bn": curve}}}
     said = "Not finished: from 1500 to 2250 iterations BN gains 2.3 points at home."
-    assert schedules.verdict(report) == said
-    assert schedules.verdict(report | {"finished": 1000}) == "Finished after 1000 iterations."
+    assert schedules.verdict(report, "here") == said
+    report["finished"]["here"] = 1000
+    assert schedules.verdict(report, "here") == "Finished after 1000 iterations."

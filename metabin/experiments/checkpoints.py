@@ -13,8 +13,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--compare", action="store_true", help="compare with the committed, change nothing"
     )
+    parser.add_argument(
+        "--studio", action="store_true", help="train what finished trainings start from instead"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     options = parser.parse_args(arguments)
-    from metabin.experiments.lesson_networks import make_checkpoints  # torch is slow to import
+    from metabin.experiments.lesson_networks import make_checkpoints, make_studio  # imports torch
 
+    if options.studio:
+        make_studio()
+        return 0
     return make_checkpoints(options.jobs, options.compare)

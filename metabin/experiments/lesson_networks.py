@@ -1,4 +1,4 @@
-"""The networks that the lessons read: trained, or trained again and compared."""
+"""The networks that the lessons read: trained, or trained again and compared. And the studio's."""
 
 from pathlib import Path
 
@@ -6,7 +6,17 @@ import joblib
 import torch
 
 from metabin.analysis.networks import CHECKPOINTS, ON_THE_WAY, load_network, network_file
-from metabin.experiments.tasks import FIRST, SPINE, chosen, trial, unseen_streets
+from metabin.config import METHODS, demo
+from metabin.experiments.tasks import (
+    FIRST,
+    SPINE,
+    STUDIO,
+    STUDIO_TRAINING,
+    STUDIO_WEIGHTS,
+    chosen,
+    trial,
+    unseen_streets,
+)
 from metabin.experiments.trials import CACHE, Trial, test
 from metabin.runs.checkpoints import save_model
 from metabin.train import Run, train
@@ -42,3 +52,16 @@ def _train_and_save(t: Trial, folder: Path) -> None:
         if step.iteration in percents:
             path = network_file(t.method, percents[step.iteration], folder)
             save_model(path, run.model, t.config.norm, t.config.backbone, method=t.method)
+
+
+def make_studio() -> None:
+    """Train the weights that finished trainings start from, on one core, and test them."""
+    torch.set_num_threads(1)
+    config = demo(**METHODS["bn"] | STUDIO_TRAINING)
+    run = Run(config, STUDIO.train_set())
+    for step in train(run):
+        if step.iteration % 100 == 0:
+            print(f"{step.iteration:5}  identity loss {step.losses['base/id'].item():.2f}")
+    save_model(STUDIO_WEIGHTS, run.model, config.norm, config.backbone, method="studio")
+    rank1 = test(load_network("studio"), STUDIO.target_set())["rank1"]
+    print(f"{STUDIO_WEIGHTS.name}: Rank-1 {rank1:.1%} on other people in the studio")

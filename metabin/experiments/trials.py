@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import joblib
 import torch
@@ -77,12 +78,22 @@ class Trial:
     also: tuple[tuple[str, Task], ...] = ()  # what it is tested on besides, by name
 
     def key(self) -> str:
-        """Hash of the trial and of the code it runs. The method's name doesn't count.
+        """Hash of the trial and of the code it runs. Weights count by what their file holds.
 
-        Nor does what is off (0, "", False): so a new option changes no older trial's key.
+        The method's name doesn't count, nor does what is off (0, "", False): so a new option
+        changes no older trial's key.
         """
-        content = json.dumps(asdict(replace(self, method=""), dict_factory=_what_is_on))
+        config = replace(self.config, weights=_digest(self.config.weights))
+        content = json.dumps(
+            asdict(replace(self, method="", config=config), dict_factory=_what_is_on)
+        )
         return hashlib.sha256((content + _hash_of_code()).encode()).hexdigest()[:16]
+
+
+def _digest(weights: str) -> str:
+    """Hash of a file of weights; what is no file ("", "imagenet") as it is."""
+    path = Path(weights)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else weights
 
 
 def _what_is_on(fields: list[tuple[str, object]]) -> dict:
@@ -101,10 +112,8 @@ def run_trial(trial: Trial) -> dict:
 
     Returns plain numbers: each metric's mean over target domains and by domain, `train_seconds`,
     and `losses` and `rho` of `train_and_record`; with an oracle, its metrics too; `also` holds the
-    metrics of the further tests by name. Raises ValueError for weights that were trained before.
+    metrics of the further tests by name.
     """
-    if trial.config.weights:  # what loads them is no part of the key
-        raise ValueError(f"weights={trial.config.weights!r}: a trial starts from random weights")
     started = time.monotonic()
     run = Run(trial.config, trial.task.train_set())
     history = train_and_record(run)

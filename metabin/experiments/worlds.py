@@ -7,18 +7,19 @@ from metabin.experiments.results import markdown, written_plan
 from metabin.experiments.tasks import DEVELOPMENT_WORLDS, finished_streets, trial
 from metabin.experiments.trials import run_trials
 
-STYLES, SHAPES, LENGTH = (0.6, 0.7), (0.0, 0.3), 600
+STYLES, COLOURS = (0.5, 0.7), (0.5, 0.7)
 ABROAD, HOME = 0.10, 0.05  # least differences of Rank-1 between BN and IN
 LEVEL = 0.50, 0.85  # of the best method on unseen streets
 
 
 # The rule, written down before the search.
-# Candidates: the streets of the training differ by 0.6 or 0.7 of the usual style, their cameras by
-# the usual share of that (0.6); people differ fully in colour, and not at all or by 0.3 in shape.
+# Candidates: the streets of the training differ by 0.5 or 0.7 of the usual style, their cameras by
+# the usual share of that (0.6); people differ in colour alone, by 0.5 or 0.7 of what is usual.
 # Unseen streets differ by the usual style, far ones by 1.6 times as much.
-# Before: a first search had unseen streets as alike as those of the training, at 0.8 and 0.9 of
-# the usual style. It was ended when no candidate had both differences: the best had nine tenths.
-# Measure: Rank-1 after 600 iterations, means over three development worlds; BN and IN alone are
+# Before: the world was chosen by the same rule for trainings from random weights, which 2,250
+# iterations did not finish. From the studio's weights people are found too easily in it: on unseen
+# streets of world 1003, which decides nothing, IN had 87.
+# Measure: Rank-1 of finished trainings, means over three development worlds; BN and IN alone are
 # trained, no learned mixture, with the same settings.
 # Asked for: on unseen streets IN is at least 10 points above BN; at home BN is at least 5 points
 # above IN; the better of the two lies between 50 and 85 on unseen streets.
@@ -27,12 +28,12 @@ LEVEL = 0.50, 0.85  # of the best method on unseen streets
 def worlds_report(seeds: int, jobs: int) -> dict:
     """BN and IN in every candidate, and the one that the rule chooses. `seeds` changes nothing."""
     candidates = []
-    for style, shape in product(STYLES, SHAPES):
-        candidates.append({"style": style, "shape_identity": shape})
+    for style, colour in product(STYLES, COLOURS):
+        candidates.append({"style": style, "colour_identity": colour, "shape_identity": 0.0})
     trials = []
     for world, method, seed in product(candidates, ("bn", "in"), DEVELOPMENT_WORLDS):
         task = finished_streets(seed, **world)
-        trials.append(trial(method, task, seed, "finished", iterations=LENGTH))
+        trials.append(trial(method, task, seed, "finished"))
     records = iter(run_trials(trials, jobs))
     rows = []
     for world in candidates:
@@ -75,6 +76,7 @@ def worlds_text(report: dict) -> str:
         for test in ("unseen", "far", "home"):
             cells.append(" / ".join(f"{100 * mean(row[m][test]):.1f}" for m in ("bn", "in")))
         mark = "chosen" if world == report["chosen"] else ""
-        rows.append([*world.values(), *cells, f"{row['margin']:.2f}", mark])
-    heads = ["style", "shape", "unseen: BN / IN", "far", "home", "margin", ""]
+        knobs = world["style"], world["colour_identity"]
+        rows.append([*knobs, *cells, f"{row['margin']:.2f}", mark])
+    heads = ["style", "colour", "unseen: BN / IN", "far", "home", "margin", ""]
     return markdown(heads, rows)
