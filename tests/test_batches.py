@@ -44,7 +44,7 @@ def test_on_a_cpu_a_mapped_pixel_is_not_copied_and_gives_the_same_batches(
 ):
     run = Run(augmented, mapped, "cpu")
     assert run.images.images.data_ptr() == mapped.images.data_ptr()
-    assert run.placement == "0.0 GB of images on cpu"
+    assert run.placement == "0.2 MB of images on cpu"
     assert_same_draws(Batches(augmented, people, seed=3), Batches(augmented, mapped, seed=3))
 
 

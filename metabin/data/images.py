@@ -151,14 +151,17 @@ def place(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, str]:
     device, size = torch.device(device), images.images.nbytes
     free = _free_bytes(device)
     if images.images.is_cuda or free is None or size <= PIXEL_SHARE * free:
-        return images.to(device), f"{size / 1e9:.1f} GB of images on {device}"
+        return images.to(device), f"{_amount(size)} of images on {device}"
     labels = {
         name: tensor.to(device) for name, tensor in images.tensors().items() if name != "images"
     }
-    why = f"{device} has {free / 1e9:.1f} GB free"
-    return replace(
-        images, **labels
-    ), f"{size / 1e9:.1f} GB of images stay with the host, copied batch by batch: {why}"
+    placement = f"{_amount(size)} of images stay with the host, copied batch by batch"
+    return replace(images, **labels), f"{placement}: {device} has {_amount(free)} free"
+
+
+def _amount(size: int) -> str:
+    """Bytes in words."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.2g} MB"
 
 
 def _free_bytes(device: torch.device) -> int | None:

@@ -51,6 +51,6 @@ def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
         "--profile",
         choices=("demo", "finished", "gpu"),
         default="demo",
-        help="demo: 300 iterations; finished: 2,250, tested on unseen streets, far and at home; "
-        "gpu: the paper's networks, full size",
+        help="demo: 300 iterations from random weights; finished: from the studio's weights, "
+        "tested on unseen streets, far and at home; gpu: the paper's networks, full size",
     )

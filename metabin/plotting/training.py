@@ -63,9 +63,10 @@ def draw_costs(costs: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def draw_schedules(report: Mapping) -> Figure:
-    """Rank-1 after schedules of every length (figures/results/schedules-finished.json).
+    """figures/schedules.svg: Rank-1 after schedules of every length, from both starts.
 
     A panel for each test; lines are means over worlds, bands go from the worst to the best world.
+    Trainings from random weights are drawn thin and hollow.
     """
     titles = {
         "home": "At home: other people\non the training streets",
@@ -74,16 +75,20 @@ def draw_schedules(report: Mapping) -> Figure:
     }
     figure, axes = row_of_panels(len(titles), (4.8, 5))
     for axis, (test, title) in zip(axes, titles.items(), strict=True):
-        for method, curve in report["curves"].items():
-            lengths = [int(length) for length in curve]
-            rates = 100 * np.array([tests[test]["rank1"] for tests in curve.values()])  # (L, W)
-            band = rates.min(1), rates.max(1)
-            draw_band(axis, lengths, rates.mean(1), band, method_line(method))
+        for start, curves in report["curves"].items():
+            for method, curve in curves.items():
+                lengths = [int(length) for length in curve]
+                rates = 100 * np.array([tests[test]["rank1"] for tests in curve.values()])  # (L, W)
+                band = rates.min(1), rates.max(1)
+                line = method_line(method)
+                line["label"] = f"{line['label']}, from {start}"
+                if start == "random weights":
+                    line |= {"mfc": "white", "lw": 1, "alpha": 0.7}
+                draw_band(axis, lengths, rates.mean(1), band, line)
+        ticks = (60, 135, 300, 675, 1500)
         axis.set(title=title, xscale="log", xlabel="iterations", ylim=(0, 100))
-        axis.set_xticks(lengths[::2], lengths[::2])
+        axis.set_xticks(ticks, ticks)
         axis.minorticks_off()
-        if report["finished"]:
-            axis.axvline(report["finished"], color=INK, ls=(0, (4, 3)), lw=1)
     axes[0].set_ylabel("Rank-1 (%)")
     legend_below(figure, axes[0])
     return figure

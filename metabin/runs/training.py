@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import re
 import shlex
 import sys
 import time
@@ -46,8 +45,7 @@ def job(options: argparse.Namespace) -> int:
     ):
         images = processes.after_the_first(lambda: open_images(options, config.size, say))
         run = Run(config, images, device, options.sync_stats)
-        megabytes = f"{run.images.images.nbytes / 1e6:.2g} MB"
-        say(re.sub("^0.0 GB", megabytes, run.placement))
+        say(run.placement)
         if collectives.world_size() > 1:
             whose = "the whole batch's" if run.sync_stats else "each one's own"
             count = f"{collectives.world_size()} processes on {run.device.type}"
