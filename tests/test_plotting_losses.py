@@ -17,7 +17,6 @@ from metabin.plotting.losses import (
     draw_counts,
     draw_pushes,
     draw_smoothing,
-    draw_split_counts,
     draw_teaser,
     draw_walks,
 )
@@ -124,15 +123,6 @@ def test_counts_are_drawn_by_mean_and_the_middle_nine_tenths_and_absence_is_writ
         [6, 8],
     ]
     assert [text.get_text() for text in axis.texts] == ["none in 50% of batches"]
-
-
-def test_splits_are_counted_beside_what_equal_chances_would_give():
-    axis = draw_split_counts({(0, 1): 12, (0, 2): 8, (1, 2): 10}).axes[0]
-    assert [bar.get_height() for bar in axis.patches[:3]] == [12, 8, 10]
-    assert axis.lines[0].get_ydata()[0] == 10
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["1 2", "1 3", "2 3"]
-    band = axis.patches[3].get_bbox()
-    assert (band.y1 - band.y0) / 2 == pytest.approx(2 * (30 * (1 / 3) * (2 / 3)) ** 0.5)
 
 
 def test_a_domains_colour_is_no_methods_and_no_losss():

@@ -215,25 +215,6 @@ def draw_counts(kinds: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
     return figure
 
 
-def draw_split_counts(counts: Mapping[tuple[int, ...], int]) -> Figure:
-    """How often each split was drawn, a bar each.
-
-    The line is the expectation, the band twice its standard deviation.
-    """
-    figure, axis = plt.subplots(figsize=(10, 3.6))
-    draws, splits = sum(counts.values()), len(counts)
-    expected = draws / splits
-    spread = (expected * (1 - 1 / splits)) ** 0.5
-    axis.bar(range(splits), counts.values(), 0.7, color=FAINT, zorder=2)
-    axis.axhline(expected, color=INK, ls="--", lw=1.8)
-    axis.axhspan(expected - 2 * spread, expected + 2 * spread, facecolor=INK, alpha=0.12, zorder=1)
-    numbered = np.array(list(counts)) + 1  # (splits, domains)
-    axis.set_xticks(range(splits), [" ".join(map(str, domains)) for domains in numbered])
-    axis.set(xlabel="domains in meta-train", ylabel="draws")
-    axis.grid(axis="x", visible=False)
-    return figure
-
-
 def draw_teaser() -> Figure:
     """figures/losses.svg: where the three meta-train losses push eighteen points."""
     features, pids, domains = eighteen_points()
