@@ -51,7 +51,7 @@ def test_the_pages_hold_the_map_and_the_status_as_they_are_now(name):
 def test_the_status_tells_a_results_verdict_and_worlds_and_not_run_without_one(
     tmp_path, monkeypatch
 ):
-    report = {"verdict": "no: 0 of 7 differences", "rows": [{"metrics": {"rank1": [0.1, 0.2]}}]}
+    report = {"verdict": "no: 0 of 7 differences", "worlds": [1, 2]}
     (tmp_path / "table3.json").write_text(json.dumps(report))
     monkeypatch.setattr(paper_map, "RESULTS", tmp_path)
     lines = {line.split(" | ")[0]: line for line in paper_map.status(tmp_path / "x").splitlines()}

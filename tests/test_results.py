@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from metabin.experiments import phase
-from metabin.experiments.results import RESULTS, paired, read_results
+from metabin.experiments.results import RESULTS, known_results, paired, read_results
+from metabin.experiments.runner import falling, verdict
 from metabin.experiments.schedules import schedules_text
 from metabin.experiments.spine import spine_table
 from metabin.experiments.tasks import SPINE, TUNED, chosen
@@ -172,14 +173,24 @@ def numbers_of(report: dict) -> list[list[float]]:
     for task in ("unseen_streets", "same_streets"):
         methods = report.get(task, {}).get("methods", {})
         rows += [rates["rank1"] for rates in methods.values()]
+    for cell in report.get("cells", []):
+        rows += [rates["rank1"] for rates in cell["methods"].values()]
     return rows
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
 def test_a_report_carries_its_worlds_and_seeds(path):
-    if path.stem in ("bench", "phase"):  # no worlds; made from a changed tree
-        pytest.skip("worlds are not known")
+    if path.stem == "bench":
+        pytest.skip("it measures speed, which has no worlds")
     report = read_results(path.stem)
     assert report["worlds"] == report["seeds"] and max(report["worlds"], default=0) < 2000
     for rank1 in numbers_of(report):
         assert len(rank1) == len(report["worlds"])
+
+
+@pytest.mark.parametrize("name", known_results())
+def test_a_committed_verdict_is_that_of_its_rule(name):
+    report = read_results(name)
+    follows_rho = report["axis"] and "rho" in report["rows"][0]
+    expected = falling(report["rows"]) if follows_rho else verdict(report["claims"])
+    assert report["verdict"] == expected

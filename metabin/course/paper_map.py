@@ -210,10 +210,9 @@ def status(page: Path) -> str:
         verdict = report.get("verdict", "measured" if path else "not run")
         if isinstance(verdict, dict):  # a file that serves two figures
             verdict = verdict[item]
-        worlds = {len(row["metrics"]["rank1"]) for row in report.get("rows", [])}
-        worlds |= {len(report["rho"])} if "rho" in report else set()
+        worlds = len(report.get("worlds", ())) or ""
         link = _links(page, {path: verdict}) if path else verdict
-        lines.append(f"| {item} | {ITEMS[item]} | {link} | {', '.join(map(str, worlds))} |")
+        lines.append(f"| {item} | {ITEMS[item]} | {link} | {worlds} |")
     return "\n".join(lines)
 
 
