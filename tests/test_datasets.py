@@ -524,6 +524,26 @@ def test_ones_own_folders_may_be_called_like_their_parts_and_hold_folders_of_per
         list_own(tmp_path / "nan")
 
 
+ELSEWHERE = {
+    "train/0001_c1_1.jpg train/anna/x.jpg": "train/anna/x.jpg",  # two forms in one part
+    "train/anna/x.jpg query/0001_c1_1.jpg": "train/anna/x.jpg",  # or in two
+    "train/anna/x.jpg train/y.jpg": "train/y.jpg",
+    "train/anna/x.jpg train/anna/monday/y.jpg": "train/anna/monday/y.jpg",
+    "train/0001_c1_1.jpg train/more/0002_c1_1.jpg": "train/more/0002_c1_1.jpg",
+    "train/anna/x.jpg test/anna/y.jpg": "test/anna/y.jpg",  # no such part
+    "train/0001_c1_1.jpg bounding_box_train/0002_c1_1.jpg": "train/0001_c1_1.jpg",
+}
+
+
+@pytest.mark.parametrize("files", ELSEWHERE)
+def test_ones_own_pictures_in_folders_that_are_not_read_are_counted(files, tmp_path):
+    fake.write_all(tmp_path, files)
+    (listing,) = list_own(tmp_path)
+    assert len(listing) == 1
+    what = f"left out 1 pictures in folders that are not read, e.g. {ELSEWHERE[files]!r}"
+    assert listing.remarks == (f"{tmp_path}: {what}",)
+
+
 def test_cameras_of_persons_folders_are_known_where_all_names_tell_them(tmp_path):
     fake.write_all(tmp_path / "query", "0003/0003_c1s1_000001_00.jpg")
     fake.write_all(tmp_path / "gallery", "0003/0003_c6s1_000001_00.jpg")

@@ -2,10 +2,11 @@
 
 import csv
 import io
+import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -48,6 +49,7 @@ def list_own(root: Path | str) -> tuple[Listing, ...]:
 
     The folder holds `bounding_box_train` or `train`, `query`, `bounding_box_test` or `gallery`, as
     far as they are needed, with names as Market-1501 has them or with a folder for each person.
+    Pictures in other places are left out and counted.
     Raises FileNotFoundError or ValueError that says what was expected.
     """
     root = Path(root)
@@ -56,8 +58,11 @@ def list_own(root: Path | str) -> tuple[Listing, ...]:
     folders = {}
     for part, name in FOLDERS.items():
         folders[part] = name if within(root, name).is_dir() else part
+    read = {within(root, name) for name in folders.values()}
     listing = list_layout(root, root.resolve().name, ANY_NAME, folders)
-    listing = listing or list_people(root, folders)
+    if listing is None:
+        read = person_folders(root, folders)
+        listing = list_people(root, read)
     if listing is None:
         names = ", ".join(f"{name}/" for name in FOLDERS.values())
         raise FileNotFoundError(
@@ -65,26 +70,47 @@ def list_own(root: Path | str) -> tuple[Listing, ...]:
             "named like 0002_c1s1_000451_03.jpg or with a folder for each person, or a .csv file "
             f"with the columns {', '.join(COLUMNS + OPTIONAL)}"
         )
-    return (listing,)
+    return (replace(listing, remarks=(*listing.remarks, *unread_pictures(root, read))),)
 
 
-def list_people(root: Path, folders: Mapping[str, str]) -> Listing | None:
-    """Pictures such as `query/anna/any name.jpg`, in a folder for each person.
+def unread_pictures(root: Path, read: Collection[Path]) -> list[str]:
+    """A remark with the number of pictures below the root in folders that are not read."""
+    names = []
+    for place, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        if Path(place) in read:
+            continue
+        for name in sorted(files):
+            if suffix_of(name) in PICTURES and not name.startswith("."):
+                names.append(str((Path(place) / name).relative_to(root)))
+    return count_names(root, "left out", "pictures in folders that are not read", names)
+
+
+def person_folders(root: Path, folders: Mapping[str, str]) -> dict[Path, str]:
+    """The persons' folders in the folder of each part, with the part."""
+    persons = {}
+    for part, name in folders.items():
+        people = within(root, name)
+        if people.is_dir():
+            persons |= dict.fromkeys(subfolders(people), part)
+    return persons
+
+
+def list_people(root: Path, persons: Mapping[Path, str]) -> Listing | None:
+    """Pictures such as `query/anna/any name.jpg`, in a folder for each person of a part.
 
     A camera is known where all names tell theirs, as in `0002_c1s1_000451_03.jpg`. A person's
     folder called -1 is junk: left out and counted.
     """
     rows, junk, others = [], 0, []
-    for part, name in folders.items():
-        people = within(root, name)
-        for person in subfolders(people) if people.is_dir() else ():
-            for file in files_of(person):
-                if suffix_of(file.name) not in PICTURES:
-                    others.append(file.name)
-                elif person.name == "-1":
-                    junk += 1
-                else:
-                    rows.append(picture_row(root, part, file))
+    for person, part in persons.items():
+        for file in files_of(person):
+            if suffix_of(file.name) not in PICTURES:
+                others.append(file.name)
+            elif person.name == "-1":
+                junk += 1
+            else:
+                rows.append(picture_row(root, part, file))
     if not rows:
         return None
     if any(row.camid == UNKNOWN for row in rows):
