@@ -592,6 +592,8 @@ WRONG = {
     f"{HEAD}\na.jpg,1,1,x\nno.jpg,1,1,x\n": "1 pictures are not there, e.g. .*no.jpg .row 3",
     f"{HEAD}\na.jpg,-1,1,x\n": "row 2: a.jpg is a distractor .* outside the gallery",
     f"{HEAD}\na.jpg,-7,1,x\n": "row 2: pid -7 is below -1",
+    f"{HEAD}\na.jpg,1,1,x\na.jpg,2,1,y\n": "row 3: .*a.jpg shows 2, but 1 in row 2",
+    f"{HEAD},PID\na.jpg,1,1,x,2\n": ": two columns are called 'pid'",
     f"{HEAD}\n": "holds no row",
 }
 
@@ -617,7 +619,7 @@ def test_different_people_stay_different_and_equal_ones_equal(people):
     assert all(pid >= 0 for pid in pids)
     for a, first in zip(plain, pids, strict=True):
         for b, second in zip(plain, pids, strict=True):
-            assert (first == second) == (a.lower() == b.lower())
+            assert (first == second) == (a.casefold() == b.casefold())
     again = number_words([plain_word(f"  {word}\t") for word in people])
     assert again == pids
 
@@ -625,6 +627,8 @@ def test_different_people_stay_different_and_equal_ones_equal(people):
 def test_one_word_has_one_number_whatever_its_spelling_and_case_is_remarked(tmp_path):
     assert plain_word("e\u0301  7") == plain_word(" é 7") and plain_word("007.0") == plain_word("7")
     assert plain_word("1_23") != plain_word("12_3") != plain_word("123")
+    assert plain_word("anna\u200b") == "anna"
+    assert number_words(["Groß", "GROSS", "Grob"]) == [1, 1, 0]
     fake.write_all(tmp_path, "a.jpg b.jpg")
     (listing,) = list_own(table(tmp_path, f"{HEAD}\na.jpg,Ann,1,x\nb.jpg,ann,1,x\n"))
     assert listing.ids == {0} and "Ann and ann are taken for one person" in listing.remarks[0]

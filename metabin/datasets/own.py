@@ -146,9 +146,17 @@ def list_table(file: Path) -> tuple[Listing, ...]:
         raise ValueError(
             f"{file}: {len(lost)} pictures are not there, e.g. {lost[0].file} (row {lost[0].line})"
         )
-    domains = defaultdict(list)  # name in small letters -> rows
+    first = {}  # picture -> its first row
     for row in rows:
-        domains[row.domain.lower()].append(row)
+        before = first.setdefault(row.file, row)
+        if before.pid.casefold() != row.pid.casefold():
+            raise ValueError(
+                f"{file}, row {row.line}: {row.file} shows {row.pid}, but {before.pid} in row "
+                f"{before.line}"
+            )
+    domains = defaultdict(list)  # name without case -> rows
+    for row in rows:
+        domains[row.domain.casefold()].append(row)
     return tuple(list_domain(file, of_domain) for of_domain in domains.values())
 
 
@@ -168,6 +176,9 @@ def read_table(file: Path) -> list[TableRow]:
                 f"{file}: no column {name!r} in {header!r}; expected {', '.join(COLUMNS)} and, if "
                 f"wanted, {', '.join(OPTIONAL)}"
             )
+    for name in (*COLUMNS, *OPTIONAL):
+        if table.fieldnames.count(name) > 1:
+            raise ValueError(f"{file}: two columns are called {name!r}")
     rows = []
     for values in table:
         try:
@@ -206,8 +217,12 @@ def table_row(folder: Path, line: int, values: Mapping[str, str]) -> TableRow:
 
 
 def plain_word(word: str) -> str:
-    """The word without its accidents: Unicode's composed form, single spaces, `7` for `07.0`."""
-    word = " ".join(unicodedata.normalize("NFC", word).split())
+    """The word without its accidents: Unicode's composed form, single spaces, `7` for `07.0`.
+
+    Characters that nobody sees, such as a space of width zero, are left out.
+    """
+    seen = [letter for letter in word if unicodedata.category(letter) != "Cf"]
+    word = " ".join(unicodedata.normalize("NFC", "".join(seen)).split())
     number = re.fullmatch(r"(-?)0*([0-9]+)(?:\.0*)?", word)
     return number[1] + number[2] if number else word
 
@@ -236,7 +251,7 @@ def number_words(words: Sequence[str]) -> list[int]:
 
     Equal numbers mean equal words, but for case. "-1" stays what it is.
     """
-    words = [word.lower() for word in words]
+    words = [word.casefold() for word in words]
     if all(re.fullmatch(r"-?[0-9]+", word) and int(word) < LARGEST for word in words):
         return [int(word) for word in words]
     different = sorted(set(words) - {"-1"})
