@@ -4,7 +4,6 @@ import re
 from functools import partial
 
 import matplotlib
-import pytest
 import torch
 
 from metabin.analysis.plane import eighteen_points, push
