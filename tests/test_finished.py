@@ -95,26 +95,28 @@ def test_every_row_has_settings_of_its_own_or_of_the_method_most_like_it():
 # ---- the world -----------------------------------------------------------------------
 
 
-def candidate(bn: tuple[float, float], in_: tuple[float, float]) -> dict:
+def candidate(bn: tuple[float, float], in_: tuple[float, float], gain: float) -> dict:
     rows = {}
-    for method, (unseen, home) in {"bn": bn, "in": in_}.items():
+    longer = bn[0], bn[1] + gain
+    for method, (unseen, home) in {"bn": bn, "in": in_, "bn, longer": longer}.items():
         rows[method] = {"unseen": [unseen - 0.1, unseen + 0.1], "home": [home, home]}
     return rows
 
 
 @pytest.mark.parametrize(
-    ("bn", "in_", "margin"),
+    ("bn", "in_", "gain", "margin"),
     [
-        ((0.5, 0.9), (0.7, 0.8), 2),  # 20 points of 10, and 10 of 5
-        ((0.5, 0.9), (0.6, 0.8), 1),
-        ((0.5, 0.9), (0.7, 0.88), 0.4),  # IN's price at home is 2 points of 5
-        ((0.7, 0.9), (0.6, 0.8), -1),  # BN does not fail abroad
-        ((0.5, 0.9), (0.9, 0.8), 0),  # too easy
-        ((0.2, 0.9), (0.4, 0.8), 0),  # too hard
+        ((0.5, 0.9), (0.7, 0.8), 0.005, 2),  # 20 points of 10, and 10 of 5
+        ((0.5, 0.9), (0.6, 0.8), 0, 1),
+        ((0.5, 0.9), (0.7, 0.88), 0, 0.4),  # IN's price at home is 2 points of 5
+        ((0.7, 0.9), (0.6, 0.8), 0, -1),  # BN does not fail abroad
+        ((0.5, 0.9), (0.9, 0.8), 0, 0),  # too easy
+        ((0.2, 0.9), (0.4, 0.8), 0, 0),  # too hard
+        ((0.5, 0.9), (0.7, 0.8), 0.02, 0),  # BN is still learning
     ],
 )
-def test_a_candidates_margin_is_its_smaller_difference_and_nothing_off_the_level(bn, in_, margin):
-    assert worlds.margin(candidate(bn, in_)) == pytest.approx(margin)
+def test_a_candidates_margin_is_its_smaller_difference_or_nothing(bn, in_, gain, margin):
+    assert worlds.margin(candidate(bn, in_, gain)) == pytest.approx(margin)
 
 
 # ---- the length ----------------------------------------------------------------------
