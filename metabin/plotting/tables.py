@@ -42,17 +42,26 @@ def _draw_rows(axis: Axes, rows: Sequence[Mapping], across: bool = False) -> Non
 def draw_table(report: Mapping) -> Figure:
     """Rows from top to bottom: Rank-1 on streets, its mean with the 95 % interval, seeds as dots.
 
-    On the right the paper's numbers, if it has some.
+    Beside it the further tests of finished trainings, and on the right the paper's numbers, if
+    there are some.
     """
     rows = report["rows"]
     printed = [(row["paper"][0], y) for y, row in enumerate(rows) if row["paper"]]
-    height, ratio = 1.5 + 0.42 * len(rows), [3, 1] if printed else [1]
-    size = 11 / len(ratio), height
-    figure, (ours, *theirs) = row_of_panels(len(ratio), size, width_ratios=ratio)
+    further = list(rows[0].get("also", {}))
+    ratio = [2 if further else 3] * (1 + len(further)) + [1] * bool(printed)
+    size = (14 if further else 11) / len(ratio), 1.5 + 0.42 * len(rows)
+    figure, axes = row_of_panels(len(ratio), size, width_ratios=ratio)
+    ours, beside = axes[0], axes[1 : 1 + len(further)]
     _draw_rows(ours, rows, across=True)
     name_rows(ours, [row["name"] for row in rows])
-    ours.set(xlabel="Rank-1 on streets (%)", ylabel="")
-    for axis in theirs:
+    ours.set(xlabel="Rank-1 on unseen streets (%)" if further else "Rank-1 on streets (%)")
+    for axis, test in zip(beside, further, strict=True):
+        _draw_rows(axis, [row | row["also"][test] for row in rows], across=True)
+        axis.set_xlabel({"far": "on far streets (%)", "home": "at home (%)"}[test])
+        axis.tick_params(axis="y", length=0)
+    for axis in axes:
+        axis.set_ylabel("")
+    for axis in axes[1 + len(further) :]:
         axis.plot(*zip(*printed, strict=True), PAPER.marker, ms=9, color="#8A8A8A")
         axis.set_xlabel("paper, real data (%)")
         axis.tick_params(axis="y", length=0)
