@@ -5,13 +5,14 @@ from itertools import pairwise
 
 import pytest
 
-from metabin.experiments import schedules, tables, tasks, worlds
+from metabin.evaluate.retrieval import METRICS
+from metabin.experiments import schedules, tables, tasks, trials, worlds
 from metabin.experiments.declarations import FINISHED_EXPERIMENTS
 from metabin.experiments.procedures import chosen_procedures
-from metabin.experiments.rows import Row
-from metabin.experiments.runner import trials_of
+from metabin.experiments.rows import Experiment, Row
+from metabin.experiments.runner import experiment_report, experiment_text, trials_of
 from metabin.experiments.tasks import FINISHED_SETTINGS, LIKE, far_streets
-from metabin.experiments.trials import Task, run_trial
+from metabin.experiments.trials import NotRun, Task, run_trial
 from metabin.experiments.trials import test as run_test
 from metabin.networks.model import build_model
 from metabin.streets import World
@@ -20,7 +21,7 @@ from metabin.streets import World
 @pytest.fixture(autouse=True)
 def known_world(monkeypatch):
     """A world and settings that were chosen, whatever is committed."""
-    chosen = {("worlds",): {"style": 0.5}, ("tuning", "finished"): {"bn": {}}}
+    chosen = {("worlds",): {"style": 0.5}, ("tuning", "finished"): {"bn": {}, "in": {}}}
     monkeypatch.setattr(tasks, "read_results", lambda *names: {"chosen": chosen[names]})
 
 
@@ -90,6 +91,35 @@ def test_every_row_has_settings_of_its_own_or_of_the_method_most_like_it():
             assert LIKE.get(row.method, row.method) in FINISHED_SETTINGS
     with pytest.raises(ValueError, match="no spine in profile finished: choose one of worlds"):
         chosen_procedures("spine", "finished")
+
+
+# ---- what is not run -----------------------------------------------------------------
+
+
+@pytest.fixture
+def half_known(monkeypatch):
+    """BN was run, IN wasn't, and other methods have no settings."""
+    rates = dict.fromkeys(METRICS, 0.5)
+    record = rates | {"train_seconds": 1, "also": {"far": rates, "home": rates}}
+    known = {t.key(): record for t in trials_of(tables.BN, (1, 2), "finished")}
+    monkeypatch.setattr(trials, "read_records", lambda path: dict(known))
+
+
+def test_with_no_jobs_a_report_has_the_rows_that_are_known_and_names_the_others(half_known):
+    rows = tables.BN, tables.IN, tables.HALF
+    experiment = Experiment("a table", rows, claims=(("IN", "BN"),))
+    report = experiment_report(experiment, seeds=2, jobs=0, profile="finished")
+    assert [row["name"] for row in report["rows"]] == ["BN"] and report["claims"] == []
+    assert report["rows"][0]["also"]["home"]["metrics"]["rank1"] == [0.5, 0.5]
+    assert report["not_run"] == ["IN", "BN+IN half"]
+    assert "Not run: IN; BN+IN half." in experiment_text(report)
+    with pytest.raises(NotRun, match="no settings of half .* EXPERIMENT=tuning PROFILE=finished"):
+        experiment_report(experiment, seeds=2, jobs=1, profile="finished")
+
+
+def test_with_no_jobs_a_trial_that_is_needed_and_not_known_is_said(half_known):
+    with pytest.raises(NotRun, match="2 of 2 trials were not run: leave --jobs out"):
+        trials.run_trials(trials_of(tables.IN, (1, 2), "finished"), jobs=0)
 
 
 # ---- the world -----------------------------------------------------------------------

@@ -20,15 +20,21 @@ def main(arguments: list[str]) -> int:
         help="how many worlds and initial weights (default: as declared)",
     )
     parser.add_argument(
-        "--jobs", type=int, help="processes (default: one for each core; one on a GPU)"
+        "--jobs",
+        type=int,
+        help="processes (default: one for each core; one on a GPU); "
+        "0: run nothing, report the rows that are known",
     )
     options = parser.parse_args(arguments)
     if options.seeds is not None and options.seeds < 2:
         parser.error("--seeds: an interval needs at least 2")
     from metabin.experiments.procedures import chosen_procedures  # torch is slow to import
     from metabin.experiments.results import RESULTS, read_results
+    from metabin.experiments.trials import NotRun
 
-    jobs = options.jobs or (os.cpu_count() if options.profile != "gpu" else 1)
+    jobs = options.jobs
+    if jobs is None:
+        jobs = os.cpu_count() if options.profile != "gpu" else 1
     made = {"command": f"python -m metabin tables {' '.join(arguments)}".rstrip()} | provenance()
     try:
         chosen = chosen_procedures(options.experiment, options.profile)
@@ -36,7 +42,10 @@ def main(arguments: list[str]) -> int:
         parser.error(str(error))
     for name, procedure in chosen.items():
         started = time.monotonic()
-        report = procedure.report(options.seeds or procedure.seeds, jobs)
+        try:
+            report = procedure.report(options.seeds or procedure.seeds, jobs)
+        except NotRun as error:
+            parser.error(f"{name}: {error}")
         made["seconds"] = round(time.monotonic() - started)  # less when trials were known already
         file = results_name(name, options.profile)
         write_json(RESULTS / f"{file}.json", {"provenance": made} | report)

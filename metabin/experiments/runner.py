@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from statistics import mean
 
 import torch
@@ -12,7 +13,7 @@ from metabin.evaluate.intervals import paired_interval
 from metabin.experiments.results import how_far, markdown, paired, percent, rates_of, rounded
 from metabin.experiments.rows import Experiment, Row
 from metabin.experiments.tasks import chosen, task_and_test, trial
-from metabin.experiments.trials import Trial, run_trials
+from metabin.experiments.trials import NotRun, Trial, are_known, run_trials
 
 
 def settings(row: Row, profile: str) -> dict:
@@ -38,15 +39,22 @@ def trials_of(row: Row, seeds: Sequence[int], profile: str = "demo") -> list[Tri
 
 
 def experiment_report(experiment: Experiment, seeds: int, jobs: int, profile: str = "demo") -> dict:
-    """Rows with every seed's numbers, and how each of the claims came out."""
+    """Rows with every seed's numbers, and how each of the claims came out.
+
+    With `jobs` 0 nothing is run: rows that are not known whole, and claims about them, are left
+    out. `not_run` names such rows.
+    """
     numbers = range(experiment.first, experiment.first + seeds)
-    trials = []
+    declared, trials = [], []
     for row in experiment.rows:
-        trials += trials_of(row, numbers, profile)
+        needed = _needed(row, numbers, profile, jobs)
+        if needed:
+            declared.append(row)
+            trials += needed
     records = run_trials(trials, jobs)
-    tests = [task_and_test(row.task, experiment.first, profile)[1] for row in experiment.rows]
+    tests = [task_and_test(row.task, experiment.first, profile)[1] for row in declared]
     rows = []
-    for i, (row, test) in enumerate(zip(experiment.rows, tests, strict=True)):
+    for i, (row, test) in enumerate(zip(declared, tests, strict=True)):
         here = slice(i * seeds, (i + 1) * seeds)
         tested = [record | record.get("also", {}).get(test, {}) for record in records[here]]
         entry = _row(row, tested, experiment.keeps_rho)
@@ -57,8 +65,9 @@ def experiment_report(experiment: Experiment, seeds: int, jobs: int, profile: st
     metrics = {row["name"]: row["metrics"] for row in rows}
     claims = []
     for better, worse in experiment.claims:
-        claim = {"better": better, "worse": worse}
-        claims.append(claim | paired(metrics[better], metrics[worse]))
+        if better in metrics and worse in metrics:
+            claim = {"better": better, "worse": worse}
+            claims.append(claim | paired(metrics[better], metrics[worse]))
     falls = experiment.keeps_rho and experiment.axis
     return {
         "title": experiment.title,
@@ -68,8 +77,20 @@ def experiment_report(experiment: Experiment, seeds: int, jobs: int, profile: st
         "seeds": list(numbers),
         "verdict": falling(rows) if falls else verdict(claims),
         "rows": rows,
+        "not_run": [row.name for row in experiment.rows if row.name not in metrics],
         "claims": claims,
     }
+
+
+def _needed(row: Row, seeds: Sequence[int], profile: str, jobs: int) -> list[Trial]:
+    """A row's trials; none where nothing may be run and they are not known whole."""
+    try:
+        trials = trials_of(row, seeds, profile)
+    except NotRun:  # its method has no settings
+        if jobs:
+            raise
+        return []
+    return trials if jobs or are_known(trials) else []
 
 
 def _changed(config: Config) -> dict:
@@ -77,7 +98,7 @@ def _changed(config: Config) -> dict:
     changed = {}
     for name, value in vars(config).items():
         if name != "seed" and value != getattr(Config, name):
-            changed[name] = value
+            changed[name] = Path(value).name if name == "weights" else value
     return changed
 
 
@@ -167,4 +188,6 @@ def experiment_text(report: dict) -> str:
     heads = ["", "Rank-1", "mAP", *middle, "paper: Rank-1", "mAP"]
     claims = [f"- {difference(claim)}" for claim in report["claims"]]
     table = markdown(heads, rows)
-    return "\n".join([report["title"], "", table, "", *claims, "", report["verdict"]])
+    missing = report.get("not_run", [])
+    not_run = [f"Not run: {'; '.join(missing)}.", ""] if missing else []
+    return "\n".join([report["title"], "", table, "", *claims, "", *not_run, report["verdict"]])

@@ -11,7 +11,7 @@ from dataclasses import replace
 from metabin.analysis.networks import network_file
 from metabin.config import METHODS, PROFILES, Config
 from metabin.experiments.results import read_results
-from metabin.experiments.trials import Task, Trial
+from metabin.experiments.trials import NotRun, Task, Trial
 from metabin.streets import World
 
 SPINE = ("bn", "in", "half", "bin", "metabin")
@@ -162,9 +162,16 @@ def task_and_test(task: Callable[[int], Task], seed: int, profile: str) -> tuple
 
 
 def chosen(method: str, profile: str = "demo") -> dict:
-    """The settings chosen on the development worlds for a method, or for the one most like it."""
+    """The settings chosen on the development worlds for a method, or for the one most like it.
+
+    Raises NotRun where neither was tuned.
+    """
     tuned = read_results("tuning", profile)["chosen"]
-    return tuned[method] if method in tuned else tuned[LIKE[method]]
+    for name in (method, LIKE.get(method)):
+        if name in tuned:
+            return tuned[name]
+    command = f"make tables EXPERIMENT=tuning PROFILE={profile}"
+    raise NotRun(f"no settings of {method} in profile {profile}: run `{command}` first")
 
 
 def trial(method: str, task: Task, seed: int, profile: str = "demo", **changes) -> Trial:

@@ -30,6 +30,10 @@ RHO_MOMENTS = 10  # so often rho is recorded during a run, beside its start
 LOSS_PARTS = 30  # equal parts of the schedule over which losses are averaged
 
 
+class NotRun(LookupError):
+    """Something is needed that was not run; the message says how it is made."""
+
+
 @dataclass(frozen=True)
 class Task:
     """Which streets of one world are trained on, and which are tested on."""
@@ -174,18 +178,27 @@ def test(model: torch.nn.Module, targets: ImageSet) -> dict:
     return means | {"domains": domains}
 
 
+def are_known(trials: Iterable[Trial]) -> bool:
+    """Whether each of the trials was run."""
+    records = read_records(RECORDS)
+    return all(trial.key() in records for trial in trials)
+
+
 def run_trials(trials: Iterable[Trial], jobs: int) -> list[dict]:
     """Records in the trials' order.
 
     Those that are not known run `jobs` at a time on one core each, and are kept as they come.
+    Raises NotRun for them with `jobs` 0.
     """
     trials = list(trials)
     keys = [trial.key() for trial in trials]
     records = read_records(RECORDS)
     missing = {key: t for key, t in zip(keys, trials, strict=True) if key not in records}
+    if missing and not jobs:
+        raise NotRun(f"{len(missing)} of {len(trials)} trials were not run: leave --jobs out")
     made = {name: provenance()[name] for name in ("commit", "dirty")}
     work = [joblib.delayed(_run_on_one_core)(key, trial) for key, trial in missing.items()]
-    runs = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(work)
+    runs = joblib.Parallel(n_jobs=jobs or 1, return_as="generator_unordered")(work)
     said = f"{len(trials) - len(missing)} known, {len(missing)} to run"
     for record in tqdm(runs, total=len(missing), desc=said):
         records[record["key"]] = compact(record) | made
