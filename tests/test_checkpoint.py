@@ -321,6 +321,7 @@ FOREIGN_WEIGHTS = {  # what is said of a file that is no file of save_model
     "other project": r"holds 1 tensors \(weight, …\) without the notes .*--weights",
     "norm": "does not fit the network .*unheard of",
     "keys": "does not fit the network .*[Mm]issing key",
+    "folder": "is a folder: give the file in it, model.safetensors",
 }
 
 
@@ -337,6 +338,9 @@ def test_of_weights_that_save_model_did_not_write_it_is_said_what_they_are(
         save_file(tensors, path, metadata={"metabin": json.dumps({"norm": norm})})
     elif kind == "other project":
         save_file(tensors, path)
+    elif kind == "folder":
+        path.unlink()
+        path.mkdir()
     else:
         whole = path.read_bytes()
         path.write_bytes({"cut": whole[:-100], "empty": b"", "text": b"not safetensors"}[kind])

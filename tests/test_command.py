@@ -241,6 +241,24 @@ def test_official_sets_and_own_pictures_are_one_training(mixture, capsys, refusa
         assert code == 2 and message in line
 
 
+UNTRAINABLE = {
+    "mine": "mine: nothing to train on, but 16 pictures of query and gallery. Training takes",
+    "street street/../street": "street is given twice: its people would count as different ones",
+    "nowhere": "nowhere is not there",
+}
+
+
+@pytest.mark.parametrize("sources", UNTRAINABLE)
+def test_own_pictures_that_cannot_be_trained_on_are_refused_with_the_reason(
+    sources, roots, tmp_path, monkeypatch, refusal
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(roots[0], "street")
+    shutil.copytree("street/bounding_box_train", "mine/query")
+    code, line = refusal("train", "--data-root", *sources.split())
+    assert code == 2 and line.startswith(UNTRAINABLE[sources])
+
+
 def test_what_of_a_folder_is_not_used_is_counted(roots, tmp_path, capsys):
     folder = tmp_path / "mine"
     shutil.copytree(roots[0], folder)

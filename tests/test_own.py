@@ -117,7 +117,7 @@ def test_market_and_ones_own_folder_are_trained_on_and_a_third_is_tested_by_two_
 def test_targets_of_a_training_are_looked_at_before_and_tested_after_it(here, capsys, refusal):
     data = "--data-root sets --sources market1501 shop --run-dir run".split()
     code, line = refusal("train", *data, *SMALL, "--targets", "shop")
-    assert code == 2 and "shop has no query and gallery to test on" in line
+    assert code == 2 and "shop: there is no query and gallery to test on" in line
     assert not Path("run").exists()
     main(["train", *data, *SMALL, "--targets", "viper", "yard", "market1501"])
     out, err = capsys.readouterr()
@@ -255,7 +255,8 @@ def test_with_one_camera_or_unknown_ones_the_message_says_what_the_rule_does(
     rows = Path(one_camera).read_text().splitlines()[1:]
     write_table(one_camera, [row + ",7" * ("camid" in head) for row in rows], head)
     line = refused("--targets", one_camera)
-    assert CAMERAS[head] in line and "from the next moment, and here it leaves none" in line
+    assert f"no target to test on. one: {CAMERAS[head]}. The camera rule leaves out" in line
+    assert "from the next moment, and here it leaves none" in line
     assert "--no-camera-rule" in line
 
 

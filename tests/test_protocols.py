@@ -121,7 +121,8 @@ def test_every_protocol_names_sets_that_exist_and_no_run_tests_on_what_it_learns
 def test_the_original_protocol_has_duke_only_on_request(root):
     without = open_protocol("original", root, SIZE)
     assert names_of(without.sources) == SOURCES
-    assert "read only on request (opt_in): DukeMTMC was withdrawn" in without.missing["dukemtmc"]
+    reason = "read only on request (--opt-in dukemtmc): DukeMTMC was withdrawn"
+    assert reason in without.missing["dukemtmc"]
     with_duke = open_protocol("original", root, SIZE, opt_in=("dukemtmc",))
     assert set(names_of(with_duke.sources)) == {*SOURCES, "dukemtmc"} and not with_duke.missing
 
@@ -446,7 +447,7 @@ def test_the_command_prints_our_rates_above_the_printed_ones_and_writes_them(
     assert "weights were trained on market1501, cuhk02, cuhksysu, not on the protocol's" in text
 
 
-@pytest.mark.parametrize("file, message", [("none", "no weights at none"), ("", "has no target")])
+@pytest.mark.parametrize("file, message", [("none", "no weights at none"), ("", "there is no target")])
 def test_the_command_says_what_it_lacks_in_one_line(weights, file, message, tmp_path, refusal):
     code, line = refusal("test", "--weights", file or weights, "--data-root", tmp_path)
     assert code == 2 and message in line

@@ -40,8 +40,8 @@ def obstacle(listing: Listing, camera_rule: bool) -> str:
         return ""
     if not matches.same_camera:
         return (
-            f"{listing.root}: query and gallery have no person in common. Do both use the same "
-            "names or numbers for people?"
+            "query and gallery have no person in common. Do both use the same names or numbers for "
+            "people?"
         )
     cameras = "no person was seen by two cameras"
     if len(listing.cameras) == 1:
@@ -49,10 +49,10 @@ def obstacle(listing: Listing, camera_rule: bool) -> str:
     if listing.cameras == {UNKNOWN_CAMERA}:
         cameras = "no picture tells its camera, so all count as one"
     return (
-        f"{listing.root}: {cameras}. The camera rule leaves out pictures of a query's person by "
-        "the query's own camera, which are often from the next moment, and here it leaves none. "
-        "Tell cameras apart (column camid, or _c2 in a name as in 0002_c2_1.jpg), or test without "
-        f"the rule: {WITHOUT_RULE}"
+        f"{cameras}. The camera rule leaves out pictures of a query's person by the query's own "
+        "camera, which are often from the next moment, and here it leaves none. Tell cameras apart "
+        "(column camid, or _c2 in a name as in 0002_c2_1.jpg), or test without the rule: "
+        f"{WITHOUT_RULE}"
     )
 
 

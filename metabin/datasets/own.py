@@ -53,6 +53,8 @@ def list_own(root: Path | str) -> tuple[Listing, ...]:
     Raises FileNotFoundError or ValueError that says what was expected.
     """
     root = Path(root)
+    if not root.exists():
+        raise FileNotFoundError(f"{root} is not there")
     if root.suffix.lower() == ".csv":
         return list_table(root)
     folders = {}

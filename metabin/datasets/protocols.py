@@ -175,7 +175,7 @@ class OpenProtocol:
         split = Split([], [])
         for row, picture in enumerate(listing.pictures):
             getattr(split, picture.part).append(row)
-        reason = f"{listing.root} has no query and gallery to test on"
+        reason = "there is no query and gallery to test on"
         if split.query and split.gallery:
             reason = obstacle(listing, camera_rule)
         if reason:
@@ -234,7 +234,7 @@ def open_protocol(
     for name in dict.fromkeys(run.sources + run.targets):
         dataset = SETS[name]
         if dataset.opt_in and name not in opt_in:
-            protocol.missing[name] = f"read only on request (opt_in): {dataset.notice}"
+            protocol.missing[name] = f"read only on request (--opt-in {name}): {dataset.notice}"
             continue
         try:
             listings[name] = listing = dataset.read(root)

@@ -87,7 +87,7 @@ def protocol_report(protocol: OpenProtocol, retrievals: Retrievals) -> dict:
             targets[target][metric] = with_interval(rates.mean(), means) | {"std": std}
             samples[metric].append(means)
     if not targets:
-        raise ValueError(f"protocol {name!r} has no target to test on. {protocol.why_missing}")
+        raise ValueError(f"there is no target to test on. {protocol.why_missing}")
     average = {metric: average_of(targets, metric, samples[metric]) for metric in METRICS}
     sources = {s.name: {"ids": len(s.ids), "images": len(s)} for s in protocol.sources}
     return {

@@ -157,6 +157,8 @@ def load_model(path: Path | str) -> tuple[ReIDModel, dict[str, str]]:
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"no weights at {path}")
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder: give the file in it, model.safetensors")
     notes, tensors = _read_model(path)
     try:
         notes = {"backbone": "streetnet"} | notes  # files of the first version don't say it

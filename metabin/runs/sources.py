@@ -14,6 +14,7 @@ from metabin.runs.targets import NEEDS_ROOT, NO_HELD_OUT, remarks_on, sets_and_p
 from metabin.streets import World, make_streets
 
 Say = Callable[[str], object]
+NEEDS_TRAIN = "Training takes a folder called train, or the rows of a table whose part is train"
 
 
 def open_images(options: argparse.Namespace, size: tuple[int, int], say: Say = print) -> ImageSet:
@@ -66,13 +67,17 @@ def _open_sources(options: argparse.Namespace, size: tuple[int, int], say: Say) 
             raise FileNotFoundError(f"--sources {name}: {reason}")
         say(f"{run.protocol} without {name}: {reason}")
     for path in paths:
+        if [other.resolve() for other in paths].count(path.resolve()) > 1:
+            raise ValueError(f"{path} is given twice: its people would count as different ones")
         for listing in list_own(path):
             source = listing.part("train").people()
+            others = f"{len(listing) - len(source):,} pictures of query and gallery"
+            if not len(source):
+                raise ValueError(f"{path}: nothing to train on, but {others}. {NEEDS_TRAIN}")
             protocol.sources.append(source)
             protocol.remarks += remarks_on(listing)
-            if others := len(listing) - len(source):
-                what = f"{others:,} pictures of query and gallery are not used"
-                protocol.remarks.append(f"{listing.name}: {what}")
+            if len(listing) > len(source):
+                protocol.remarks.append(f"{listing.name}: {others} are not used")
     for name, value in duke_changes(options).items():
         protocol.remarks.append(f"DukeMTMC-reID is the source: {name} {value}")
     for remark in protocol.remarks:

@@ -69,8 +69,8 @@ def count_copies(target: Target) -> int:
         pictures[pids[row]].add(numbers[row])
     if not any(pictures[pids[row]] - {numbers[row]} for row in split.query):
         raise ValueError(
-            f"{target.listing.root}: the gallery has no picture of a query's person but the "
-            "query's own copy, which no query finds: put another picture of each person there"
+            "the gallery has no picture of a query's person but the query's own copy, which no "
+            "query finds: put another picture of each person there"
         )
     return sum(numbers[row] in pictures[pids[row]] for row in split.query)
 
