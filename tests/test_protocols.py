@@ -447,7 +447,9 @@ def test_the_command_prints_our_rates_above_the_printed_ones_and_writes_them(
     assert "weights were trained on market1501, cuhk02, cuhksysu, not on the protocol's" in text
 
 
-@pytest.mark.parametrize("file, message", [("none", "no weights at none"), ("", "there is no target")])
+@pytest.mark.parametrize(
+    "file, message", [("none", "no weights at none"), ("", "there is no target")]
+)
 def test_the_command_says_what_it_lacks_in_one_line(weights, file, message, tmp_path, refusal):
     code, line = refusal("test", "--weights", file or weights, "--data-root", tmp_path)
     assert code == 2 and message in line
