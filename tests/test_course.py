@@ -18,7 +18,7 @@ from metabin.course import command as command_line
 from metabin.course import runner
 from metabin.course.lesson import brief
 from metabin.course.lessons import executed_copy, find_lessons, promised_seconds
-from metabin.course.pages import to_mathml
+from metabin.course.pages import cell_html, to_mathml
 from metabin.course.parameters import declared_parameters, values_for
 
 # ---- parameters ----------------------------------------------------------------------------------
@@ -446,12 +446,15 @@ def test_the_manifest_says_how_the_numbers_came_about(ran):
 
 def test_a_page_needs_nothing_from_the_web(ran):
     page = page_of(ran)
-    assert not page(["script", "iframe", "object", "embed"])
+    assert not page(["iframe", "object", "embed"]) and len(page("script")) == 1
+    assert not page.script.get("src") and "//" not in re.sub(
+        "^//.*", "", page.script.string, flags=re.M
+    )
     assert not [link for link in page("link") if link.get("href")]
     names = ("src", "srcset", "poster")
     sources = [tag[name] for tag in page(True) for name in names if tag.get(name)]
     assert len(sources) == 2
-    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert all(source.startswith("data:image/") for source in sources)
     for style in page("style"):
         assert not re.search(r"@import|url\(\s*['\"]?(?!data:|#)", style.string)
 
@@ -463,6 +466,45 @@ def test_a_page_keeps_alt_texts_draws_formulas_and_leads_to_the_next_page(ran):
     assert "$" not in page.find("main").get_text()
     assert page.find("a", string="next lesson")["href"] == "02_next.html"
     assert "def is_live()" in page.get_text()
+
+
+def test_a_page_folds_plumbing_shows_no_injected_values_and_leads_on(ran):
+    page = page_of(ran)
+    folds = [fold.get_text() for fold in page.select("details.code")]
+    assert any("profile: str" in text for text in folds)
+    assert "# Parameters" not in page.get_text(), "what papermill put in"
+    parts = [link["href"] for link in page.select(".contents a")]
+    assert parts and all(page.find(id=part[1:]).name == "h2" for part in parts)
+    assert [link["href"] for link in page.select(".around a")] == ["02_fails.html"]
+    assert page.header.a["href"] == "index.html"
+
+
+def test_the_door_shows_picture_and_question_of_every_lesson_that_has_a_page(ran):
+    door = BeautifulSoup((ran.build / "html" / "index.html").read_text(), "html.parser")
+    cards = door("article")
+    assert [card.a["href"] for card in cards] == [
+        f"{name}.html" for name in ("01_good", "02_fails", "03_dies", "04_leaves", "05_twice")
+    ]
+    assert cards[0].img["alt"] == "A grey pixel" and cards[0].p.string == "Does it run?"
+    assert cards[0].h2.string == "01 Small"
+
+
+def test_what_is_long_or_draws_is_folded_and_a_table_is_one():
+    def opened(source, *tags):
+        return "<details" not in cell_html(tiny.code(source, *tags))
+
+    assert opened("x = 1") and opened("\n".join("abcdefghij"), "spec")
+    assert not opened("x = 1", "plumbing") and not opened("\n".join("abcdefghij"))
+    assert (
+        not opened("figure(draw(x), alt)")
+        and cell_html(tiny.code("show(a)\nshow(b)")).strip() == ""
+    )
+    printed = tiny.code("x = 1")
+    text = "so:\n| a | b |\n| --- | --- |\n| 1 | < |\n1 < 2\n"
+    printed.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
+    page = BeautifulSoup(cell_html(printed), "html.parser")
+    assert [cell.string for cell in page("td")] == ["1", "<"]
+    assert [pre.string for pre in page(class_="printed")] == ["so:", "1 < 2"]
 
 
 def test_an_aligned_formula_becomes_a_table():

@@ -1,5 +1,6 @@
 """Slides: what of a lesson stands on them, what the decks hold, and that they need nothing from the web."""
 
+import base64
 import copy
 import html
 import json
@@ -24,6 +25,7 @@ from metabin.course.blocks import (
     pages_of,
 )
 from metabin.course.deck import lesson_deck, plan_deck, to_deck
+from metabin.course.frames import FRAMES
 from metabin.course.lessons import find_lessons, read_notebook, working_copy
 from metabin.course.plans import Part, find_plan, read_plans, slides_for
 from metabin.course.slides import Slide, SlideLayout, slides_of
@@ -41,9 +43,8 @@ def listing(markdown: str):
 
 def picture(alt: str):
     """What figure() leaves behind."""
-    picture = (
-        f'<figure><img alt="{alt}" style="width:9px" src="data:image/png;base64,AA=="></figure>'
-    )
+    source = f"data:image/png;base64,{base64.b64encode(tiny.PNG).decode()}"
+    picture = f'<figure><img alt="{alt}" style="width:9px" src="{source}"></figure>'
     return new_output("display_data", {"text/html": picture, "text/plain": alt})
 
 
@@ -81,6 +82,15 @@ def executed_lesson():
     made.cells[0]["attachments"] = {"p.png": {"image/png": "AA=="}}
     made.cells[13].metadata["tags"] = ["exercise"]
     return made
+
+
+def moving():
+    """What a widget leaves behind: two frames under a slider."""
+    slider = {"kind": "range", "name": "rho", "labels": ["0", "1"], "start": 0}
+    frames = [
+        {"figures": [[f"data:image/webp;base64,{i}", 9, f"At {i}"]], "text": ""} for i in (0, 1)
+    ]
+    return new_output("display_data", {FRAMES: {"controls": [slider], "frames": frames}})
 
 
 @pytest.fixture
@@ -297,6 +307,22 @@ def test_a_deck_keeps_alt_texts_formulas_and_notes(deck):
         "More, that is spoken." in notes
         and "More, that is spoken." not in sections[2].find(class_="text").get_text()
     )
+
+
+def test_a_widget_moves_on_a_slide_of_its_own_before_its_twin():
+    made = executed_lesson()
+    made.cells[5].outputs.insert(0, moving())
+    slides = slides_of(made, "03_a_layer")
+    assert outline(slides)[2:4] == [
+        ("First part", ["text", "text", "frames"]),
+        ("First part", ["figure", "text"]),
+    ]
+    deck = lesson_deck("03_a_layer", made)
+    page = BeautifulSoup(deck, "html.parser")
+    [widget] = page.select("section .moving")
+    assert [image["alt"] for image in widget("img")] == ["At 0", "At 1"]
+    assert widget.label.get_text(" ", strip=True) == "rho 0"
+    assert all(address.startswith(("data:image/", "vendor/")) for address in addresses(deck))
 
 
 def test_a_numbered_heading_is_a_heading_and_text_cannot_end_the_page():

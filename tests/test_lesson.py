@@ -278,7 +278,7 @@ def test_headless_a_solution_that_is_not_there_is_a_failure(answer, reference):
 # ---- widgets and looks ---------------------------------------------------------------------------------------------
 
 
-def test_headless_only_the_twin_is_drawn_and_the_widget_is_not_even_made():
+def test_outside_a_notebook_only_the_twin_is_drawn():
     drawn = []
     widget_with_twin(lambda: drawn.append("widget"), lambda: drawn.append("twin"))
     assert drawn == ["twin"]

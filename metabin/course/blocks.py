@@ -5,6 +5,7 @@ import re
 import textwrap
 from dataclasses import dataclass, field
 
+from metabin.course.frames import FRAMES, to_html
 from metabin.course.lessons import tagged
 
 SOURCE = re.compile(r"^(`{3,})python\n(.*?)\n\1$", re.DOTALL | re.MULTILINE)
@@ -28,10 +29,10 @@ KINDS = {  # what a chunk of Markdown begins with, and what it is
 
 @dataclass
 class Block:
-    """A heading, text, predict, list, quote, math, table, picture, figure, code or output."""
+    """A heading, text, predict, list, quote, math, table, picture, figure, frames, code or output."""
 
     kind: str
-    source: str  # Markdown; HTML of a figure, plain text of an output, Python of a code
+    source: str  # Markdown; HTML of figure and frames, plain text of an output, Python of a code
     title: str = ""  # of a code: its file and line
     attachments: dict = field(default_factory=dict)
 
@@ -58,6 +59,8 @@ def _results(cell) -> list[Block]:
         if source:  # a show()
             title = data["text/markdown"].partition("\n")[0].strip("*")
             blocks.append(Block("code", source[2], title))
+        elif FRAMES in data:
+            blocks.append(Block("frames", to_html(data[FRAMES])))
         elif "<img" in data.get("text/html", ""):
             blocks.append(Block("figure", data["text/html"]))
         elif output.get("name") == "stdout":

@@ -27,12 +27,13 @@ def run(chosen) -> int:
 
 
 def handouts(chosen) -> int:
-    """make a page of every lesson, to read and to print, in build/html/"""
-    from metabin.course.pages import to_page
+    """make a page of every lesson, to read and to print, in build/html/, and index.html to them"""
+    from metabin.course.pages import write_pages
     from metabin.course.runner import executed_copies
 
-    for lesson, notebook in executed_copies(lessons(chosen.lesson), ROOT / "build").items():
-        write(ROOT / "build" / "html" / f"{lesson.stem}.html", to_page(notebook, lesson.stem))
+    copies = executed_copies(lessons(chosen.lesson), ROOT / "build")
+    for path in write_pages(copies, ROOT / "build" / "html"):
+        print(os.path.relpath(path))
     return 0
 
 

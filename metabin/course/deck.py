@@ -11,6 +11,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from metabin.course.blocks import Block
+from metabin.course.frames import SCRIPT
+from metabin.course.pages import PNG, smaller
 from metabin.course.plans import Plan, slides_for
 from metabin.course.slides import Slide, slides_of
 from metabin.course.vendor import MATHJAX, REVEAL
@@ -33,6 +35,7 @@ def to_deck(title: str, slides: list[Slide]) -> str:
         title=title,
         columns=columns,
         code_style=HtmlFormatter(style="default").get_style_defs("pre"),
+        script=SCRIPT,
         reveal=f"vendor/{REVEAL.folder}",
         mathjax=f"vendor/{MATHJAX.folder}",
     )
@@ -40,8 +43,8 @@ def to_deck(title: str, slides: list[Slide]) -> str:
 
 def drawn(block: Block) -> str:
     """A block as HTML with its links taken off: nobody clicks on a wall."""
-    if block.kind == "figure":
-        return bare_figure(block.source)
+    if block.kind in ("figure", "frames"):
+        return bare_figures(block.source)
     if block.kind == "output":
         return f"<pre>{escape(block.source)}</pre>"
     if block.kind == "code":
@@ -77,12 +80,14 @@ def inline(source: str) -> str:
     return BeautifulSoup(markdown(f"# {source}"), "html.parser").h1.decode_contents()
 
 
-def bare_figure(source: str) -> str:
-    """A figure's picture with its alt text; the slide says how large it is."""
-    images = BeautifulSoup(source, "html.parser")("img")
-    for image in images:
+def bare_figures(source: str) -> str:
+    """Pictures with their alt texts, and what moves them; the slide says how large they are."""
+    page = BeautifulSoup(source, "html.parser")
+    for image in page("img"):
         del image["style"]
-    return "".join(map(str, images))
+        if image["src"].startswith(PNG):
+            image["src"] = smaller(image["src"])
+    return "".join(map(str, page(class_="moving") or page("img")))
 
 
 def lesson_deck(name: str, notebook) -> str:

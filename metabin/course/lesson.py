@@ -7,7 +7,7 @@ import io
 import json
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from IPython.display import display
 
 from metabin.course.answers import check as check  # lessons import all helpers from here
 from metabin.course.answers import is_live
+from metabin.course.frames import FRAMES, encode, frames_of
 
 RECORD = "application/vnd.metabin.record+json"  # what record() leaves and the runner reads
 PACKAGE = Path(__file__).resolve().parents[1]
+_shots: list[list] = []  # where figures go while a widget's frames are made
 
 
 def repo_root() -> Path:
@@ -79,7 +81,10 @@ def figure(fig, alt: str) -> None:
 
     if not alt.strip():
         raise ValueError("a figure needs an alt text: say in one sentence what can be seen in it")
-    _publish({"text/html": _figure_html(fig, alt), "text/plain": f"[figure: {alt}]"})
+    if _shots:
+        _shots[-1].append((*encode(fig), alt))
+    else:
+        _publish({"text/html": _figure_html(fig, alt), "text/plain": f"[figure: {alt}]"})
     plt.close(fig)
 
 
@@ -107,16 +112,31 @@ def _png(fig) -> bytes:
     return buffer.getvalue()
 
 
-def widget_with_twin(widget: Callable[[], object], twin: Callable[[], None]) -> None:
+def widget_with_twin(
+    widget: Callable[[], object], twin: Callable[[], None], moving: Sequence[str] = ()
+) -> None:
     """Show a widget where somebody can move it, and always its static twin.
 
-    A widget that nobody can move is not made: exported pages would look for its code on the web.
+    Headless, the widget leaves frames, with which pages and decks move: pictures for a grid of the
+    arguments called `moving`, the first two where none is named.
     """
     if is_live():
         controls = widget()
         _widen(controls)
         display(controls)
+    elif get_ipython() is not None:
+        _publish({FRAMES: frames_of(widget, _shoot, moving)})
     twin()
+
+
+def _shoot(call: Callable[[], None]) -> list:
+    """The figures that a call would show, small."""
+    _shots.append([])
+    try:
+        call()
+    finally:
+        figures = _shots.pop()
+    return figures
 
 
 def _widen(widget) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import json
 import mimetypes
 import re
 from pathlib import Path
@@ -39,6 +40,12 @@ def read_notebook(path: Path):
     import nbformat
 
     return nbformat.read(path, as_version=4)
+
+
+def title_of(path: Path) -> str:
+    """A lesson's title with its number."""
+    first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]
+    return "".join(first["source"]).partition("\n")[0].lstrip("# ")
 
 
 def tagged(cell, tag: str) -> bool:

@@ -1,47 +1,214 @@
-"""Notebooks as pages: one HTML file each that needs nothing from the web."""
+"""Notebooks as pages: one HTML file each that reads like an article and needs nothing from the web."""
 
-import copy
+import base64
+import io
 import re
+from html import escape
 from pathlib import Path
 
 from bs4 import BeautifulSoup
-from jinja2 import pass_context
+from jinja2 import Environment, FileSystemLoader
 from latex2mathml.converter import convert
-from nbconvert.exporters.html import HTMLExporter
+from nbconvert.filters import strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
-from metabin.course.lesson import RECORD
+from metabin.course.blocks import SOURCE, TABLE
+from metabin.course.frames import FRAMES, SCRIPT, smallest, to_html
+from metabin.course.lessons import carry_pictures, find_lessons, read_notebook, tagged, title_of
 
-STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+HERE = Path(__file__).parent
+LONG = 8  # lines of a cell that a reader has to open; of a shown source three times as many
+PLUMBING = ("plumbing", "parameters")  # tags
+DRAWING = re.compile(r"\b(figure|widget_with_twin|setup)\(")
+CALLS = re.compile(r"(?:show\(.*\)\n?)+")  # a cell that only shows sources
+NAME = "MetaBIN, lesson by lesson"
+WELCOME = """Why a network loses people on a street that it has never seen, and what MetaBIN changes.
+Figures with sliders can be moved here; exercises and code are for JupyterLab."""
+LINK = re.compile(r"^([\w.-]+)\.ipynb")
+PNG = "data:image/png;base64,"
 
 
-def to_page(notebook, name: str, folded: bool = True) -> str:
+def to_page(notebook, name: str, folded: bool = True, lessons: list[Path] = ()) -> str:
     """A notebook as HTML, to read and to print, that needs nothing from the web.
 
-    Formulas become MathML; pictures are inside, with their alt text; there is no script. Solutions
-    are `folded` away until somebody opens them, and are printed only then.
+    Formulas are MathML; pictures are inside, with their alt text; the only script moves frames.
+    Solutions are `folded` away until somebody opens them, and are printed only then. `lessons` are
+    those among which the page leads on and back.
     """
-    resources = {"metadata": {"name": name}}
-    html, _ = Exporter().from_notebook_node(without_records(notebook), resources)
-    page = BeautifulSoup(html, "html.parser")
-    for script in page("script"):  # MathJax, require.js, widgets: all fetched from the web
-        script.decompose()
-    for cell in page.select(".celltag_solution") if folded else ():
-        cell.wrap(page.new_tag("details", attrs={"class": "solution"}))
-        cell.insert_before(page.new_tag("summary", string="Solution"))
-    for link in page("a", href=re.compile(r"^[\w.-]+\.ipynb")):
-        link["href"] = link["href"].replace(".ipynb", ".html", 1)
-    page.head.append(page.new_tag("style", string=STYLE))
-    return str(page)
+    body = "\n".join(cell_html(cell, folded) for cell in notebook.cells)
+    title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
+    return _page(title, body, "lesson", _around(name, lessons))
 
 
-def without_records(notebook):
-    """A copy of a notebook without what record() left, which no page can show."""
-    notebook = copy.deepcopy(notebook)
-    for cell in notebook.cells:
-        if "outputs" in cell:
-            cell.outputs = [x for x in cell.outputs if RECORD not in x.get("data", {})]
-    return notebook
+def write_pages(copies: dict[Path, object], folder: Path) -> list[Path]:
+    """Write the pages of executed lessons, and the door that leads to every lesson with a page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for lesson, notebook in copies.items():
+        lessons = find_lessons(lesson.parent)
+        written.append(folder / f"{lesson.stem}.html")
+        written[-1].write_text(to_page(notebook, lesson.stem, lessons=lessons), encoding="utf-8")
+    ready = [lesson for lesson in lessons if (folder / f"{lesson.stem}.html").is_file()]
+    (folder / "index.html").write_text(door(ready), encoding="utf-8")
+    return [*written, folder / "index.html"]
+
+
+def door(lessons: list[Path]) -> str:
+    """The page with every lesson's title, picture and question, each a link to the lesson's page."""
+    cards = []
+    for lesson in lessons:
+        cell = read_notebook(lesson).cells[0]
+        carry_pictures(cell, lesson.parent)
+        page = BeautifulSoup(markdown(cell.source, cell.get("attachments")), "html.parser")
+        picture = page.img or ""
+        question = "".join(text.decode_contents() for text in page("p")[-1:])
+        cards.append(
+            f'<article><a href="{lesson.stem}.html"><h2>{page.h1.decode_contents()}</h2>'
+            f"{picture}</a><p>{question}</p></article>"
+        )
+    return _page(NAME, "\n".join([f"<h1>{NAME}</h1><p>{WELCOME}</p>", *cards]), "door", ())
+
+
+def _page(title: str, body: str, kind: str, around: list[tuple]) -> str:
+    """The whole of a page around its body."""
+    soup = BeautifulSoup(body, "html.parser")
+    for link in soup("a", href=LINK):
+        link["href"] = LINK.sub(r"\1.html", link["href"])
+    for image in soup("img", src=re.compile(f"^{PNG}")):
+        image["src"] = smaller(image["src"])
+    for image in soup("img", style=True):  # as wide as the page lets it be
+        image["style"] = image["style"].replace("width:", "--width:", 1)
+    for later in soup.select("details.code + details.code"):
+        join(later)
+    parts = [(part["id"], part.get_text()) for part in soup("h2", id=True)]
+    colours = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+    style = [
+        HtmlFormatter().get_style_defs(".highlight"),
+        f"@media screen and (prefers-color-scheme: dark) {{{colours}}}",
+        (HERE / "page.css").read_text(encoding="utf-8"),
+    ]
+    template = Environment(loader=FileSystemLoader(HERE), trim_blocks=True).get_template(
+        "page.html"
+    )
+    return template.render(
+        title=title,
+        body=soup.decode(),
+        kind=kind,
+        parts=parts,
+        around=around,
+        door=NAME,
+        style="\n".join(style),
+        script=SCRIPT,
+    )
+
+
+def _around(name: str, lessons: list[Path]) -> list[tuple]:
+    """The lessons before and after one of that name: a word, the page's name, the title."""
+    names = [lesson.stem for lesson in lessons]
+    if name not in names:
+        return []
+    place = names.index(name)
+    around = [("previous", lesson) for lesson in lessons[:place][-1:]]
+    around += [("next", lesson) for lesson in lessons[place + 1 :][:1]]
+    return [(word, lesson.stem, title_of(lesson)) for word, lesson in around]
+
+
+def smaller(source: str) -> str:
+    """A PNG as an address of data, or what is smaller and looks alike."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(base64.b64decode(source.removeprefix(PNG))))
+    return min(source, smallest(picture, colours=256, quality=80), key=len)
+
+
+# ---- cells ---------------------------------------------------------------------------------------
+
+
+def cell_html(cell, folded: bool = True) -> str:
+    """A cell as HTML: prose, or a source that is open where it is short, and what came of it."""
+    if cell.cell_type == "markdown":
+        return markdown(cell.source, cell.get("attachments"))
+    if tagged(cell, "injected-parameters"):
+        return ""
+    outputs = "\n".join(output_html(output) for output in cell.get("outputs", []))
+    if tagged(cell, "solution") and folded:
+        return fold("Solution", f"{code(cell.source)}\n{outputs}", "solution")
+    return f"{source_html(cell)}\n{outputs}"
+
+
+def source_html(cell) -> str:
+    """The source of a cell: what is plumbing or long is one click away, a mere show() left out."""
+    if CALLS.fullmatch(cell.source):
+        return ""
+    plumbing = any(tagged(cell, tag) for tag in PLUMBING) or DRAWING.search(cell.source)
+    long = cell.source.count("\n") >= LONG
+    open_ = tagged(cell, "spec") or not (plumbing or long)
+    return code(cell.source) if open_ else fold("code", code(cell.source))
+
+
+def output_html(output) -> str:
+    """What a cell left: a figure, frames, a shown source, printed text or an error."""
+    data = output.get("data", {})
+    if FRAMES in data:
+        return to_html(data[FRAMES])
+    if "text/html" in data:
+        return data["text/html"]
+    if "text/markdown" in data:
+        return shown_html(data["text/markdown"])
+    if "image/png" in data:
+        return f'<figure><img alt="" src="{PNG}{data["image/png"]}"></figure>'
+    text = output.get("text") or data.get("text/plain", "")
+    if output.output_type == "error":
+        text = "\n".join(output.traceback)
+    return "".join(map(printed_html, TABLE.split(strip_ansi(text))))
+
+
+def printed_html(text: str) -> str:
+    """Printed text as it is, and a table in Markdown as a table."""
+    if TABLE.match(text):
+        return markdown(text)
+    return f'<pre class="printed">{escape(text.strip(chr(10)))}</pre>' if text.strip() else ""
+
+
+def shown_html(text: str) -> str:
+    """A source that show() left under its file and line, folded where it is long."""
+    source = SOURCE.search(text)
+    if source is None or source[2].count("\n") < 3 * LONG:
+        return markdown(text)
+    file = markdown(text[: source.start()].strip())
+    file = BeautifulSoup(file, "html.parser").p.decode_contents()
+    return fold(f"code, {file}", code(source[2]))
+
+
+def fold(word: str, html: str, kind: str = "code") -> str:
+    """HTML that is one click away."""
+    return f'<details class="{kind}"><summary>{word}</summary>\n{html}\n</details>'
+
+
+def join(later) -> None:
+    """Put what a fold holds into the fold before it, where nothing stands between them."""
+    before = later.find_previous_sibling("details")
+    if (
+        later.summary.string == before.summary.string
+        and not later.find_previous(string=True).strip()
+    ):
+        later.summary.decompose()
+        before.extend(list(later.contents))
+        later.decompose()
+
+
+def code(source: str) -> str:
+    """Python in colours."""
+    return highlight(source, PythonLexer(), HtmlFormatter())
+
+
+def markdown(source: str, attachments: dict | None = None) -> str:
+    """Markdown as HTML with its formulas as MathML."""
+    renderer = Renderer(escape=False, attachments=attachments or {}, anchor_link_text="")
+    return MarkdownWithMath(renderer=renderer).render(source)
 
 
 def to_mathml(formula: str, display: str) -> str:
@@ -61,14 +228,3 @@ class Renderer(IPythonRenderer):
 
     def latex_environment(self, name: str, body: str) -> str:
         return to_mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
-
-
-class Exporter(HTMLExporter):
-    """nbconvert's HTML exporter with that renderer."""
-
-    @pass_context
-    def markdown2html(self, context, source: str) -> str:
-        attachments = context.get("cell", {}).get("attachments", {})
-        return MarkdownWithMath(renderer=Renderer(escape=False, attachments=attachments)).render(
-            source
-        )

@@ -63,7 +63,7 @@ def run_lesson(lesson: Path, values: dict, build: Path, line: str = "") -> Outco
     """
     import nbformat
 
-    from metabin.course.pages import to_page
+    from metabin.course.pages import write_pages
 
     outcome = Outcome(lesson.stem, hashlib.sha256(lesson.read_bytes()).hexdigest(), values)
     executed = build / "notebooks" / f"{lesson.stem}.ipynb"
@@ -82,7 +82,7 @@ def run_lesson(lesson: Path, values: dict, build: Path, line: str = "") -> Outco
     notebook.cells = [cell for cell in notebook.cells if not tagged(cell, "probe")]
     nbformat.write(notebook, executed)
     try:
-        page.write_text(to_page(notebook, lesson.stem), encoding="utf-8")
+        write_pages({lesson: notebook}, page.parent)
     except Exception as error:  # whatever a formula that can't be drawn raises
         outcome.error = outcome.error or f"no page could be made: {type(error).__name__}: {error}"
     if outcome.error is None:

@@ -1,6 +1,6 @@
 """What of a lesson stands on slides: nothing is marked in the notebooks, one plain rule reads them.
 
-A `##` heading begins a slide. A figure, a quote, an equation, a list, a table, an exercise and the
+A `##` heading begins a slide. A figure, a widget's frames, a quote, an equation, a list, a table, an exercise and the
 source of a `spec` cell or of a show() stand on one. A paragraph shows its first sentence, and its
 last one where that ends in a colon; whole it is a speaker note. "Predict" stands alone, before its
 answer. Other code is left out, and so are choice boxes, solutions and further reading. The browser
@@ -28,7 +28,7 @@ LEAD = 3  # most sentences that lead to what a slide shows
 QUOTE_WORDS = 70  # longer quotes are notes
 COLUMNS = re.compile(r"\S {2,}\S")  # what would be torn apart where a line is wrapped
 EXERCISE = re.compile(r"\*\*(\d+)\. (.+?)\*\* \(([^)]*)\)\.?\s*(.*)", re.DOTALL)
-PICTURED = ("figure", "picture")
+PICTURED = ("figure", "picture", "frames")
 EXPLAINED = (*PICTURED, "quote", "math", "table", "output")  # by the paragraph behind it
 
 

@@ -1,0 +1,20 @@
+// Shows of each widget the frame that belongs to the positions of its controls.
+for (const widget of document.querySelectorAll(".moving")) {
+  const controls = [...widget.querySelectorAll("input, select")];
+  const frames = [...widget.querySelectorAll(".frame")];
+  const show = () => {
+    let current = 0;
+    for (const control of controls) {
+      const labels = JSON.parse(control.dataset.labels);
+      const position = Number(control.type === "checkbox" ? control.checked : control.value);
+      current = current * labels.length + position;
+      if (control.type === "range") {
+        control.setAttribute("aria-valuetext", labels[position]);
+        control.nextElementSibling.value = labels[position];
+      }
+    }
+    frames.forEach((frame, number) => { frame.hidden = number !== current; });
+  };
+  widget.addEventListener("input", show);
+  show();
+}

@@ -1,0 +1,178 @@
+"""Frames: a widget's figures at a grid of its controls' positions, to be moved where no Python runs.
+
+A headless run draws them by the function that the live widget calls, and leaves them in the
+executed copy. Pages and decks show them under plain HTML controls (frames.js).
+"""
+
+import base64
+import io
+import json
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from html import escape
+from itertools import product
+from math import prod
+from pathlib import Path
+from unittest.mock import patch
+
+FRAMES = "application/vnd.metabin.frames+json"  # what a headless run leaves of a widget
+SCRIPT = Path(__file__).with_name("frames.js").read_text(encoding="utf-8")
+MOST = 40  # frames of a widget
+BESIDE = 5  # positions of a slider that isn't alone
+DPI = 100
+
+
+@dataclass
+class Control:
+    """A slider, choice or box: its name, its positions in words, and where it starts."""
+
+    kind: str  # range, select or checkbox
+    name: str
+    labels: list[str]
+    start: int
+
+
+def frames_of(widget: Callable, shot: Callable, moving: Sequence[str] = ()) -> dict:
+    """The frames of what `widget()` makes, an ipywidgets `interactive`, as JSON can hold them.
+
+    `moving` names the arguments that move, else the first two do; the others stay where the widget
+    starts. `shot(call)` returns the figures, (picture, width, alt) each, that a call shows.
+    """
+    from comm import DummyComm
+    from ipywidgets import interactive
+
+    # A widget that a kernel knows of would make pages look for its code on the web.
+    with patch("comm.create_comm", DummyComm), patch.object(interactive, "update"):
+        made = widget()
+        by_name = {control._kwarg: control for control in made.kwargs_widgets}
+        fixed = {name: control.get_interact_value() for name, control in by_name.items()}
+    moving = moving or list(by_name)[:2]
+    grid = _grid([by_name[name] for name in moving])
+    controls = [_control(by_name[name], values) for name, values in zip(moving, grid, strict=True)]
+    frames = []
+    for position in product(*grid):
+        arguments = fixed | dict(zip(moving, position, strict=True))
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            figures = shot(lambda arguments=arguments: made.f(**arguments))
+        frames.append({"figures": figures, "text": printed.getvalue().rstrip()})
+    return {"controls": [asdict(control) for control in controls], "frames": frames}
+
+
+def _grid(controls: list) -> list[list]:
+    """The values at which each control is drawn; those of sliders are thinned until all fit."""
+    most = BESIDE if len(controls) > 1 else MOST
+    counts = [len(_choices(c)) or min(most, round((c.max - c.min) / c.step) + 1) for c in controls]
+    while prod(counts) > MOST:
+        sliders = [i for i, control in enumerate(controls) if not _choices(control)]
+        if not any(counts[i] > 1 for i in sliders):
+            raise ValueError(f"{prod(counts)} frames, more than {MOST}: name fewer in `moving`")
+        longest = max(sliders, key=counts.__getitem__)
+        counts[longest] -= 1 + counts[longest] % 2  # odd, so that the middle is there
+    grid = []
+    for control, count in zip(controls, counts, strict=True):
+        grid.append([value for _, value in _choices(control)] or _spread(control, count))
+    return grid
+
+
+def _spread(slider, count: int) -> list:
+    """Values from one end of a slider to the other; its own one where there is room for one only."""
+    if count == 1:
+        return [slider.value]
+    span = (slider.max - slider.min) / (count - 1)
+    digits = None if isinstance(slider.value, int) else 6
+    return [round(slider.min + i * span, digits) for i in range(count)]
+
+
+def _choices(control) -> list[tuple]:
+    """The (label, value) of what can be chosen; nothing for a slider."""
+    if isinstance(control.value, bool):
+        return [("no", False), ("yes", True)]
+    return list(getattr(control, "_options_full", ()))
+
+
+def _control(control, values: list) -> Control:
+    """What HTML needs to know of a control with these values."""
+    name = control.description.replace("_", " ")
+    choices = _choices(control)
+    if choices:
+        kind = "checkbox" if isinstance(control.value, bool) else "select"
+        labels = [str(label) for label, _ in choices]
+        return Control(kind, name, labels, values.index(control.value))
+    nearest = min(range(len(values)), key=lambda i: abs(values[i] - control.value))
+    return Control("range", name, [f"{value:g}" for value in values], nearest)
+
+
+def encode(fig) -> tuple[str, int]:
+    """A figure as a small picture, and how many pixels of CSS it is wide."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    fig.set_dpi(DPI)
+    canvas = FigureCanvasAgg(fig)  # savefig lays out and draws twice
+    canvas.draw()
+    picture = Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
+    return smallest(picture, colours=64, quality=60), round(96 * fig.get_figwidth())
+
+
+def smallest(picture, colours: int, quality: int) -> str:
+    """A picture as an address of data: by few colours, as drawings are best kept, or as a photo."""
+    from PIL import Image
+
+    picture = picture.convert("RGB")
+    drawing, photo = io.BytesIO(), io.BytesIO()
+    few = picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.convert("RGB").save(drawing, "WEBP", lossless=True, quality=20, method=1)
+    picture.save(photo, "WEBP", quality=quality, method=2)
+    data = min(drawing.getvalue(), photo.getvalue(), key=len)
+    return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
+
+
+# ---- in a page or deck ---------------------------------------------------------------------------
+
+
+def to_html(made: dict) -> str:
+    """Controls above all frames, of which the script shows one at a time."""
+    controls = [Control(**control) for control in made["controls"]]
+    current = 0
+    for control in controls:
+        current = current * len(control.labels) + control.start
+    frames = []
+    for number, frame in enumerate(made["frames"]):
+        hidden = "" if number == current else " hidden"
+        frames.append(f'<div class="frame"{hidden}>{_frame_html(frame)}</div>')
+    return (
+        '<div class="moving" data-prevent-swipe>'
+        f'<div class="knobs">{"".join(map(_control_html, controls))}</div>'
+        f"{''.join(frames)}</div>"
+    )
+
+
+def _frame_html(frame: dict) -> str:
+    images = [
+        f'<img alt="{escape(alt)}" style="width:{width}px" src="{picture}">'
+        for picture, width, alt in frame["figures"]
+    ]
+    text = f"<pre>{escape(frame['text'])}</pre>" if frame["text"] else ""
+    return f"{''.join(images)}{text}"
+
+
+def _control_html(control: Control) -> str:
+    """A control with its label; the script reads its words from `data-labels`."""
+    name, labels = escape(control.name), escape(json.dumps(control.labels))
+    common = f'data-labels="{labels}" autocomplete="off"'
+    if control.kind == "select":
+        options = [
+            f'<option value="{i}"{" selected" * (i == control.start)}>{escape(label)}</option>'
+            for i, label in enumerate(control.labels)
+        ]
+        return f"<label>{name} <select {common}>{''.join(options)}</select></label>"
+    if control.kind == "checkbox":
+        checked = " checked" * control.start
+        return f'<label><input type="checkbox" {common}{checked}> {name}</label>'
+    label = escape(control.labels[control.start])
+    return (
+        f'<label>{name} <input type="range" min="0" max="{len(control.labels) - 1}" '
+        f'value="{control.start}" aria-valuetext="{label}" {common}><output>{label}</output></label>'
+    )
