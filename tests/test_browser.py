@@ -11,12 +11,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import tiny_notebooks as tiny
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install -e '.[all]'"
 )
 
-from metabin.course import runner  # noqa: E402
+from metabin.course import runner, vendor  # noqa: E402
 from metabin.course.deck import lesson_deck  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -365,8 +366,131 @@ def test_a_page_printed_in_grey_keeps_pictures_and_text(made, offline, tmp_path)
     )  # of luminance: what grey keeps
     page.pdf(path=tmp_path / "page.pdf", format="A4")
     assert (tmp_path / "page.pdf").read_bytes().count(b"/Subtype /Image") >= page.locator(
-        "img[src^='data:image/png']"
+        "img[src^='data:image/webp']"
     ).count()
+
+
+# ---- widgets without Python ------------------------------------------------------------------------------------------
+
+MOVING = """from matplotlib.figure import Figure
+from metabin.course.lesson import figure, widget_with_twin
+
+def draw(rho=0.5, street="A"):
+    fig = Figure((8, 4))
+    fig.text(rho / 2, 0.5, f"{street} {rho:g}", size=60)
+    figure(fig, f"street {street}, rho {rho:g}")
+
+def widget():
+    from ipywidgets import interactive
+    return interactive(draw, rho=(0, 1, 0.25), street=["A", "B"])
+
+widget_with_twin(widget, lambda: draw(1, "both"))"""
+SHOWN = "() => [...document.querySelectorAll('.frame img')].filter(i => i.checkVisibility()).map(i => i.alt)"
+STEP = """async slider => {  // milliseconds from a move to the picture on the screen
+    const start = performance.now();
+    slider.value = (Number(slider.value) + 1) % 5;
+    slider.dispatchEvent(new Event("input", {bubbles: true}));
+    await [...document.querySelectorAll(".frame img")].find(i => i.checkVisibility()).decode();
+    await new Promise(requestAnimationFrame);
+    return performance.now() - start;
+}"""
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory):
+    """The folder with page and deck of a short lesson with a widget, which was run headless."""
+    build = tmp_path_factory.mktemp("moving")
+    parameters = tiny.code("seed: int = 0", "parameters")
+    cells = [tiny.text("# 01 Move"), tiny.text("Goals"), parameters, tiny.text("## A widget")]
+    lesson = tiny.write(build / "tiny", "01_move.ipynb", tiny.notebook(*cells, tiny.code(MOVING)))
+    assert runner.run_lesson(lesson, {"seed": 0}, build).error is None
+    return build
+
+
+@pytest.fixture(scope="module")
+def moving_page(moving):
+    return moving / "html" / "01_move.html"
+
+
+@pytest.fixture(scope="module")
+def moving_deck(moving):
+    """The deck, with reveal.js and MathJax fetched as `make slides` does it."""
+    notebook = runner.read_notebook(moving / "notebooks" / "01_move.ipynb")
+    try:
+        for package in (vendor.REVEAL, vendor.MATHJAX):
+            vendor.fetch(package, moving / "vendor")
+    except RuntimeError as missing:
+        pytest.skip(str(missing))
+    (moving / "deck.html").write_text(lesson_deck("01_move", notebook), encoding="utf-8")
+    return moving / "deck.html"
+
+
+def to_the_widget(page) -> None:
+    page.locator(".reveal.ready").wait_for(state="attached")
+    page.evaluate("Reveal.slide(Reveal.getSlides().findIndex(s => s.querySelector('.moving')))")
+
+
+@pytest.fixture(params=["moving_page", "moving_deck"])
+def widget(request, offline):
+    """The page and its slider, where the widget can be seen, and what was complained of."""
+    page, complaints = offline(request.getfixturevalue(request.param))
+    if request.param == "moving_deck":
+        to_the_widget(page)
+    slider = page.get_by_role("slider", name="rho")
+    slider.wait_for()
+    return page, slider, complaints
+
+
+def test_a_slider_is_dragged_by_mouse_and_moved_by_keys(widget):
+    page, slider, complaints = widget
+    assert page.evaluate(SHOWN) == ["street A, rho 0.5"]
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 2, middle, steps=5)
+    page.mouse.up()
+    assert page.evaluate(SHOWN) == ["street A, rho 1"]
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(SHOWN) == ["street A, rho 0.75"]
+    assert slider.get_attribute("aria-valuetext") == "0.75"
+    page.get_by_role("combobox", name="street").select_option("B")
+    assert page.evaluate(SHOWN) == ["street B, rho 0.75"]
+    assert complaints == []
+
+
+def test_the_picture_changes_within_a_tenth_of_a_second(widget):
+    _, slider, _ = widget
+    waits = [slider.evaluate(STEP) for _ in range(5)]
+    assert min(waits) < 100, waits  # a busy machine may be slow at times
+
+
+def test_a_widget_is_usable_on_a_telephone_and_printed_as_it_stands(moving_page, offline):
+    page, _ = offline(moving_page)
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    slider = page.get_by_role("slider", name="rho")
+    assert slider.bounding_box()["height"] >= 44, "high enough for a finger"
+    slider.press("Home")
+    page.emulate_media(media="print")
+    assert page.evaluate(SHOWN) == ["street A, rho 0"] and not slider.is_visible()
+    assert page.locator("output").inner_text() == "0"
+
+
+def test_keys_on_a_slider_do_not_turn_the_slide_and_after_the_mouse_they_do(moving_deck, offline):
+    page, _ = offline(moving_deck)
+    to_the_widget(page)
+    slider, place = page.get_by_role("slider", name="rho"), "Reveal.getIndices().h"
+    before = page.evaluate(place)
+    slider.press("ArrowRight")
+    assert page.evaluate(place) == before
+    slider.press("PageDown")
+    assert page.evaluate(place) == before + 1
+    page.keyboard.press("PageUp")
+    slider.click()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(place) == before + 1
 
 
 def test_a_deck_opens_offline_and_goes_on_by_key(made, offline):
