@@ -7,12 +7,13 @@ from conftest import make_people
 from metabin import analysis
 from metabin.analysis import (
     INNER_LOSSES,
+    first_harm,
     inner_gradients,
     inner_step_changes,
     inner_step_effect,
+    inner_verdict,
     read_linearly,
     rho_summary,
-    step_costs,
 )
 from metabin.analysis.oracle import oracle_rho
 from metabin.data.augment import normalize
@@ -107,14 +108,6 @@ def test_a_summary_of_rho_holds_mean_and_quartiles_of_each_layer_and_of_all():
     torch.testing.assert_close(rho_summary(layers), torch.tensor(expected))
 
 
-def test_measuring_costs_leaves_a_run_where_it_was(run):
-    before = values(run)
-    costs = step_costs(run, rounds=2)
-    assert same(before, values(run))
-    assert list(costs) == ["data", "base step", "meta-train", "meta-test"]
-    assert all(len(seconds) == 2 for seconds in costs.values())
-
-
 def test_the_gradients_of_the_parts_add_up_to_the_inner_step(run):
     rows = run.images[run.images.domains < 3]
     batch = Batch(normalize(rows.images), rows.pids, rows.domains)
@@ -191,6 +184,36 @@ def test_changes_are_paired_over_splits_with_students_interval():
     )  # t at 2 degrees of freedom
     torch.testing.assert_close(high - mean, half, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(mean - low, half, atol=1e-5, rtol=1e-4)
+
+
+def changes(**rows) -> dict[str, torch.Tensor]:
+    """Changes at two step sizes by their signs: 0 is an interval that holds 0."""
+    signs = {"move": (0, 0), "style": (0, 0), "identity": (0, 0), "mAP": (0, 0), "rank1": (0, 0)}
+    return {
+        name: torch.tensor([(sign, sign - 0.5, sign + 0.5) for sign in pair])
+        for name, pair in (signs | rows).items()
+    }
+
+
+def test_harm_begins_where_the_interval_of_map_is_first_below_zero():
+    assert first_harm(changes()) is None
+    assert first_harm(changes(mAP=(1, 1))) is None
+    assert first_harm(changes(mAP=(0, -1))) == 1
+    assert first_harm(changes(mAP=(-1, -1))) == 0
+
+
+def test_a_verdict_names_what_is_certain_and_the_papers_word_only_where_all_of_it_is():
+    lost = {"style": (0, -1), "identity": (-1, -1), "mAP": (-1, -1)}
+    over, under = changes(move=(-1, -1), **lost), changes(move=(1, 1), style=(1, 1), mAP=(-1, 1))
+    words = {
+        (0, "over"): "toward IN, identity lower, mAP lower",
+        (1, "over"): "toward IN, style lower, identity lower, mAP lower: over-style-normalization",
+        (0, "under"): "toward BN, style higher, mAP lower: under-style-normalization",
+        (1, "under"): "toward BN, style higher, mAP higher",
+    }
+    for (size, name), expected in words.items():
+        assert inner_verdict({"over": over, "under": under}[name], size) == expected
+    assert inner_verdict(changes(), 0) == "nothing is certain"
 
 
 # ---- style and identity, read from features ------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from metabin.plotting import (
     LOOKS,
     LOSSES,
     draw_balances,
-    draw_costs,
     draw_differences,
     draw_inner_step,
     draw_losses,
@@ -18,7 +17,6 @@ from metabin.plotting import (
     draw_progress,
     draw_rho_history,
     draw_spine,
-    draw_step_sizes,
     save,
     smoothed,
 )
@@ -96,11 +94,6 @@ def test_a_losss_colour_is_no_methods_colour():
     } == set()
 
 
-def test_step_sizes_are_drawn_from_the_first_iteration():
-    (line,) = draw_step_sizes({"alpha": [0.1, 0.2]}).axes[0].lines
-    assert line.get_xydata().tolist() == [[1, 0.1], [2, 0.2]]
-
-
 def test_rhos_history_has_a_panel_for_each_layer_and_one_for_all():
     summaries = torch.rand(4, 6, 4, generator=torch.Generator().manual_seed(0))
     panels = [
@@ -111,18 +104,6 @@ def test_rhos_history_has_a_panel_for_each_layer_and_one_for_all():
     ]
     for i, axis in enumerate(panels):
         assert axis.lines[0].get_ydata().tolist() == pytest.approx(summaries[:, i, 0].tolist())
-
-
-def test_costs_are_medians_and_shares():
-    costs = {
-        "data": [0.01, 0.02, 9.0],
-        "base step": [0.06] * 3,
-        "meta-train": [0.09] * 3,
-        "meta-test": [0.03] * 3,
-    }
-    figure = draw_costs(costs)
-    assert [bar.get_width() for bar in figure.axes[0].patches] == pytest.approx([20, 60, 90, 30])
-    assert figure.legends[0].get_texts()[0].get_text() == "data, 20 ms (10%)"
 
 
 def test_progress_is_drawn_over_the_level_of_finished_networks():

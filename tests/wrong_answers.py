@@ -181,17 +181,17 @@ def swings(iterations, cycle):
 """,
     ("06", 2): """
 def mended_step(toy, meta_train, meta_test, inner_lr, outer_lr):
-    moved, _ = inner_step(toy, {"rho": toy.rho}, meta_train, inner_lr)
+    moved, _ = metabin.inner_step(toy, {"rho": toy.rho}, meta_train, inner_lr)
     with torch.no_grad():
         toy.rho.copy_(moved["rho"])
-    (gradient,) = torch.autograd.grad(triplet_loss(toy(meta_test.images), meta_test.pids), toy.rho)
+    (gradient,) = torch.autograd.grad(metabin.triplet_loss(toy(meta_test.images), meta_test.pids), toy.rho)
     with torch.no_grad():
         toy.rho.sub_(outer_lr * gradient).clamp_(0, 1)  # no momentum, but still from rho'
 """,
     ("06", 3): """
 def detective(model, optimizer):
     held = {id(p) for p in optimizer.param_groups[0]["params"]}  # the first group alone
-    return sorted(name for name, rho in balancing_parameters(model).items() if id(rho) in held)
+    return sorted(name for name, rho in metabin.balancing_parameters(model).items() if id(rho) in held)
 """,
     ("06", 4): """
 def mended_gradient(rho, x, scale=1024):

@@ -1,12 +1,13 @@
 """Numbers about what networks and their balancing parameters do. `plotting` draws them."""
 
-from metabin.analysis.costs import step_costs
 from metabin.analysis.embedding_study import embed_in_plane
 from metabin.analysis.inner_step import (
     INNER_LOSSES,
+    first_harm,
     inner_gradients,
     inner_step_changes,
     inner_step_effect,
+    inner_verdict,
 )
 from metabin.analysis.readings import (
     chance,
@@ -40,9 +41,11 @@ __all__ = [
     "chance_of_order",
     "cross_styles",
     "embed_in_plane",
+    "first_harm",
     "inner_gradients",
     "inner_step_changes",
     "inner_step_effect",
+    "inner_verdict",
     "layer_features",
     "middle_query",
     "norm_layers",
@@ -55,7 +58,6 @@ __all__ = [
     "rho_distribution",
     "rho_summary",
     "similar_first",
-    "step_costs",
     "style_and_identity",
     "turns",
 ]

@@ -1,13 +1,11 @@
 """What the phases of an iteration of MetaBIN cost: time, and memory for backward passes."""
 
-import copy
 from collections.abc import Callable
 
-from metabin.evaluate.retrieval import eval_mode
 from metabin.kernels.precision import autocast
 from metabin.meta import base_step, inner_step, meta_gradient
 from metabin.norm import balancing_parameters
-from metabin.runs.measuring import kept_for_backward, paired_seconds, peak_bytes
+from metabin.runs.measuring import kept_for_backward, peak_bytes
 from metabin.samplers import join, split_sides
 from metabin.train import Run
 
@@ -41,20 +39,6 @@ def phases(run: Run) -> Phases:
             meta_gradient(extractor, *sides, inner_lr, options)
 
     return {"data": data, "base": base_phase, "meta-train": meta_train_phase, "meta": meta_phase}
-
-
-def step_costs(run: Run, rounds: int = 10) -> dict[str, list[float]]:
-    """Seconds of each part of an iteration in each round: data, base step, meta-train, meta-test.
-
-    The run is put back to where it was.
-    """
-    before = copy.deepcopy(run.state_dict())
-    with eval_mode(run.model):  # which puts modes back
-        works = list(phases(run).values())
-        data, base, meta_train, meta = paired_seconds(works, run.device, rounds)
-    run.load_state_dict(before)
-    meta_test = [whole - first for whole, first in zip(meta, meta_train, strict=True)]
-    return {"data": data, "base step": base, "meta-train": meta_train, "meta-test": meta_test}
 
 
 def phase_bytes(run: Run, works: Phases) -> tuple[int, int]:

@@ -24,6 +24,10 @@ INNER_LOSSES = {  # which parts of Eq. 8 move rho
     "scatter + shuffle": ("scatter", "shuffle"),
     "all": ("scatter", "shuffle", "triplet"),
 }
+TROUBLES = {  # signs of the changes that each of them would be
+    "over": {"move": -1, "style": -1, "identity": -1, "mAP": -1},
+    "under": {"move": 1, "style": 1, "mAP": -1},
+}
 QUANTITIES = ("mAP", "rank1", "style", "identity", "move")
 
 
@@ -105,6 +109,33 @@ def inner_step_changes(
             moves = values[:, 1:] - values[:, :1]  # (splits, sizes)
             changes[loss][quantity] = torch.tensor([paired_interval(move) for move in moves.T])
     return changes
+
+
+def first_harm(change: Mapping[str, Tensor]) -> int | None:
+    """The first of the step sizes after which mAP is lower beyond doubt, or None.
+
+    `change` is a loss's, of `inner_step_changes`: quantity -> (sizes, 3).
+    """
+    lower = (change["mAP"][:, 2] < 0).nonzero()
+    return int(lower[0]) if len(lower) else None
+
+
+def inner_verdict(change: Mapping[str, Tensor], size: int) -> str:
+    """What a step of that size does, by the intervals that exclude 0, and what Section 3.3 calls it."""
+    signs = {}
+    for quantity, intervals in change.items():
+        _, low, high = intervals[size].tolist()
+        signs[quantity] = int(low > 0) - int(high < 0)
+    words = {-1: "toward IN", 1: "toward BN"}
+    certain = [words[signs["move"]]] if signs["move"] else []
+    for quantity in ("style", "identity", "mAP"):
+        if signs[quantity]:
+            certain.append(f"{quantity} {'higher' if signs[quantity] > 0 else 'lower'}")
+    text = ", ".join(certain) or "nothing is certain"
+    for name, pattern in TROUBLES.items():
+        if all(signs[quantity] == sign for quantity, sign in pattern.items()):
+            text += f": {name}-style-normalization"
+    return text
 
 
 def _sum(gradients: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -37,11 +37,9 @@ _EXPORTS = {
     ],
     "metabin.plotting.tables": ["draw_curves", "draw_table"],
     "metabin.plotting.training": [
-        "draw_costs",
         "draw_inner_step",
         "draw_progress",
         "draw_schedules",
-        "draw_step_sizes",
     ],
     "metabin.plotting.worlds": [
         "draw_balances",

@@ -1,4 +1,4 @@
-"""The step sizes of a training run, what it costs and reaches, and its inner steps (lesson 06)."""
+"""The step sizes of a training run, what it reaches, and its inner steps (lesson 06)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,27 +14,6 @@ from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
 from metabin.train import learning_rate
 
-COSTS = {  # of an iteration: colour and hatch
-    "data": ("#DDDDDD", ""),
-    "base step": ("#88CCEE", "//"),
-    "meta-train": ("#DDCC77", ""),
-    "meta-test": ("#CC6677", ".."),
-}
-
-
-def draw_step_sizes(
-    sizes: Mapping[str, Sequence[float]],
-    done: Sequence[float] | None = None,
-    label: str = "iteration",
-) -> Figure:
-    """A panel for each step size over what is done of a training (None: 1, 2, ... iterations)."""
-    figure, axes = row_of_panels(len(sizes), (5.2, 3.2), sharey=False)
-    for axis, (title, values) in zip(axes, sizes.items(), strict=True):
-        axis.plot(range(1, len(values) + 1) if done is None else done, values, color=INK)
-        axis.set(title=title, xlabel=label, ylim=(0, None))
-    axes[0].set_ylabel("step size")
-    return figure
-
 
 def draw_schedule(config: Config, points: int = 1000) -> Figure:
     """figures/schedule.svg: the weights' step size and the inner step's, over a whole run."""
@@ -44,21 +23,11 @@ def draw_schedule(config: Config, points: int = 1000) -> Figure:
         "α: how far the weights step": [learning_rate(config, done) for done in shares],
         "β: how far ρ is pushed, virtually": [cyclic_inner_lr(done, *swing) for done in shares],
     }
-    return draw_step_sizes(sizes, [100 * done for done in shares], "% of the iterations")
-
-
-def draw_costs(costs: Mapping[str, Sequence[float]]) -> Figure:
-    """Where the time of an iteration goes: medians of its parts, in milliseconds, in one bar."""
-    medians = {part: 1000 * float(np.median(seconds)) for part, seconds in costs.items()}
-    figure, axis = plt.subplots(figsize=(10, 3))
-    left, total = 0.0, sum(medians.values())
-    for part, width in medians.items():
-        colour, hatch = COSTS[part]
-        label = f"{part}, {width:.0f} ms ({width / total:.0%})"
-        axis.barh(0, width, left=left, color=colour, hatch=hatch, label=label)
-        left += width
-    axis.set(xlabel="milliseconds of one iteration", yticks=[], xlim=(0, 1.02 * total))
-    figure.legend(loc="outside upper center", ncols=2)
+    figure, axes = row_of_panels(len(sizes), (5.2, 3.2), sharey=False)
+    for axis, (title, values) in zip(axes, sizes.items(), strict=True):
+        axis.plot([100 * done for done in shares], values, color=INK)
+        axis.set(title=title, xlabel="% of the iterations", ylim=(0, None))
+    axes[0].set_ylabel("step size")
     return figure
 
 
