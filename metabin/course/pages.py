@@ -35,7 +35,7 @@ def to_page(notebook, name: str, folded: bool = True, lessons: list[Path] = ()) 
     """A notebook as HTML, to read and to print, that needs nothing from the web.
 
     Formulas are MathML; pictures are inside, with their alt text; the only script moves frames.
-    Solutions are `folded` away until somebody opens them, and are printed only then. `lessons` are
+    Solutions and plumbing are `folded` away until somebody opens them, and printed only then. `lessons` are
     those among which the page leads on and back.
     """
     body = "\n".join(cell_html(cell, folded) for cell in notebook.cells)
@@ -136,16 +136,16 @@ def cell_html(cell, folded: bool = True) -> str:
     outputs = "\n".join(output_html(output) for output in cell.get("outputs", []))
     if tagged(cell, "solution") and folded:
         return fold("Solution", f"{code(cell.source)}\n{outputs}", "solution")
-    return f"{source_html(cell)}\n{outputs}"
+    return f"{source_html(cell, folded)}\n{outputs}"
 
 
-def source_html(cell) -> str:
+def source_html(cell, folded: bool = True) -> str:
     """The source of a cell: what is plumbing or long is one click away, a mere show() left out."""
     if CALLS.fullmatch(cell.source):
         return ""
     plumbing = any(tagged(cell, tag) for tag in PLUMBING) or DRAWING.search(cell.source)
     long = cell.source.count("\n") >= LONG
-    open_ = tagged(cell, "spec") or not (plumbing or long)
+    open_ = not folded or tagged(cell, "spec") or not (plumbing or long)
     return code(cell.source) if open_ else fold("code", code(cell.source))
 
 
