@@ -35,8 +35,8 @@ def to_page(notebook, name: str, folded: bool = True, lessons: list[Path] = ()) 
     """A notebook as HTML, to read and to print, that needs nothing from the web.
 
     Formulas are MathML; pictures are inside, with their alt text; the only script moves frames.
-    Solutions and plumbing are `folded` away until somebody opens them, and printed only then. `lessons` are
-    those among which the page leads on and back.
+    Solutions and plumbing are `folded` away until somebody opens them, and printed only then.
+    `lessons` are those among which the page leads on and back.
     """
     body = "\n".join(cell_html(cell, folded) for cell in notebook.cells)
     title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
