@@ -6,16 +6,26 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from metabin.analysis import meta_study as study
 from metabin.analysis.guard import RUNNING
-from metabin.analysis.toy import NO_IMAGES, TOY_TEST, TOY_TRAIN, Toy, toy_step, toy_walk
+from metabin.analysis.toy import (
+    NO_IMAGES,
+    TOY_TEST,
+    TOY_TRAIN,
+    Tiny,
+    Toy,
+    losses_of,
+    plain_meta_step,
+    tiny_batch,
+    toy_step,
+    toy_walk,
+    vectors,
+)
 from metabin.analysis.trace import snapshot
-from metabin.losses import Criterion
+from metabin.losses import BASE, META_TEST, META_TRAIN
 from metabin.meta import MetaOptions, meta_step
-from metabin.norm import BatchInstanceNorm2d, balancing_parameters
-from metabin.samplers import Batch
+from metabin.norm import balancing_parameters
 
 # ---- the toy --------------------------------------------------------------------------------------------------------
 
@@ -39,6 +49,47 @@ def test_in_second_order_the_toys_move_is_shorter_by_one_minus_beta_times_curvat
 def test_the_toy_rests_where_the_pushed_rho_is_best(order):
     assert toy_walk(0.6, 100, 0.5, 0.25, order)[-1] == pytest.approx(0.8)
     assert toy_walk(0.6, 100, 0.0, 0.1, order)[-1] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("inner_lr", "ends"), [(0.25, 0.6), (0.625, 1.0), (1.0, 1.0), (2.0, 1.0)])
+def test_a_longer_inner_move_makes_the_toy_rest_higher_up_to_the_end(inner_lr, ends):
+    goal = min((0.5 - 0.2 * inner_lr) / (1 - inner_lr), 1) if inner_lr < 1 else 1
+    assert goal == pytest.approx(ends)
+    assert toy_walk(0.6, 200, inner_lr, 0.25)[-1] == pytest.approx(ends)
+
+
+# ---- two layers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Tiny()
+
+
+@pytest.mark.parametrize(("inner_lr", "outer_lr"), [(0.05, 0.1), (0.5, 0.1), (0.05, 5.0)])
+def test_the_meta_step_in_its_plain_form_is_the_packages(tiny, inner_lr, outer_lr):
+    X_B, X_S, X_T = map(tiny_batch, (1, 2, 3))
+    _, L_mtr, L_mte = losses_of(tiny, X_B, X_S, X_T)
+    rho = vectors(tiny)[1].requires_grad_()
+    plain = plain_meta_step(rho, L_mtr, L_mte, inner_lr, outer_lr)
+    meta_step(tiny.extractor, X_S, X_T, inner_lr, outer_lr)
+    torch.testing.assert_close(plain, vectors(tiny)[1])
+    assert (plain - rho).abs().max() > 1e-3
+
+
+def test_a_tiny_networks_losses_are_functions_of_vectors_and_leave_it_as_it_is(tiny):
+    batches, before = [tiny_batch(number) for number in (1, 2, 3)], snapshot(tiny)
+    functions = losses_of(tiny, *batches)
+    theta_f, rho, phi = vectors(tiny)
+    found = functions[0](theta_f, rho, phi), functions[1](rho), functions[2](rho)
+    moved = functions[0](theta_f, rho, 2 * phi), functions[1](rho / 2), functions[2](rho / 2)
+    assert all(torch.equal(before[name], tensor) for name, tensor in tiny.state_dict().items())
+    criteria = BASE, META_TRAIN, META_TEST
+    for batch, criterion, loss, other in zip(batches, criteria, found, moved, strict=True):
+        torch.testing.assert_close(loss, criterion(*tiny(batch.images), batch)[0].detach())
+        assert not torch.isclose(loss, other)
 
 
 # ---- orders ---------------------------------------------------------------------------------------------------------
@@ -115,24 +166,3 @@ def test_drift_is_measured_in_deviations_and_ratios():
     found = study.drift(history | {"all": [stats([0.0, 2.0], [4.0, 1.0])]})
     assert found["held"] == {"mean": torch.zeros(1, 1), "var": torch.ones(1, 1)}
     assert found["free"]["mean"].tolist() == [[1.5]] and found["free"]["var"].tolist() == [[2.0]]
-
-
-# ---- the edge -------------------------------------------------------------------------------------------------------
-
-
-def test_a_flat_clamp_silences_every_layer_at_one_and_straight_through_none():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        first = nn.Conv2d(3, 4, 1), BatchInstanceNorm2d(4), nn.Tanh()
-        net = nn.Sequential(
-            *first, nn.Conv2d(4, 3, 1), BatchInstanceNorm2d(3), nn.Tanh(), nn.Flatten()
-        )
-        images = torch.randn(8, 3, 4, 3)
-    batch, criterion = (
-        Batch(images, torch.arange(8) // 2, torch.arange(8) // 4),
-        Criterion("triplet", margin=9.0),
-    )
-    flat = study.silent_layers(net, batch, lambda r: F.hardtanh(r, 0.0, 1.0), criterion)
-    through = study.silent_layers(net, batch, lambda r: r + (r.clamp(0, 1) - r).detach(), criterion)
-    assert flat.tolist() == [True, True] and through.tolist() == [False, False]
-    assert (net[1].num_batches_tracked, net[1].rho.grad) == (0, None)

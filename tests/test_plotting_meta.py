@@ -59,13 +59,6 @@ def test_tangents_touch_the_curves_with_the_given_slopes():
     assert slopes == pytest.approx([0.4, -0.4])
 
 
-def test_orders_are_drawn_over_the_step_sizes():
-    axis = drawing.draw_orders(
-        [0, 1, 2], {"first": [0.4, 0.5, 0.6], "second": [0.4, 0.4, 0.3]}, 0.4
-    ).axes[0]
-    assert axis.lines[1].get_xydata().tolist() == [[0, 0.4], [1, 0.4], [2, 0.3]]
-
-
 PHASES = (
     Phase("3, 5, 6", "base update", {"weights θ_f": (1200, 0.5)}),
     Phase("9, 11, 12", "inner update", {}, virtual=0.25),
@@ -113,8 +106,3 @@ def test_drift_is_that_of_the_first_layer():
     mean, var = drawing.draw_drift({"held": found}).axes
     assert mean.lines[0].get_ydata() == pytest.approx([0.1, 0.2])
     assert var.lines[0].get_xydata().tolist() == [[1, 1.0], [2, 0.5]]
-
-
-def test_shares_are_drawn_in_percent():
-    axis = drawing.draw_shares({"at one": [1.0, 0.25]}).axes[0]
-    assert axis.lines[0].get_ydata().tolist() == [100, 25]

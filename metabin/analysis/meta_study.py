@@ -1,9 +1,7 @@
-"""The meta-step in numbers: what first order leaves out, what held statistics spare, what a clamp
-silences.
-"""
+"""The meta-step in numbers: what first order leaves out, and what held statistics spare."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from statistics import median
 
@@ -12,9 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metabin.data.batches import Batches
-from metabin.losses import META_TEST, Criterion
 from metabin.meta import PAPER_OPTIONS, MetaOptions, inner_step, meta_gradient
-from metabin.norm import balancing_parameters, frozen_running_stats
+from metabin.norm import balancing_parameters
 from metabin.runs.measuring import most_kept, paired_seconds
 from metabin.samplers import Batch, join, split_sides
 from metabin.train import Run
@@ -144,19 +141,3 @@ def drift(history: dict[str, list]) -> dict[str, dict[str, Tensor]]:
         columns = {"mean": torch.stack(means), "var": torch.stack(ratios)}
         drifts[kind] = {name: values.view(shape).cpu() for name, values in columns.items()}
     return drifts
-
-
-# ---- rho at the end of its range -----------------------------------------------------
-
-
-def silent_layers(
-    extractor: nn.Module, batch: Batch, clamp: Callable, criterion: Criterion = META_TEST
-) -> Tensor:
-    """Whether rho's gradient is zero in a whole layer behind `clamp`: (layers,)."""
-    rho = balancing_parameters(extractor)
-    clamped = {name: clamp(r) for name, r in rho.items()}
-    with frozen_running_stats(extractor):
-        features = functional_call(extractor, clamped, batch.images)
-    loss, _ = criterion(features, None, batch)
-    gradients = torch.autograd.grad(loss, list(rho.values()), materialize_grads=True)
-    return torch.stack([(gradient == 0).all() for gradient in gradients])

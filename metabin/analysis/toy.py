@@ -1,20 +1,35 @@
-"""Networks small enough for a pencil (lesson 05).
+"""Networks small enough for a pencil, and the meta-step in its plain form (lesson 05).
 
 The toy is a single rho with two parabolas for losses; Tiny has two layers and all that the real
 networks have.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from metabin.losses import BASE, META_TEST, META_TRAIN, Criterion
 from metabin.meta import MetaOptions, inner_step, meta_step
-from metabin.norm import BatchInstanceNorm2d
+from metabin.norm import BatchInstanceNorm2d, frozen_running_stats
 from metabin.samplers import Batch
 
 NO_IMAGES = Batch(None, None, None)
+
+
+def plain_meta_step(
+    rho: Tensor, L_mtr: Callable, L_mte: Callable, inner_lr: float, outer_lr: float
+) -> Tensor:
+    """`meta.meta_step` in its plain form: rho is one vector, and each loss is a function of it."""
+    [slope] = torch.autograd.grad(L_mtr(rho), rho)
+    virtual = rho - inner_lr * slope  # Eq. 9: rho', which is used once and forgotten
+    [slope] = torch.autograd.grad(L_mte(virtual), rho)
+    return (rho - outer_lr * slope).detach().clamp(0, 1)  # Eq. 10: from rho, not from rho'
+
+
+# ---- one rho -------------------------------------------------------------------------
 
 
 class Toy(nn.Module):
@@ -93,7 +108,7 @@ def _options(order: int, criteria: tuple[Callable, Callable]) -> MetaOptions:
     return MetaOptions(meta_train=criteria[0], meta_test=criteria[1], order=order)
 
 
-# ---- two layers ----------------------------------------------------------------------------------
+# ---- two layers ----------------------------------------------------------------------
 
 
 class Tiny(nn.Module):
@@ -121,3 +136,45 @@ def tiny_batch(seed: int) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(8, 3, 4, 3, generator=generator, dtype=torch.float64)
     return Batch(images, torch.arange(8) // 2, torch.arange(8) // 4)
+
+
+def letters_of(model: Tiny) -> list[dict[str, Tensor]]:
+    """theta_f, theta_rho and phi: the parameters of each by their names."""
+    theta_f, rho, phi = {}, {}, {}
+    for name, parameter in model.named_parameters():
+        if name.startswith("classifier."):
+            phi[name] = parameter
+        elif name.endswith(".rho"):
+            rho[name] = parameter
+        else:
+            theta_f[name] = parameter
+    return [theta_f, rho, phi]
+
+
+def vectors(model: Tiny) -> list[Tensor]:
+    """theta_f, theta_rho and phi as a vector each, without gradient."""
+    return [nn.utils.parameters_to_vector(part.values()).detach() for part in letters_of(model)]
+
+
+def loss_at(model: Tiny, batch: Batch, criterion: Criterion, letters: Sequence[Tensor]) -> Tensor:
+    """A loss with these vectors for theta_f, theta_rho and phi. The model stays as it is."""
+    parameters = {}
+    for part, vector in zip(letters_of(model), letters, strict=True):
+        pieces = vector.split([parameter.numel() for parameter in part.values()])
+        for (name, parameter), piece in zip(part.items(), pieces, strict=True):
+            parameters[name] = piece.view_as(parameter)
+    with frozen_running_stats(model):
+        output = functional_call(model, parameters, batch.images)
+    return criterion(*output, batch)[0]
+
+
+def losses_of(
+    model: Tiny, base: Batch, meta_train: Batch, meta_test: Batch
+) -> tuple[Callable, Callable, Callable]:
+    """L_base(theta_f, rho, phi), L_mtr(rho) and L_mte(rho) as functions of vectors."""
+    theta_f, _, phi = vectors(model)
+    return (
+        lambda *letters: loss_at(model, base, BASE, letters),
+        lambda rho: loss_at(model, meta_train, META_TRAIN, (theta_f, rho, phi)),
+        lambda rho: loss_at(model, meta_test, META_TEST, (theta_f, rho, phi)),
+    )

@@ -81,20 +81,6 @@ def draw_steps(panels: Mapping[str, ToyStep]) -> Figure:
     return figure
 
 
-def draw_orders(
-    step_sizes: Sequence[float], ends: Mapping[str, Sequence[float]], start: float
-) -> Figure:
-    """Where one outer step leads from `start`, over the inner step size; a line for each order."""
-    figure, axis = plt.subplots(figsize=(9, 4.2))
-    draw_lines_by_name(axis, ends, step_sizes)
-    axis.axhline(start, color=FAINT, lw=1.5, ls=":")
-    write_beside(axis, "ρ before the step", (step_sizes[-1], start), (0, 5), ha="right")
-    axis.set(xlabel="inner step size β", xlim=(step_sizes[0], step_sizes[-1]))
-    axis.set_ylabel("ρ after the step")
-    legend_below(figure, axis)
-    return figure
-
-
 def draw_phases(phases: Sequence[Phase], until: int | None = None) -> Figure:
     """What each phase of an iteration moves: a row for each phase, a column for each group.
 
@@ -156,16 +142,6 @@ def draw_drift(drifts: Mapping[str, Mapping[str, Tensor]]) -> Figure:
     axes[0].set_ylim(0, None)
     axes[1].axhline(1, color=FAINT, lw=1.5, ls=":", zorder=0)
     legend_below(figure, axes[0])
-    return figure
-
-
-def draw_shares(shares: Mapping[str, Sequence[float]]) -> Figure:
-    """Shares of channels over the meta-steps, in percent; a line for each name."""
-    figure, axis = plt.subplots(figsize=(9, 4.2))
-    draw_lines_by_name(axis, {name: 100 * np.array(values) for name, values in shares.items()})
-    axis.set(xlabel="iteration", ylabel="channels (%)", ylim=(0, 104), xlim=(0, None))
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend_below(figure, axis, columns=1)
     return figure
 
 
