@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
@@ -25,19 +26,18 @@ def three_images() -> Tensor:
     return torch.tensor(THREE_IMAGES).double().view(3, 1, 1, 2)
 
 
-def draw_lines(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
+def draw_lines(panels: Mapping[str, tuple[Tensor, Tensor | None]]) -> Figure:
     """One channel before (N, P) and after (N, P) a layer, a panel for each label.
 
-    Every image lies on a line of its own.
+    Every image lies on a line of its own. Where nothing comes after, the panel asks: its values
+    wait on the axis.
     """
     figure, axes = row_of_panels(len(panels), (4.1, 4.6), sharex=True)
-    dashes = {"lw": 1.2, "ls": (0, (2, 2)), "alpha": 0.7}
     for axis, (label, (before, after)) in zip(axes, panels.items(), strict=True):
-        images = zip(IMAGES, before.detach().cpu(), after.detach().cpu(), strict=False)
-        for (colour, marker), x, y in images:
-            slope = float((y[-1] - y[0]) / (x[-1] - x[0]))
-            axis.axline((float(x[0]), float(y[0])), slope=slope, color=colour, **dashes)
-            axis.plot(x, y, color=colour, marker=marker, ms=11)
+        if after is None:
+            _ask(axis, before.detach().cpu())
+        else:
+            _draw_images(axis, before.detach().cpu(), after.detach().cpu())
         axis.axhline(0, color=FAINT, lw=1, zorder=0)
         axis.set(title=label, xlabel="x, before the layer")
     axes[0].set_ylabel("y, after the layer")
@@ -46,6 +46,23 @@ def draw_lines(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
         handles.append(dot(f"image {i}", color=colour, marker=marker, ls="-"))
     legend_below(figure, handles)
     return figure
+
+
+def _draw_images(axis: Axes, before: Tensor, after: Tensor) -> None:
+    """Each image's values (N, P) before and after, and the line through them."""
+    dashes = {"lw": 1.2, "ls": (0, (2, 2)), "alpha": 0.7}
+    for (colour, marker), x, y in zip(IMAGES, before, after, strict=False):
+        slope = float((y[-1] - y[0]) / (x[-1] - x[0]))
+        axis.axline((float(x[0]), float(y[0])), slope=slope, color=colour, **dashes)
+        axis.plot(x, y, color=colour, marker=marker, ms=11)
+
+
+def _ask(axis: Axes, before: Tensor) -> None:
+    """Each image's values (N, P) as open marks on the axis, below a question mark."""
+    for (colour, marker), x in zip(IMAGES, before, strict=False):
+        axis.plot(x, 0 * x, marker, color=colour, mec=colour, mfc="white", mew=2, ms=10)
+    style = {"ha": "center", "va": "center", "fontsize": 60, "color": FAINT}
+    axis.text(0.5, 0.75, "?", transform=axis.transAxes, **style)
 
 
 def draw_reach(paths: Mapping[str, Sequence[Tensor]]) -> Figure:
@@ -225,16 +242,13 @@ def draw_channel(pictures: Tensor, maps: Mapping[str, Tensor], labels: Sequence[
 
 
 def draw_teaser() -> Figure:
-    """figures/layer.svg: what the layer does to three images' values, for three balances."""
-    x, channel = three_images(), torch.ones(1).double()
-    labels = {
-        1.0: "ρ = 1: BN, one line for all",
-        0.5: "ρ = ½: BIN",
-        0.0: "ρ = 0: IN, one line each",
-    }
-    panels = {}
-    for rho, label in labels.items():
-        coefficients = channel * rho, channel, 0 * channel, channel, 0 * channel
-        y = batch_instance_norm(x, coefficients, eps=1e-12)
-        panels[label] = x.flatten(1), y.flatten(1)
-    return draw_lines(panels)
+    """figures/layer.svg: what BN does to three images' values; what do BIN and IN do?"""
+    x, one, zero = three_images(), torch.ones(1).double(), torch.zeros(1).double()
+    y = batch_instance_norm(x, (one, one, zero, one, zero), eps=1e-12)
+    return draw_lines(
+        {
+            "ρ = 1: BN": (x.flatten(1), y.flatten(1)),
+            "ρ = ½: BIN": (x.flatten(1), None),
+            "ρ = 0: IN": (x.flatten(1), None),
+        }
+    )
