@@ -139,6 +139,26 @@ def test_every_flag_of_a_training_or_a_test_on_a_page_exists(page):
         flags.parse_args(shlex.split(words.replace("$method", "bin").partition(" # ")[0]))
 
 
+def test_the_path_without_a_gpu_is_walked_as_the_page_says_and_goes_on(here, capsys):
+    fake_datasets.write_cuhk03_extracted(here / "sets" / "cuhk03")
+    page = (ROOT / "data" / "README.md").read_text(encoding="utf-8").replace("~/reid", "sets")
+    block = page.partition("### Real folders, no GPU")[2].split("```")[1]
+    methods = re.search(r"for method in (.+); do", block)[1].split()
+    train, test = re.findall(r"-m metabin (.+)", block)
+    for said in ("weights for retrieval", "resumed from step 2"):
+        for method in methods:
+            main([*shlex.split(train.replace("$method", method)), *SMALL])
+        printed = "".join(capsys.readouterr())
+        assert printed.count(said) == len(methods) == 4
+    words, runs = shlex.split(test), sorted(Path("build/runs").glob("home_*/model.safetensors"))
+    place = words.index("build/runs/home_*/model.safetensors")
+    main([*words[:place], *map(str, runs), *words[place + 1 :]])
+    text = capsys.readouterr().out
+    assert "Rank-1 in percent, 95 % CI over people" in text and "without viper: " in text
+    assert len(re.findall(r"^home_\w+  .*\[.*\]", text, re.MULTILINE)) == 2 * len(methods)
+    assert "home_metabin − home_bin" in text and "a test at home" in text
+
+
 # what can be tested
 
 
