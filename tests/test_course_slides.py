@@ -73,7 +73,7 @@ def lesson():
         cell("cases = {1: (1,)}"),
         tiny.text(f"```python\n{tiny.STUB}\n```"),
         cell(tiny.SOLUTION, new_output("stream", name="stdout", text="right 1\n"), tags=("solution",)),
-        tiny.text("## Further reading\n\n- A book, [here](https://a.book)."),
+        tiny.text("## Further reading\n\n- A book, [here](https://a.book).\n\n## Appendix\n\n- Details."),
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def test_a_source_stands_without_its_docstring_which_is_spoken(slides):
     assert package.notes[0].source == "Eq. 1.\n\nx is (N,)."
 
 
-def test_code_choices_solutions_and_further_reading_are_left_out(slides):
+def test_code_choices_solutions_further_reading_and_appendices_are_left_out(slides):
     everything = "\n".join(block.source for slide in slides for block in slide.shown)
     absent = [
         "import torch",
@@ -147,6 +147,7 @@ def test_code_choices_solutions_and_further_reading_are_left_out(slides):
         tiny.SOLUTION,
         "right 1",
         "A book",
+        "Details",
         "cases = {1",
     ]
     assert [word for word in absent if word in everything] == []

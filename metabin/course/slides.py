@@ -3,8 +3,8 @@
 A `##` heading begins a slide. A figure, a widget's frames, a quote, an equation, a list, a table, an exercise and the
 source of a `spec` cell or of a show() stand on one. A paragraph shows its first sentence, and its
 last one where that ends in a colon; whole it is a speaker note. "Predict" stands alone, before its
-answer. Other code is left out, and so are choice boxes, solutions and further reading. The browser
-makes the letters of a full slide smaller (deck.html).
+answer. Other code is left out, and so are choice boxes, solutions, further reading and appendices.
+The browser makes the letters of a full slide smaller (deck.html).
 """
 
 import re
@@ -28,6 +28,7 @@ LEAD = 3  # most sentences that lead to what a slide shows
 QUOTE_WORDS = 70  # longer quotes are notes
 COLUMNS = re.compile(r"\S {2,}\S")  # what would be torn apart where a line is wrapped
 EXERCISE = re.compile(r"\*\*(\d+)\. (.+?)\*\* \(([^)]*)\)\.?\s*(.*)", re.DOTALL)
+BEHIND = ("Further reading", "Appendix")  # parts for readers
 PICTURED = ("figure", "picture", "frames")
 EXPLAINED = (*PICTURED, "quote", "math", "table", "output")  # by the paragraph behind it
 
@@ -210,7 +211,7 @@ def slides_of(notebook, lesson: str) -> list[Slide]:
                 layout.put(block)
     layout.end()
     shown = [slide for slide in layout.slides if slide.shown]
-    return [slide for slide in shown if slide.part != "Further reading"]
+    return [slide for slide in shown if slide.part not in BEHIND]
 
 
 def opening(notebook, lesson: str) -> SlideLayout:
