@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 LONG = 8  # lines of a cell that a reader has to open; of a shown source three times as many
 PLUMBING = ("plumbing", "parameters")  # tags
 DRAWING = re.compile(r"\b(figure|widget_with_twin|setup)\(")
-CALLS = re.compile(r"(?:show\(.*\)\n?)+")  # a cell that only shows sources
+CALLS = re.compile(r"(?:(?:lesson\.)?show\(.*\)\n?)+")  # a cell that only shows sources
 NAME = "MetaBIN, lesson by lesson"
 WELCOME = """Why a network loses people on a street that it has never seen, and what MetaBIN changes.
 Figures with sliders can be moved here; exercises and code are for JupyterLab."""
