@@ -76,11 +76,11 @@ def test_the_studios_weights_are_a_networks_own_and_find_people_they_never_saw()
     assert run_test(random, studio.target_set())["rank1"] < 0.5
 
 
-def test_every_method_has_six_settings_that_make_other_trainings():
+def test_every_method_has_eight_settings_that_make_other_trainings():
     task = tasks.finished_streets(0)
     for method, settings in FINISHED_SETTINGS.items():
         trials = [tasks.trial(method, task, 0, "finished", **setting) for setting in settings]
-        assert len({trial.key() for trial in trials}) == 6
+        assert len({trial.key() for trial in trials}) == 8
     assert {*LIKE.values()} <= FINISHED_SETTINGS.keys()
 
 

@@ -70,7 +70,7 @@ def _second_look() -> Experiment:
 # Measure: Rank-1 in ten worlds (1 to 10), difference to the joint BIN in the same world, Student's
 # 95 % interval. One training has three tests: unseen streets, far streets, and at home other people
 # on its own streets.
-# Budget: every method has six settings, tried on three development worlds, and is given those with
+# Budget: every method has eight settings, tried on three development worlds, and is given those with
 # the highest mAP on unseen streets there.
 # Verdict: unseen and far streets decide. A variant adds something where both intervals lie above
 # zero; it adds nothing worth having where neither does and both reach at most 2 points; else it is

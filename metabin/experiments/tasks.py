@@ -43,23 +43,29 @@ TUNED = {
     "metabin, no inner step": META_WITHOUT_INNER,
     "metabin_source, no inner step": META_WITHOUT_INNER,
 }
-# Settings that are tried for finished trainings: six for each method again.
+# Settings that are tried for finished trainings: eight for each method again. The last two of each
+# were added where the best of the first six stood at an end of its range.
 RATES = (0.02, 0.05)
-FINISHED_META = _grid("outer_lr", (5.0, 20.0, 50.0), RATES, inner_lr_high=1.0)
+DECAYS = [*PLAIN, {"lr": 0.01, "weight_decay": 5e-3}, {"lr": 0.2, "weight_decay": 5e-3}]
+SCALES = _grid("joint_rho_scale", (10.0, 100.0, 1000.0), RATES)
+SCALES += [{"lr": 0.05, "joint_rho_scale": 10_000.0}, {"lr": 0.1, "joint_rho_scale": 1000.0}]
+INNER = {"inner_lr_high": 1.0}
+FINISHED_META = _grid("outer_lr", (5.0, 20.0, 50.0), RATES, **INNER)
+FINISHED_META += [{"lr": 0.02, "outer_lr": 150.0} | INNER, {"lr": 0.01, "outer_lr": 50.0} | INNER]
 FINISHED_WITHOUT_INNER = [setting | NO_INNER for setting in FINISHED_META]
 FINISHED_SETTINGS = {
-    "bn": PLAIN,
-    "in": PLAIN,
-    "half": PLAIN,
-    "bin": _grid("joint_rho_scale", (10.0, 100.0, 1000.0), RATES),
+    "bn": DECAYS,
+    "in": DECAYS,
+    "half": DECAYS,
+    "bin": SCALES,
     "metabin": FINISHED_META,
-    "ibn": PLAIN,
-    "switchable": PLAIN,
-    "dualnorm": PLAIN,
-    "bin, the weights' step": PLAIN,
-    "bin_shared": PLAIN,
-    "bn, colour jitter": _grid("colour_jitter", (0.2, 0.4, 0.6), RATES),
-    "bn, MixStyle": _grid("mixstyle", (0.25, 0.5, 0.75), RATES),
+    "ibn": DECAYS,
+    "switchable": DECAYS,
+    "dualnorm": DECAYS,
+    "bin, the weights' step": DECAYS,
+    "bin_shared": DECAYS,
+    "bn, colour jitter": _grid("colour_jitter", (0.2, 0.4, 0.6, 0.8), RATES),
+    "bn, MixStyle": _grid("mixstyle", (0.25, 0.5, 0.75, 1.0), RATES),
     "metabin_source": FINISHED_META,
     "metabin, no inner step": FINISHED_WITHOUT_INNER,
     "metabin_source, no inner step": FINISHED_WITHOUT_INNER,
