@@ -14,7 +14,8 @@ from metabin.analysis import embedding_study as study
 from metabin.analysis import spaces
 from metabin.data.images import ImageSet
 from metabin.evaluate.intervals import paired_interval
-from metabin.evaluate.retrieval import retrieval
+from metabin.evaluate.retrieval import extract_features, retrieval
+from metabin.experiments import FIRST, load_network, read_results, unseen_streets
 from metabin.networks.model import build_model
 
 
@@ -197,6 +198,29 @@ def test_the_pair_is_of_the_finished_networks(report):
     ends = [report["numbers"][m]["100"]["own"] for m in ("bn", "in")]
     gap = [a - b for a, b in zip(*ends, strict=True)]
     assert report["paired"]["bn - in"]["own"] == pytest.approx(paired_interval(gap), abs=2e-6)
+
+
+def test_changes_over_a_training_are_paired_street_by_street():
+    moments = {"10": {"own": [0.1, 0.2, 0.9]}, "40": {"own": [9, 9, 9]}}
+    moments["100"] = {"own": [0.2, 0.4, 1.2]}
+    found = study.changes_over_training({"bn": moments}, "own")["bn"]
+    assert found == pytest.approx(paired_interval([0.1, 0.2, 0.3]))
+
+
+def test_a_table_of_spaces_holds_means_over_streets():
+    row = {"rank1": [0.2, 0.4], "purity": [0.5, 0.7], "street": [0.1, 0.3], "person": [-0.1, 0.0]}
+    table = study.space_table({"bn": row | {"probe": 0.9}}, {"bn": "BN"}).splitlines()
+    assert table[2] == "| BN | 30.0% | 60.0% | 90.0% | +0.20 | -0.05 |"
+    assert len({line.count("|") for line in table}) == 1
+
+
+@pytest.mark.parametrize("method", ["bn", "metabin"])
+def test_the_committed_numbers_are_those_of_the_committed_networks(method):
+    targets = unseen_streets(FIRST).target_set()
+    numbers = study.space_numbers(extract_features(load_network(method), targets), targets)
+    committed = read_results("figure3")["numbers"][method]["100"]
+    for quantity in study.QUANTITIES:
+        assert numbers[quantity] == pytest.approx(committed[quantity], abs=0.01), quantity
 
 
 def test_the_tightest_picture_is_counted_start_by_start():

@@ -87,11 +87,11 @@ def test_every_start_is_a_dot_and_space_a_line():
     assert [line.get_ydata().tolist() for line in right.lines] == [[0.98, 0.99]] * 2
 
 
-def test_moments_are_drawn_with_their_intervals_and_guessing():
-    rows = {"bn": [(30, 20, 40), (50, 45, 55)]}
-    figure = drawing.draw_moments({"Rank-1": rows, "purity": rows}, [10, 100], {"purity": 17})
-    first, second = figure.axes
-    assert first.lines[0].get_ydata().tolist() == [30, 50]
-    assert [s[:, 1].tolist() for s in first.collections[0].get_segments()] == [[20, 40], [45, 55]]
-    assert len(first.lines) == 1 and second.lines[1].get_ydata()[0] == 17
+def test_moments_are_drawn_as_means_over_streets_with_guessing_beside_purity():
+    row = {quantity: [0.2, 0.4] for quantity in drawing.MOMENTS.values()}
+    later = row | {"rank1": [0.4, 0.6], "purity": [0.1, 0.3]}
+    first, *_, last = drawing.draw_moments({"bn": {"10": row, "100": later}}, 0.17).axes
+    assert first.lines[0].get_ydata().tolist() == pytest.approx([30, 50])
+    assert last.lines[0].get_ydata().tolist() == pytest.approx([30, 20])
+    assert len(first.lines) == 1 and last.lines[1].get_ydata()[0] == 17
     assert [text.get_text() for text in first.get_xticklabels()] == ["10 %", "100 %"]

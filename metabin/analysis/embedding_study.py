@@ -106,6 +106,18 @@ def picture(features: Mapping[str, Tensor], streets: ImageSet, perplexity: float
     }
 
 
+def both_pictures(features: Mapping[str, Tensor], streets: ImageSet, people: int) -> dict:
+    """`picture` of the first people of every street, and of those of the first street alone."""
+    few = first_people(streets, people)  # (N,)
+    one = few & (streets.domains == streets.domains.min())  # (N,)
+    pictures = {}
+    shown = zip(("all_streets", "one_street"), (few, one), SHOWN, strict=True)
+    for name, rows, perplexity in shown:
+        some = {method: x[rows] for method, x in features.items()}
+        pictures[name] = picture(some, streets[rows], perplexity)
+    return pictures
+
+
 def sensitivity(
     features: Tensor, streets: ImageSet, perplexities: Sequence[float], starts: int
 ) -> dict:
@@ -156,6 +168,32 @@ def paired_networks(
     return differences
 
 
+def changes_over_training(numbers: Mapping[str, Mapping], quantity: str) -> dict[str, tuple]:
+    """How a quantity changes from a training's first moment to its last: mean and 95 % CI.
+
+    Paired over streets; `numbers` as in `embedding_study`, method -> percent -> `space_numbers`.
+    """
+    differences = {}
+    for method, moments in numbers.items():
+        first, *_, last = (row[quantity] for row in moments.values())
+        pairs = zip(last, first, strict=True)
+        differences[method] = paired_interval([end - start for end, start in pairs])
+    return differences
+
+
+def space_table(numbers: Mapping[str, Mapping], names: Mapping[str, str]) -> str:
+    """`space_numbers` of each network as a Markdown table, means over streets; names by method."""
+    lines = ["| network | Rank-1 | purity | probe | silhouette: street | person |"]
+    lines.append("| --- " * 6 + "|")
+    for method, row in numbers.items():
+        rank1, purity, street, person = (
+            np.mean(row[quantity]) for quantity in ("rank1", "purity", "street", "person")
+        )
+        shares = f"{rank1:.1%} | {purity:.1%} | {row['probe']:.1%}"
+        lines.append(f"| {names[method]} | {shares} | {street:+.2f} | {person:+.2f} |")
+    return "\n".join(lines)
+
+
 def embedding_study(
     networks: Mapping[str, Mapping[int, ReIDModel]],
     streets: ImageSet,
@@ -180,21 +218,15 @@ def embedding_study(
         finished[method], ends[method] = features, numbers[method][f"{percent}"]
         ratios[method] = own_and_others(cosine_distances(features), streets)["ratio"]  # (Q,)
     few = first_people(streets, people)  # (N,)
-    one = few & (streets.domains == streets.domains.min())  # (N,)
     queries = streets.camids == streets.camids.min()  # (N,)
     work = []
     for features in finished.values():
         rows = features[few], streets[few]
         work.append(joblib.delayed(sensitivity)(*rows, perplexities, starts))
-    shown = {"all_streets": (few, SHOWN[0]), "one_street": (one, SHOWN[1])}
-    pictures = {}
-    for name, (rows, perplexity) in shown.items():
-        some = {method: features[rows] for method, features in finished.items()}
-        pictures[name] = picture(some, streets[rows], perplexity)
     return {
         "streets": [streets.names[d] for d in streets.domains.unique()],
         "numbers": numbers,
         "paired": paired_networks(ends, ratios, streets.pids[queries]),
-        **pictures,
+        **both_pictures(finished, streets, people),
         "sensitivity": dict(zip(finished, joblib.Parallel(n_jobs=jobs)(work), strict=True)),
     }

@@ -19,6 +19,12 @@ from metabin.plotting.style import FAINT, INK, LOOKS
 GROUPS = "#332288", "#882255", "#117733", "#CC6677", "#44AA99", "#DDCC77"
 # Tol's light colours, for people: each may stand for several, whom their lines keep apart.
 PEOPLE = "#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#BBCC33", "#44BB99", "#DDDDDD", "#AAAA00"
+MOMENTS = {  # panels of `draw_moments`
+    "Rank-1 (%)": "rank1",
+    "Own (× 100)": "own",
+    "Own / others (%)": "ratio",
+    "Street purity (%)": "purity",
+}
 SHAPES = {"query": "o", "gallery": "^"}
 
 
@@ -75,9 +81,9 @@ def draw_planes(
 
     `notes` stand below the pictures, in their order; `names` are the groups' in the legend. Lines
     join queries to their group's gallery pictures where `linked`. Three pictures in a row, or four
-    where these are all.
+    where that fills the rows.
     """
-    columns = len(planes) if len(planes) <= 4 else 3
+    columns = min(len(planes), 3 if len(planes) % 4 else 4)
     rows = -(-len(planes) // columns)
     lines = max((note.count("\n") + 1 for note in notes), default=0)
     size = 3.35 * columns, (3.9 + 0.26 * lines) * rows + 0.9 * bool(names or linked)
@@ -180,26 +186,20 @@ def draw_sensitivity(table: Mapping[str, Mapping], space: Mapping[str, float]) -
     return figure
 
 
-def draw_moments(
-    panels: Mapping[str, Mapping[str, Sequence]], moments: Sequence[int], guess: Mapping[str, float]
-) -> Figure:
-    """Numbers over a training, in percent: (mean, low, high) of each method at every moment.
+def draw_moments(numbers: Mapping[str, Mapping], guess: float) -> Figure:
+    """Four numbers of each network at moments of its training, means over streets, in percent.
 
-    A panel for each number. A dotted line marks what guessing would give, where `guess` names the
-    panel.
+    numbers: method -> percent -> `analysis.spaces.space_numbers`. A dotted line marks the purity
+    that guessing gives.
     """
-    figure, axes = row_of_panels(len(panels), (3.7, 4.3), sharey=False)
-    for axis, (title, lines) in zip(axes, panels.items(), strict=True):
-        shifts = side_by_side(len(lines), 0.07)
-        for (method, intervals), shift in zip(lines.items(), shifts, strict=True):
-            look, x = method_line(method), np.arange(len(moments)) + shift
-            axis.plot(x, [middle for middle, *_ in intervals], ms=11, **look)
-            _, low, high = np.transpose(intervals)  # (moments,) each
-            axis.vlines(x, low, high, color=look["color"], lw=2, zorder=1.9)
-        if title in guess:
-            axis.axhline(guess[title], color=FAINT, ls=":")
-        axis.set_title(title)
-        axis.set_xticks(range(len(moments)), [f"{moment} %" for moment in moments])
-        axis.set_xlabel("of the training")
+    figure, axes = row_of_panels(len(MOMENTS), (3.7, 4.3), sharey=False)
+    for axis, (title, quantity) in zip(axes, MOMENTS.items(), strict=True):
+        for method, rows in numbers.items():
+            means = [100 * np.mean(row[quantity]) for row in rows.values()]
+            axis.plot(range(len(means)), means, ms=11, **method_line(method))
+        if quantity == "purity":
+            axis.axhline(100 * guess, color=FAINT, ls=":")
+        axis.set(title=title, xlabel="of the training")
+        axis.set_xticks(range(len(rows)), [f"{percent} %" for percent in rows])
     legend_below(figure, axes[0])
     return figure
