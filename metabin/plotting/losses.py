@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -10,16 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
-from metabin.analysis.plane import eighteen_points, push
-from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
-from metabin.plotting.marks import (
-    dot,
-    draw_intervals,
-    draw_picture_rows,
-    name_rows,
-    side_by_side,
-    write_beside,
-)
+from metabin.analysis.plane import eighteen_points
+from metabin.plotting.marks import dot, draw_picture_rows, write_beside
 from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOSSES
 
@@ -60,7 +51,7 @@ def _explain_points(figure: Figure, domains: Tensor) -> None:
     dots = []
     for number in domains.unique().tolist():
         colour, marker, size = DOMAINS[number % len(DOMAINS)]
-        dots.append(dot(f"domain {number + 1}", marker=marker, ms=size, color=colour))
+        dots.append(dot(f"domain {chr(65 + number)}", marker=marker, ms=size, color=colour))
     for name, face in (("one person", FAINT), ("another person", "white")):
         dots.append(dot(name, marker="D", ms=9, mfc=face, mec=FAINT, mew=2))
     dots.append(dot("origin", marker="+", ms=12, mec=INK, mew=2))
@@ -86,14 +77,13 @@ def draw_pushes(
 ) -> Figure:
     """Where each loss pushes each point: a panel for each of `pushes` (N, 2).
 
-    Arrows are scaled so that the longest is `longest`. A panel's name begins with its loss,
-    "shuffle" or "shuffle, mean"; under it stands how long the longest gradient is.
+    Arrows are scaled so that the longest is `longest`; below stands how long it is unscaled.
     """
     figure, axes = _panels(len(pushes), 4.2, 0.7)
     for axis, (name, arrows) in zip(axes, pushes.items(), strict=True):
         most = arrows.norm(dim=1).max().item()
         scaled = arrows * (longest / most if most else 1.0)
-        draw_arrows(axis, features, scaled, LOSSES[name.partition(",")[0]][0], width=0.012)
+        draw_arrows(axis, features, scaled, LOSSES[name][0], width=0.012)
         draw_points(axis, features, pids, domains)
         axis.set_title(name)
         axis.set_xlabel(f"longest arrow: {most:.2g}")
@@ -145,25 +135,6 @@ def draw_chosen(
     return figure
 
 
-def draw_smoothing(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
-    """A loss over the lead of the right identity's logit, (leads, losses) by name.
-
-    Each curve's lowest point is marked.
-    """
-    figure, axis = plt.subplots(figsize=(9, 4.4))
-    lines = ("-", "--", "-.", (0, (1, 1)))
-    shades = (INK, LOSSES["id"][0], "#8E7CC3", FAINT)
-    for (name, (leads, losses)), line, colour in zip(curves.items(), lines, shades, strict=False):
-        axis.plot(leads, losses, color=colour, ls=line, label=name)
-        lowest = int(np.argmin(losses))
-        if lowest < len(losses) - 1:
-            axis.plot(leads[lowest], losses[lowest], "o", ms=10, color=colour)
-    axis.set(xlabel="lead of the right identity's logit over all others")
-    axis.set(ylabel="loss", ylim=(0, None))
-    axis.legend()
-    return figure
-
-
 def draw_batch(
     rows: Mapping[str, Tensor], images_per_id: int, meta_train: Sequence[str], gap: int = 3
 ) -> Figure:
@@ -192,35 +163,8 @@ def draw_batch(
     return figure
 
 
-def draw_counts(kinds: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
-    """How many people of each domain a batch holds, by kind of sampling: (batches, domains) each.
-
-    A dot is the mean, a bar holds nine of ten batches; where batches miss a domain, their share is
-    written.
-    """
-    figure, axis = plt.subplots(figsize=(10.5, 4.4))
-    looks = [{"color": INK, "marker": "D"}, {"color": "#777777", "marker": "o"}]
-    for counts, look, shift in zip(kinds.values(), looks, side_by_side(2, 0.32), strict=True):
-        counts, at = counts.numpy(), np.arange(len(names)) + shift
-        low, high = np.quantile(counts, (0.05, 0.95), axis=0)  # (domains,) each
-        draw_intervals(axis, at, np.stack([counts.mean(0), low, high], 1), look, across=True)
-        for y, end, share in zip(at, high, (counts == 0).mean(0), strict=True):
-            if share:
-                text = f"none in {share:.0%} of batches"
-                write_beside(axis, text, (end, y), (8, 0), va="center", fontsize=13)
-    name_rows(axis, names)
-    axis.set(xlabel="people in a batch", xlim=(-0.5, None))
-    handles = [dot(kind, **look) for kind, look in zip(kinds, looks, strict=True)]
-    figure.legend(handles=handles, loc="outside right center")
-    return figure
-
-
 def draw_teaser() -> Figure:
-    """figures/losses.svg: where the three meta-train losses push eighteen points."""
+    """figures/losses.svg: eighteen points before three losses push them, and what each loss wants."""
     features, pids, domains = eighteen_points()
-    pushes = {
-        "scatter": push(lambda f: scatter_loss(f, domains), features),
-        "shuffle": push(lambda f: shuffle_loss(f, pids, domains), features),
-        "triplet": push(lambda f: triplet_loss(f, pids), features),
-    }
-    return draw_pushes(features, pids, domains, pushes)
+    wishes = "scatter: spread domains", "shuffle: mix domains", "triplet: gather people"
+    return draw_walks(dict.fromkeys(wishes, features[None]), pids, domains)
