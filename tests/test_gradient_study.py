@@ -1,6 +1,7 @@
 """Signs of the inner gradients: pencil numbers and finite differences on two channels, brute force on a small network."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.nn import functional as F
 from metabin.analysis import gradient_signs as signs
 from metabin.analysis import gradient_study as study
 from metabin.analysis import inner_gradients
-from metabin.experiments import pictures
+from metabin.experiments import CHECKPOINTS, FIRST, pictures, read_results, unseen_streets
 from metabin.losses import META_TRAIN, Criterion, scatter_loss
 from metabin.networks.model import build_model
 from metabin.norm import balancing_parameters, frozen_running_stats
@@ -85,6 +86,34 @@ def test_without_a_common_part_the_style_channel_goes_to_in_and_with_a_large_one
     torch.testing.assert_close(common, expected, rtol=0.01, atol=0.0)
 
 
+G, C, E = 32 / 33, 8 / 33, 7 / 25  # how far street, camera and person lie from the middle after BN
+
+
+def by_hand(rho, offset):
+    """Slopes of the three losses on two channels, by a pencil."""
+    scatter, shuffle = [0.0, 0.0], [0.0, 0.0]
+    for camera in (1, -1):  # the other street and the other person are mirror images
+        u, c, v = rho[0] * (G + camera * C), rho[0] * G, rho[1] * E
+        dot, picture, centroid = u * c + offset**2, u**2 + v**2 + offset**2, c**2 + offset**2
+        cosine = dot / math.sqrt(picture * centroid)
+        scatter[0] += cosine * (2 * u * c / dot - u**2 / picture - c**2 / centroid) / rho[0] / 2
+        scatter[1] -= cosine * v**2 / picture / rho[1] / 2
+        style, identity = 2 * G + (1 + camera) * C, 2 * E  # how far n- is in BN's channels
+        distance = math.hypot(rho[0] * style, rho[1] * identity)
+        weight = 1 / (1 + math.exp(rho[1] * identity - distance))  # softplus' slope
+        shuffle[0] += weight * rho[0] * style**2 / distance / 2
+        shuffle[1] += weight * (rho[1] * identity**2 / distance - identity) / 2
+    return {"scatter": scatter, "shuffle": shuffle, "triplet": [2 * C, -2 * E]}
+
+
+@pytest.mark.parametrize("rho", [(1.0, 1.0), (0.8, 0.9), (0.6, 0.5)])
+@pytest.mark.parametrize("offset", [0.0, 1.0, 2.0])
+def test_the_two_channels_gradients_are_the_pencils(rho, offset):
+    found = inner_gradients(signs.TwoChannels(rho, offset).train(), signs.two_channel_batch())
+    for loss, slopes in by_hand(rho, offset).items():
+        assert found[loss]["norm.rho"].tolist() == pytest.approx(slopes, abs=1e-6), loss
+
+
 # ---- the rule -------------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +149,32 @@ def test_the_origin_is_where_the_cosine_is_measured_from(extractor, sides):
         loss = scatter_loss(features - origin * features.mean(0).detach(), batch.domains)
         gradients = torch.autograd.grad(loss, list(rho.values()))
         torch.testing.assert_close(row[1], torch.stack([g.mean() for g in gradients]))
+
+
+def test_the_mean_cosine_is_over_pairs_of_different_pictures():
+    features = torch.tensor([[1.0, 0.0], [0.0, 3.0], [2.0, 2.0]])
+    assert signs.mean_cosine(features) == pytest.approx((0 + 2 * 0.5**0.5) / 3)
+
+
+def test_without_the_last_relu_the_maps_are_those_that_it_would_see(extractor, sides):
+    images, network = sides[0][0].images, signs.WithoutLastReLU(extractor)
+    with frozen_running_stats(extractor):
+        maps, features, clipped = network.maps(images), network(images), extractor(images)
+    torch.testing.assert_close(maps.relu().mean((2, 3)), clipped)
+    torch.testing.assert_close(maps.mean((2, 3)), features)
+    names = [name.removeprefix("extractor.") for name in balancing_parameters(network)]
+    assert names == list(balancing_parameters(extractor)) and (maps < 0).any()
+
+
+@pytest.mark.parametrize("moment", ["10 %", "end"])
+def test_the_committed_gradients_are_those_of_the_committed_networks(moment):
+    images = unseen_streets(FIRST).train_set()
+    network = pictures.figure5_network(moment, FIRST, images, CHECKPOINTS)
+    found = study.directions(network, study.batches_of(images, study.BATCHES, study.SEED))
+    for loss, rows in read_results("figure5")["first"][moment].items():
+        committed = torch.tensor([mean for mean, *_ in rows])
+        apart = (found[loss]["mean"].mean(0) - committed).abs().max()
+        assert apart < 0.05 * committed.abs().max(), loss
 
 
 def test_the_triplet_terms_differ_by_the_triplet_gradient(extractor, sides):

@@ -12,6 +12,7 @@ from metabin.plotting.gradients import (
     draw_figure5,
     draw_origins,
     draw_signs,
+    draw_teaser,
     draw_velocities,
 )
 from metabin.runs.provenance import ROOT
@@ -102,3 +103,13 @@ def test_cosines_whose_interval_holds_zero_are_in_brackets():
     (axis,) = draw_agreement({"end": found}, ("a", "b", "c")).axes
     texts = {(text.get_position()): text.get_text() for text in axis.texts}
     assert texts == {(0.5, 0.5): "+0.90", (0.5, 1.5): "(-0.10)", (1.5, 1.5): "-0.50"}
+
+
+def test_the_opening_picture_shades_the_papers_signs_and_holds_no_gradient():
+    panels = draw_teaser().axes
+    shaded = {}
+    for axis in panels:
+        [area] = axis.patches
+        shaded[axis.get_title(loc="left") or axis.get_title()] = area.get_bbox().intervaly.tolist()
+        assert dots(axis) == {"filled": set(), "open": set()}
+    assert shaded == {"scatter": [0, 1], "shuffle": [0, 1], "triplet": [0, -1]}

@@ -68,6 +68,34 @@ def centre_and_spread(features: Tensor, domains: Tensor) -> tuple[Tensor, Tensor
     return torch.stack(centres), torch.stack(spreads)
 
 
+def mean_cosine(features: Tensor) -> float:
+    """Mean cosine between the features (N, D) of two different pictures."""
+    unit = F.normalize(features.detach(), dim=1)
+    cosines = unit @ unit.T  # (N, N)
+    others = ~torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+    return cosines[others].mean().item()
+
+
+class WithoutLastReLU(nn.Module):
+    """A StreetNet extractor whose last maps keep their negative values; parameters are shared."""
+
+    def __init__(self, extractor: nn.Module):
+        super().__init__()
+        self.extractor = extractor  # first, so that its parameters keep their order
+
+    def maps(self, images: Tensor) -> Tensor:
+        """What the extractor's last ReLU would see, (N, D, H, W)."""
+        *blocks, last = self.extractor[0]
+        x = images
+        for block in blocks:
+            x = block(x)
+        y = last.conv2(F.relu(last.norm1(last.conv1(x))))
+        return last.norm2(y) + last.shortcut(x)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.maps(images).mean((2, 3))  # (N, D)
+
+
 def layer_means(gradients: Sequence[Tensor]) -> Tensor:
     """The mean over channels of each layer's gradient, (L,)."""
     return torch.stack([gradient.mean() for gradient in gradients]).cpu()

@@ -8,12 +8,14 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from torch import Tensor
 
+from metabin.analysis.gradient_study import CLAIMS
 from metabin.plotting.losses import DOMAINS, draw_arrows, draw_points
 from metabin.plotting.marks import dot, draw_intervals, draw_tiles
 from metabin.plotting.panels import legend_below, row_of_panels
-from metabin.plotting.style import FAINT, INK, LOSSES
+from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
 
 MARKERS = {"scatter": "s", "shuffle": "^", "triplet": "o", "sum": "D"}
 SIGNS = ListedColormap([LOSSES["triplet"][0], "#EEEEEE", LOSSES["shuffle"][0]])  # -, undecided, +
@@ -182,4 +184,19 @@ def draw_agreement(
         draw_tiles(axis, tiles, words, {"fontsize": 12}, **scale, **labels)
         axis.tick_params(axis="x", labelrotation=45)
         axis.set_title(moment)
+    return figure
+
+
+def draw_teaser() -> Figure:
+    """figures/gradient_question.svg: which way the paper says that each loss pushes rho."""
+    figure, axes = row_of_panels(len(CLAIMS), (4.2, 3.4))
+    for axis, (loss, sign) in zip(axes, CLAIMS.items(), strict=True):
+        axis.axhspan(0, sign, color=LOOKS["paper"].colour, alpha=0.25, lw=0)
+        axis.annotate("?", (6, 0), ha="center", va="center", fontsize=40, color=LOSSES[loss][0])
+        axis.set(title=loss, xlabel="layer", xlim=(0.3, 11.7), ylim=(-1, 1), yticks=[])
+        axis.set_xticks(range(1, 12, 2))
+        axis.grid(visible=False)
+        _mark_directions(axis)
+    axes[0].set_ylabel("∂L/∂ρ")
+    legend_below(figure, [Patch(color=LOOKS["paper"].colour, alpha=0.25, label="the paper says")])
     return figure

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from metabin.analysis.toy import toy_step
 from metabin.config import Config
 from metabin.experiments import CHECKPOINTS, FIRST, read_results, unseen_streets
-from metabin.plotting import data, layers, losses, meta, retrieval
+from metabin.plotting import data, gradients, layers, losses, meta, retrieval
 from metabin.plotting.speed import draw_speed
 from metabin.plotting.training import draw_schedule
 from metabin.runs.checkpoints import load_model
@@ -38,6 +38,7 @@ def meta_question() -> Figure:
 
 
 PICTURES: dict[str, Callable[[], Figure]] = {  # the name of a file in figures/
+    "gradient_question": gradients.draw_teaser,
     "rank_list": rank_list,
     "layer": layers.draw_teaser,
     "losses": losses.draw_teaser,
