@@ -444,6 +444,7 @@ OTHERS = {  # what other projects write around a network's tensors
     "fastreid": lambda state: {"model": below("backbone.", state), "iteration": 9},
     "bag of tricks": lambda state: below("base.", state),
     "several GPUs": lambda state: below("module.base.", state),
+    "a trunk far within": lambda state: below("encoder.visual.trunk.", state),
     "torchreid": lambda state: {
         "state_dict": state,
         "epoch": 60,

@@ -32,10 +32,10 @@ def load_weights(backbone: nn.Module, name: str, weights: Path | str) -> None:
 
     `weights` is "imagenet", for those that torchvision downloads (ResNets, MobileNetV2 x1.0), or
     the path of a file (.pth, .pth.tar, .safetensors) with the names of torchvision's network, for
-    MobileNetV2 also deep-person-reid's, or of `save_model`. They may stand below a prefix of one or
-    two names, as `backbone.` is in other projects; a classifier and what else stands beside it are
-    left out. torchvision's MobileNetV2 gets an identity as the first block's expansion, which
-    changes nothing in eval mode; in train mode its norm normalizes.
+    MobileNetV2 also deep-person-reid's, or of `save_model`. They may stand below a prefix, as
+    `backbone.` is in other projects; a classifier and what else stands beside it are left out.
+    torchvision's MobileNetV2 gets an identity as the first block's expansion, which changes nothing
+    in eval mode; in train mode its norm normalizes.
     Raises FileNotFoundError; ConnectionError when a download fails; ValueError when the file holds
     no weights or others.
     """
@@ -64,9 +64,8 @@ def _best_fit(
     tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
     prefixes = {"": None}  # in order, each once
     for key in tensors:
-        first, _, rest = key.partition(".")
-        second = rest.partition(".")[0]
-        prefixes |= {f"{first}.": None, f"{first}.{second}.": None}
+        names = key.split(".")
+        prefixes |= {".".join(names[:count]) + ".": None for count in range(1, len(names))}
     fits = []
     for prefix in prefixes:
         inner = {}
