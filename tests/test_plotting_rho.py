@@ -9,11 +9,10 @@ from matplotlib.colors import to_hex
 from metabin.plotting import LOOKS, draw_history, draw_rho_layers, save
 from metabin.plotting.rho import (
     BALANCE,
-    draw_channels,
     draw_correlations,
     draw_reading,
     draw_surgery,
-    draw_sweep,
+    draw_teaser,
 )
 
 SHARES = [[0.5, 0.25, 0.0, 0.25], [0.0, 0.0, 0.0, 1.0]]  # two layers, four bins
@@ -110,30 +109,10 @@ def test_an_operation_that_costs_beyond_doubt_is_a_filled_bar():
     assert [label.get_text() for label in panel.get_xticklabels()] == ["1", "2"]
 
 
-def test_a_sweep_has_a_line_for_the_mean_and_a_level_as_trained():
-    curves = {"bin": torch.tensor([[0.2, 0.4], [0.6, 0.8], [0.1, 0.1]])}
-    axis = draw_sweep([0, 0.5, 1], curves, {"bin": torch.tensor([0.7, 0.9])}).axes[0]
-    *streets, line, level = axis.lines
-    assert [s.get_ydata().tolist() for s in streets] == [
-        pytest.approx([20, 60, 10]),
-        pytest.approx([40, 80, 10]),
-    ]
-    assert (
-        line.get_ydata().tolist() == pytest.approx([30, 70, 10])
-        and line.get_marker() == LOOKS["bin"].marker
-    )
-    assert list(level.get_ydata()) == pytest.approx([80, 80])
-
-
-def test_every_channel_is_a_dot_in_its_layers_panel():
-    rho = {"a": torch.tensor([0.1, 0.9]), "b": torch.tensor([0.5])}
-    shares = {"a": torch.tensor([0.2, 0.3]), "b": torch.tensor([1.0])}
-    one, two = draw_channels(rho, shares, [-1.0, 0.25], "style").axes
-    assert one.collections[0].get_offsets().tolist() == [
-        pytest.approx([0.2, 0.1]),
-        pytest.approx([0.3, 0.9]),
-    ]
-    assert [title_of(axis) for axis in (one, two)] == ["layer 1: -1.00", "layer 2: +0.25"]
+def test_the_opening_picture_has_rho_before_training_and_asks_for_it_afterwards():
+    before, after = draw_teaser().axes
+    assert set(before.collections[0].get_offsets()[:, 1].tolist()) == {1.0}
+    assert not after.collections and [text.get_text() for text in after.texts] == ["?"]
 
 
 def test_a_correlation_is_filled_where_its_interval_excludes_0():

@@ -275,7 +275,7 @@ def bars(layers, bins):
 def mended_bars(model, score):
     found = {}
     model.train()  # everything is put back but this
-    for name, rho in balancing_parameters(model.extractor).items():
+    for name, rho in metabin.balancing_parameters(model.extractor).items():
         before = rho.detach().clone()
         rho.data.fill_(0.0)
         found[name] = score(model)
@@ -285,7 +285,7 @@ def mended_bars(model, score):
     ("09", 2, "rho put back to 1"): """
 def mended_bars(model, score):
     found = {}
-    for name, rho in balancing_parameters(model.extractor).items():
+    for name, rho in metabin.balancing_parameters(model.extractor).items():
         rho.data.fill_(0.0)
         found[name] = score(model)
         rho.data.fill_(1.0)  # where a training begins, not where this patient was
@@ -294,8 +294,8 @@ def mended_bars(model, score):
     ("09", 3): """
 def style_and_identity_shares(values, pids):
     everything = [x for row in values for x in row]
-    pictures = [mean(row[p] for row in values) for p in range(len(pids))]
-    people = [mean(pictures[q] for q in range(len(pids)) if pids[q] == pid) for pid in set(pids)]  # each person once
+    pictures = [mean([row[p] for row in values]) for p in range(len(pids))]
+    people = [mean([pictures[q] for q in range(len(pids)) if pids[q] == pid]) for pid in set(pids)]  # each person once
     return variance([mean(row) for row in values]) / variance(everything), variance(people) / variance(everything)
 """,
     ("10", 1): """

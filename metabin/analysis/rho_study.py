@@ -9,6 +9,7 @@ Size letters: C channels, L layers, R resamples, S styles, P pictures, I identit
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,16 +17,18 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from metabin.analysis.meta_study import average_all_batches
-from metabin.analysis.readings import read_layers
+from metabin.analysis.readings import cross_styles, random_styles, read_layers
 from metabin.data.augment import normalize
 from metabin.data.images import ImageSet
-from metabin.evaluate.intervals import percentiles
+from metabin.evaluate.intervals import paired_interval, percentiles
 from metabin.evaluate.retrieval import Retrieval, evaluate
 from metabin.networks.model import ReIDModel
 from metabin.norm import balancing_parameters
+from metabin.streets import World, make_streets
 
 Rho = Mapping[str, Tensor]  # by name, (C,) each
 Operation = Callable[[Tensor], Tensor]
+Interval = tuple[float, float, float]  # mean, low, high
 
 
 # ---- surgery -------------------------------------------------------------------------
@@ -35,9 +38,13 @@ OPERATIONS: dict[str, Operation] = {
     "all IN": torch.zeros_like,
     "layer's mean": lambda rho: rho.mean().expand_as(rho),
     "rounded": torch.round,
-    "above ½ to 1": lambda rho: torch.where(rho > 0.5, 1.0, rho),
-    "below ½ to 0": lambda rho: torch.where(rho < 0.5, 0.0, rho),
 }
+
+
+def rho_of(model: ReIDModel) -> dict[str, Tensor]:
+    """The balancing parameters of a network as they are now, (C,) each, from picture to feature."""
+    rho = balancing_parameters(model.extractor)
+    return {name: values.detach().clone() for name, values in rho.items()}
 
 
 def shuffled(seed: int = 0) -> Operation:
@@ -111,19 +118,42 @@ def on_each_street(model: ReIDModel, people: ImageSet) -> list[Retrieval]:
 
 
 def surgery(
-    model: ReIDModel, people: ImageSet, changed: Mapping[str, Rho], metric: str = "mAP"
+    model: ReIDModel,
+    people: ImageSet,
+    changed: Mapping[str, Rho],
+    sources: ImageSet | None = None,
+    seed: int = 0,
 ) -> dict[str, Tensor]:
-    """Retrieval on each street with each of the `changed` rho: name -> (streets,), fractions.
+    """mAP on each street with each of the `changed` rho: name -> (streets,), fractions.
 
-    Weights and running statistics stay those that were trained with the model's own rho. The model
-    is unchanged.
+    Weights stay as they were trained. So do running statistics, unless pictures of the sources are
+    given: then they are collected anew for each rho, see `resettled`. The model is unchanged.
     """
     rates = {}
     for name, rho in changed.items():
-        with rho_set(model, rho):
-            results = on_each_street(model, people)
-        rates[name] = torch.stack([result.values(metric).mean() for result in results])
+        patient = model if sources is None else resettled(model, rho, sources, seed=seed)
+        with rho_set(patient, rho):
+            results = on_each_street(patient, people)
+        rates[name] = torch.stack([result.values("mAP").mean() for result in results])
     return rates
+
+
+def surgery_by_layer(model: ReIDModel, people: ImageSet, operation: Operation) -> Tensor:
+    """How mAP changes when one layer after the other is operated on, (L, streets), fractions."""
+    own = rho_of(model)
+    changed = {name: operated(own, operation, [name]) for name in own}
+    rates = surgery(model, people, {"own": own} | changed)
+    return torch.stack([rates[name] - rates["own"] for name in own])
+
+
+def differences(rates: Mapping[str, Sequence[float]], reference: str) -> dict[str, Interval]:
+    """Paired difference of everything to the reference, mean and 95 % CI over streets or worlds."""
+    intervals = {}
+    for name, values in rates.items():
+        if name != reference:
+            change = torch.as_tensor(values) - torch.as_tensor(rates[reference])
+            intervals[name] = paired_interval(change)
+    return intervals
 
 
 @torch.no_grad()
@@ -149,6 +179,15 @@ def resettled(
 
 
 # ---- the probe -----------------------------------------------------------------------
+
+
+def people_in_styles(world: World, num_styles: int = 8, seed: int = 0) -> ImageSet:
+    """30 people of a neutral street, 4 pictures of each, every picture in every style.
+
+    The styles are half as strong again as those of the default streets.
+    """
+    neutral = make_streets(replace(world, style=0), [20], num_ids=30, images_per_camera=2)
+    return cross_styles(neutral, random_styles(num_styles, strength=1.5, seed=seed))
 
 
 def input_statistics(model: ReIDModel, images: Tensor) -> dict[str, Tensor]:

@@ -69,7 +69,7 @@ STUDIES = {  # what a table or figure is about, and the code that makes it possi
     "Fig. 8": ("period of the inner step", "meta.cyclic_inner_lr"),
     "Fig. 9": ("outer step size against rho", "meta.meta_step", "analysis.rho_distribution"),
     "Fig. 10": ("rho in other networks", "networks.build_backbone", "analysis.rho_distribution"),
-    "Fig. 11": ("rho during training", "analysis.rho_summary", "plotting.draw_rho_history"),
+    "Fig. 11": ("rho during training", "analysis.rho_summary", "plotting.draw_history"),
 }
 ITEMS = TITLES | {item: title for item, (title, *_) in STUDIES.items()}
 EXPERIMENTS = {"Fig. 1": "phase", "Fig. 7": "history", "Fig. 11": "history"}  # others: "table1"

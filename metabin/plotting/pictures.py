@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from metabin.analysis.toy import toy_step
 from metabin.config import Config
 from metabin.experiments import CHECKPOINTS, FIRST, read_results, unseen_streets
-from metabin.plotting import data, gradients, layers, losses, meta, retrieval
+from metabin.plotting import data, gradients, layers, losses, meta, retrieval, rho
 from metabin.plotting.speed import draw_speed
 from metabin.plotting.training import draw_schedule
 from metabin.runs.checkpoints import load_model
@@ -44,6 +44,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {  # the name of a file in figures/
     "losses": losses.draw_teaser,
     "meta_step": meta.draw_teaser,
     "meta_question": meta_question,
+    "rho_question": rho.draw_teaser,
     "schedule": lambda: draw_schedule(Config()),
     "speed": speed,
     "splits": data.draw_teaser,

@@ -1,4 +1,4 @@
-"""rho: where it is in every layer (Figs. 4, 9, 10), and what it is worth (lesson 09)."""
+"""rho: where it is in every layer (Figs. 4, 9, 10), and what it is worth."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from metabin.plotting.marks import dot, draw_intervals, side_by_side
-from metabin.plotting.panels import grid, layer_panels, legend_below, row_of_panels
+from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
 
 ENDS = [LOOKS["in"].colour, LOOKS["bn"].colour]
@@ -67,6 +67,22 @@ def draw_reading(rho: Tensor, bins: int = 10) -> Figure:
     return figure
 
 
+def draw_teaser() -> Figure:
+    """figures/rho_question.svg: sixteen channels' rho before training; where are they after it?"""
+    figure, axes = row_of_panels(2, (5.2, 3.8))
+    channels = np.arange(1, 17)
+    tints = {"c": np.ones(16), "cmap": BALANCE, "vmin": 0, "vmax": 1}
+    axes[0].scatter(channels, np.ones(16), s=110, edgecolors=INK, **tints)
+    style = {"ha": "center", "va": "center", "fontsize": 90, "color": FAINT}
+    axes[1].text(8.5, 0.5, "?", **style)
+    for axis, title in zip(axes, ("before training", "after training"), strict=True):
+        axis.set(title=title, xlabel="channel of a norm layer", xticks=(1, 4, 7, 10, 13, 16))
+        axis.set(xlim=(0.2, 16.8), ylim=(-0.06, 1.06))
+    axes[0].set_ylabel("ρ")
+    axes[0].set_yticks((0, 0.5, 1), ("0, IN", "0.5", "1, BN"))
+    return figure
+
+
 def draw_rho_layers(report: Mapping) -> Figure:
     """The share of each layer's channels by rho: a panel for each row that has rho.
 
@@ -104,49 +120,6 @@ def draw_surgery(panels: Mapping[str, Mapping[str, Interval]]) -> Figure:
         axis.set(title=title, xlabel="norm layer")
         axis.grid(axis="x", visible=False)
     axes[0].set_ylabel("change of mAP, points")
-    return figure
-
-
-def draw_sweep(
-    values: Sequence[float],
-    curves: Mapping[str, np.ndarray],
-    trained: Mapping[str, Sequence[float]],
-) -> Figure:
-    """mAP where every rho of a network has one value: by method, (values, streets), fractions.
-
-    The line is the mean over streets, the faint ones are streets; a level line marks the network
-    as it was trained, (streets,).
-    """
-    figure, axis = plt.subplots(figsize=(9, 4.6))
-    for i, (method, rates) in enumerate(curves.items()):
-        look, percent = LOOKS[method], 100 * np.asarray(rates)  # (values, streets)
-        axis.plot(values, percent, color=look.colour, lw=0.8, alpha=0.3)
-        style = {"ms": look.size, "color": look.colour, "ls": look.line, "label": look.name}
-        axis.plot(values, percent.mean(1), look.marker, **style)
-        level = 100 * float(np.asarray(trained[method]).mean())
-        dots = (2 * i, (2, 2 * len(curves)))  # equal levels stand side by side
-        axis.axhline(level, color=look.colour, ls=dots, lw=2, label=f"{look.name}, ρ as trained")
-    axis.set(xlabel="the ρ that every channel has: 0 IN, 1 BN", ylabel="mAP (%)", ylim=(0, 100))
-    figure.legend(loc="outside right center")
-    return figure
-
-
-def draw_channels(
-    rho: Mapping[str, Tensor], shares: Mapping[str, Tensor], values: Sequence[float], label: str
-) -> Figure:
-    """Every channel of every layer: its rho over how much of it is style.
-
-    A title has the layer's rank correlation (`values`).
-    """
-    rows, columns = grid(len(rho))
-    figure = plt.figure(figsize=(3.2 * columns, 2.5 * rows))
-    axes = layer_panels(figure, len(rho), label)
-    tints = {"cmap": BALANCE, "vmin": 0, "vmax": 1, "edgecolors": INK, "linewidths": 0.5}
-    for i, (axis, (name, balances)) in enumerate(zip(axes, rho.items(), strict=True)):
-        y = balances.detach().cpu()
-        axis.scatter(shares[name], y, s=34, c=y, **tints)
-        axis.set_title(f"layer {i + 1}: {values[i]:+.2f}", fontsize=13)
-        axis.set(ylim=(-0.05, 1.05), xlim=(-0.02, 1.02), xticks=(0, 0.5, 1))
     return figure
 
 
