@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from metabin.analysis.toy import ToyStep, toy_step, toy_walk
+from metabin.analysis.toy import ToyStep
 from metabin.analysis.trace import GROUPS, Phase
 from metabin.plotting.marks import LINES, draw_lines_by_name, draw_tiles, side_by_side, write_beside
 from metabin.plotting.panels import legend_below, row_of_panels
@@ -142,24 +142,4 @@ def draw_drift(drifts: Mapping[str, Mapping[str, Tensor]]) -> Figure:
     axes[0].set_ylim(0, None)
     axes[1].axhline(1, color=FAINT, lw=1.5, ls=":", zorder=0)
     legend_below(figure, axes[0])
-    return figure
-
-
-def draw_teaser() -> Figure:
-    """figures/meta_step.svg: one meta-step on the toy, and where many of them lead."""
-    figure, (one, many) = row_of_panels(2, (6.25, 4.8), sharey=False)
-    _draw_step(one, toy_step(0.6, inner_lr=0.5, outer_lr=0.25))
-    walks = {
-        "with the inner step, first order": toy_walk(0.6, 10, 0.5, 0.25),
-        "second order": toy_walk(0.6, 10, 0.5, 0.25, order=2),
-        "without it (β = 0)": toy_walk(0.6, 10, 0.0, 0.1),
-    }
-    draw_lines_by_name(many, walks)
-    for name, value in {"lowest $L_{mte}$": 0.5, "lowest $L_{mte}$ after a push": 0.8}.items():
-        many.axhline(value, color=FAINT, lw=1.2, ls=":", zorder=0)
-        write_beside(many, name, (10, value), (0, 4), ha="right", color="#666666")
-    many.set(title="Ten meta-steps", xlabel="meta-steps", ylabel="ρ", xlim=(0, 10), ylim=(0, 1.02))
-    one.set_title("One meta-step")
-    one.legend(loc="upper left")
-    many.legend(loc="lower right")
     return figure

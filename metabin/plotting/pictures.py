@@ -42,7 +42,6 @@ PICTURES: dict[str, Callable[[], Figure]] = {  # the name of a file in figures/
     "rank_list": rank_list,
     "layer": layers.draw_teaser,
     "losses": losses.draw_teaser,
-    "meta_step": meta.draw_teaser,
     "meta_question": meta_question,
     "rho_question": rho.draw_teaser,
     "schedule": lambda: draw_schedule(Config()),
