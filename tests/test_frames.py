@@ -132,9 +132,19 @@ def code_of(script: str) -> str:
 def test_a_drawing_is_kept_by_few_colours_and_a_photograph_as_one():
     drawing = Image.new("RGB", (300, 200), "white")
     drawing.paste("black", (10, 10, 60, 160))
-    photo = Image.effect_noise((300, 200), 80).convert("RGB")
-    for picture, kind, most in ((drawing, b"VP8L", 1_000), (photo, b"VP8 ", 60_000)):
-        source = smallest(picture, colours=256, quality=80)
+    noise = Image.effect_noise((300, 200), 80).convert("RGB")
+    # A mixture of three ramps has more shades than few colours can show.
+    ramp = Image.linear_gradient("L").resize((300, 200))
+    shades = Image.merge(
+        "RGB",
+        (ramp, ramp.rotate(180), ramp.transpose(Image.Transpose.ROTATE_90).resize((300, 200))),
+    )
+    for picture, kind, most in (
+        (drawing, b"VP8L", 1_000),
+        (noise, b"VP8 ", 60_000),
+        (shades, b"VP8 ", 10_000),
+    ):
+        source = smallest(picture, colours=64, quality=80)
         data = base64.b64decode(source.removeprefix("data:image/webp;base64,"))
         assert data[12:16] == kind and len(data) < most
         assert Image.open(io.BytesIO(data)).size == picture.size

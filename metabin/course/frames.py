@@ -16,11 +16,14 @@ from math import prod
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
+
 FRAMES = "application/vnd.metabin.frames+json"  # what a headless run leaves of a widget
 SCRIPT = Path(__file__).with_name("frames.js").read_text(encoding="utf-8")
 MOST = 40  # frames of a widget
 BESIDE = 5  # positions of a slider that isn't alone
 DPI = 100
+VISIBLE = 24  # of 255: a change of colour that is seen
 
 
 @dataclass
@@ -117,15 +120,23 @@ def encode(fig) -> tuple[str, int]:
 
 
 def smallest(picture, colours: int, quality: int) -> str:
-    """A picture as an address of data: by few colours, as drawings are best kept, or as a photo."""
+    """A picture as an address of data: as a photo, or by few colours, as drawings are best kept.
+
+    Not by few colours where more than a pixel in a thousand would change visibly.
+    """
     from PIL import Image
 
     picture = picture.convert("RGB")
-    drawing, photo = io.BytesIO(), io.BytesIO()
-    few = picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.convert("RGB").save(drawing, "WEBP", lossless=True, quality=20, method=1)
+    photo, drawing = io.BytesIO(), io.BytesIO()
     picture.save(photo, "WEBP", quality=quality, method=2)
-    data = min(drawing.getvalue(), photo.getvalue(), key=len)
+    few = picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few = few.convert("RGB")
+    change = np.abs(np.asarray(few, int) - np.asarray(picture, int)).max(-1)  # (H, W)
+    if (change > VISIBLE).mean() > 0.001:
+        data = photo.getvalue()
+    else:
+        few.save(drawing, "WEBP", lossless=True, quality=20, method=1)
+        data = min(drawing.getvalue(), photo.getvalue(), key=len)
     return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
 
 
