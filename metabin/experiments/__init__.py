@@ -9,7 +9,6 @@ from importlib import import_module
 _EXPORTS = {
     "metabin.analysis.networks": ["CHECKPOINTS", "load_network"],
     "metabin.experiments.declarations": ["EXPERIMENTS"],
-    "metabin.experiments.phase": ["phase_text"],
     "metabin.experiments.results": ["RESULTS", "paired", "read_results"],
     "metabin.experiments.rows": ["Experiment", "Row"],
     "metabin.experiments.runner": ["experiment_text"],
