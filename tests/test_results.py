@@ -7,15 +7,17 @@ import pytest
 from scipy import stats
 
 from metabin.experiments import phase
+from metabin.experiments.question import plan_verdict
 from metabin.experiments.results import RESULTS, known_results, paired, read_results
-from metabin.experiments.runner import falling, verdict
+from metabin.experiments.runner import experiment_text, falling, verdict
 from metabin.experiments.schedules import schedules_text
 from metabin.experiments.spine import spine_table
-from metabin.experiments.tasks import SPINE, TUNED, chosen
+from metabin.experiments.tasks import FINISHED, FINISHED_SETTINGS, SPINE, TUNED, chosen
 from metabin.experiments.worlds import margin, worlds_text
 from metabin.runs.provenance import ROOT
 
 PAGE = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
+LESSON_10 = (ROOT / "notebooks" / "10_ablations.ipynb").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -140,29 +142,60 @@ def test_the_world_is_the_one_that_the_rule_chooses():
     assert max(margins) >= 1
 
 
+# ---- finished trainings --------------------------------------------------------------
+
+
+JOINT = "BIN, two affine pairs"
+
+
 @pytest.mark.parametrize(
-    ("test", "length", "shown"),
+    ("better", "worse", "signs"),  # on unseen streets, far streets, at home; 0: undecided
     [
-        ("home", "300", None),
-        ("home", "2250", True),
-        ("unseen", "300", False),
-        ("unseen", "2250", None),
-        ("far", "2250", False),
+        ("IN", "BN", (1, 1, -1)),
+        (JOINT, "BN", (1, 1, 1)),
+        ("MetaBIN", JOINT, (0, 1, -1)),
+        ("MetaBIN", "IN", (-1, -1, 1)),
     ],
 )
-def test_the_page_tells_bn_against_in_as_the_schedules_have_it(test, length, shown):
-    bn, in_ = (read_results("schedules")["curves"][method][length][test] for method in ("bn", "in"))
-    middle, low, high = paired(bn, in_)["rank1"]
-    assert in_points((middle, low, high)) in PAGE
-    assert shown == (middle > 0 if low > 0 or high < 0 else None)
+def test_the_page_tells_what_finished_trainings_show(better, worse, signs):
+    rows = {row["name"]: row for row in read_results("table1", "finished")["rows"]}
+    for test, sign in zip(("unseen", "far", "home"), signs, strict=True):
+        a, b = (rows[name]["also"].get(test, rows[name])["metrics"] for name in (better, worse))
+        middle, low, high = paired(a, b)["rank1"]
+        assert in_points((middle, low, high)) in PAGE
+        assert (low > 0) - (high < 0) == sign
+
+
+def test_the_page_shows_the_finished_table_and_where_rho_ends():
+    report = read_results("table1", "finished")
+    for line in experiment_text(report).splitlines():
+        assert not line.startswith("|") or line in PAGE
+    rho = {row["method"]: mean(row["rho_mean"]) for row in report["rows"] if "rho_mean" in row}
+    assert f"mean ρ {rho['metabin']:.2f}, joint BIN {rho['bin']:.2f}" in PAGE
+    assert f"ends at {rho['metabin']:.2f}, the joint BIN's at {rho['bin']:.2f}" in LESSON_10
+    assert plan_verdict(read_results("question", "finished")) == {"MetaBIN": "undecided"}
+
+
+def test_finished_settings_are_the_best_of_those_tried():
+    tuning = read_results("tuning", "finished")
+    for method, setting in tuning["chosen"].items():
+        tried = [row for row in tuning["tuning"] if row["method"] == method]
+        assert [row["setting"] for row in tried] == FINISHED_SETTINGS[method]
+        assert max(tried, key=lambda row: mean(row["mAP"]))["setting"] == setting
+
+
+def test_finished_trainings_are_as_long_as_the_schedules_ask():
+    finished = read_results("schedules")["finished"]
+    assert finished["the studio's weights"] <= FINISHED["iterations"]
+    assert finished["random weights"] is None
 
 
 def test_bn_is_behind_in_abroad_in_every_world_after_every_schedule():
-    curves = read_results("schedules")["curves"]
-    for length, tests in curves["bn"].items():
-        for test in ("unseen", "far"):
-            ahead = curves["in"][length][test]["rank1"]
-            assert all(a > b for a, b in zip(ahead, tests[test]["rank1"], strict=True))
+    for curves in read_results("schedules")["curves"].values():
+        for length, tests in curves["bn"].items():
+            for test in ("unseen", "far"):
+                ahead = curves["in"][length][test]["rank1"]
+                assert all(a > b for a, b in zip(ahead, tests[test]["rank1"], strict=True))
 
 
 def numbers_of(report: dict) -> list[list[float]]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from metabin.experiments import curves, question, tables
+from metabin.experiments.rows import Experiment, Row
 
 EXPERIMENTS = {
     "table1": tables.TABLE_1,
@@ -21,14 +22,20 @@ EXPERIMENTS = {
 }
 WORLDS = 10  # of finished trainings
 HALF = "fixed at half of the range"  # says nothing that its neighbours don't
+
+
+def _finished(table: Experiment, rows: tuple[Row, ...] = ()) -> Experiment:
+    """A table of finished trainings: other rows where they are given, and more worlds."""
+    title = f"{table.title}; finished trainings"
+    return replace(table, title=title, rows=rows or table.rows, seeds=WORLDS)
+
+
 FINISHED_EXPERIMENTS = {
-    "table1": replace(tables.TABLE_1, rows=tables.TABLE_1.rows + tables.FURTHER, seeds=WORLDS),
-    "table3": replace(
-        tables.TABLE_3,
-        rows=tuple(row for row in tables.TABLE_3.rows if row.name != HALF),
-        seeds=WORLDS,
+    "table1": _finished(tables.TABLE_1, tables.TABLE_1.rows + tables.FURTHER),
+    "table3": _finished(
+        tables.TABLE_3, tuple(row for row in tables.TABLE_3.rows if row.name != HALF)
     ),
-    "table4": replace(tables.TABLE_4, seeds=WORLDS),
-    "table5": replace(tables.TABLE_5, seeds=WORLDS),
+    "table4": _finished(tables.TABLE_4),
+    "table5": _finished(tables.TABLE_5),
     "question": question.FINISHED_QUESTION,
 }

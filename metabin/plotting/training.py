@@ -54,7 +54,7 @@ def draw_schedules(report: Mapping) -> Figure:
                 if start == "random weights":
                     line |= {"mfc": "white", "lw": 1, "alpha": 0.7}
                 draw_band(axis, lengths, rates.mean(1), band, line)
-        ticks = (60, 135, 300, 675, 1500)
+        ticks = (60, 135, 300, 675)
         axis.set(title=title, xscale="log", xlabel="iterations", ylim=(0, 100))
         axis.set_xticks(ticks, ticks)
         axis.minorticks_off()

@@ -1,0 +1,54 @@
+"""The experiments' reports as a lesson reads them: a figure, and how each claim came out."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from metabin.course.lesson import figure, record
+from metabin.experiments.results import known_results
+from metabin.experiments.runner import difference
+from metabin.plotting.claims import draw_claims
+
+ALT = (
+    "{}: rows or differences from top to bottom, each with its mean and 95 % interval over worlds."
+)
+
+
+def state(interval: Sequence[float]) -> str:
+    """What (estimate, low, high) says of a claim: "shown", "undecided" or "the other way round"."""
+    _, low, high = interval
+    if low > 0:
+        return "shown"
+    return "the other way round" if high < 0 else "undecided"
+
+
+class Reports:
+    """The committed reports of a profile, by the experiments' names in `known`."""
+
+    def __init__(self, profile: str):
+        self.profile, self.known = profile, known_results(profile)
+
+    def show(self, name: str, draw: Callable = draw_claims) -> dict | None:
+        """Draw a report and print each of its claims; records how many are shown, of how many.
+
+        None, with the command that makes it, where there is none.
+        """
+        if name not in self.known:
+            option = "" if self.profile == "demo" else f" PROFILE={self.profile}"
+            print(f"{name}: not run (make tables EXPERIMENT={name}{option})")
+            return None
+        report = self.known[name]
+        figure(draw(report), ALT.format(report["title"]))
+        print_claims(report)
+        shown = sum(state(claim["rank1"]) == "shown" for claim in report["claims"])
+        record(f"{self.profile}_{name}_shown", [shown, len(report["claims"])])
+        return report
+
+
+def print_claims(report: Mapping) -> None:
+    """Each claim of a report with its state, and the paper's own difference where it printed one."""
+    rows = {row["name"]: row["paper"] for row in report["rows"]}
+    for claim in report["claims"]:
+        printed = ""
+        better, worse = rows[claim["better"]], rows[claim["worse"]]
+        if better and worse:
+            printed = f" (paper {better[0] - worse[0]:+.1f})"
+        print(f"{state(claim['rank1']):19} {difference(claim)}{printed}")

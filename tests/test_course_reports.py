@@ -1,0 +1,43 @@
+"""The experiments' reports in a lesson: what is drawn, printed and recorded of them."""
+
+import pytest
+
+from metabin.course import reports
+
+ROWS = [{"name": "A", "paper": [60.0, 70.0]}, {"name": "B", "paper": [50.0, 60.0]}]
+ROWS.append({"name": "C", "paper": []})
+CLAIMS = [
+    {"better": "A", "worse": "B", "rank1": [0.05, 0.01, 0.09]},
+    {"better": "A", "worse": "C", "rank1": [0.02, -0.01, 0.05]},
+    {"better": "C", "worse": "B", "rank1": [-0.04, -0.06, -0.02]},
+]
+REPORT = {"title": "a table", "rows": ROWS, "claims": CLAIMS}
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a lesson would see: figures' alt texts, and records."""
+    seen = {"alt": [], "records": {}}
+    monkeypatch.setattr(reports, "figure", lambda drawn, alt: seen["alt"].append((drawn, alt)))
+    monkeypatch.setattr(reports, "record", seen["records"].__setitem__)
+    monkeypatch.setattr(reports, "known_results", lambda profile: {"table9": REPORT})
+    return seen
+
+
+def test_a_report_is_drawn_its_claims_are_told_and_those_shown_are_counted(shown, capsys):
+    assert reports.Reports("demo").show("table9", lambda report: report["title"]) is REPORT
+    assert shown["alt"] == [("a table", reports.ALT.format("a table"))]
+    assert capsys.readouterr().out.splitlines() == [
+        "shown               A − B: +5.0 [+1.0, +9.0] (paper +10.0)",
+        "undecided           A − C: +2.0 [-1.0, +5.0]",
+        "the other way round C − B: -4.0 [-6.0, -2.0]",
+    ]
+    assert shown["records"] == {"demo_table9_shown": [1, 3]}
+
+
+def test_a_report_that_is_not_there_is_said_with_the_command_that_makes_it(shown, capsys):
+    assert reports.Reports("finished").show("table1") is None
+    said = "table1: not run (make tables EXPERIMENT=table1 PROFILE=finished)\n"
+    assert capsys.readouterr().out == said and not shown["alt"] and not shown["records"]
+    reports.Reports("demo").show("table1")
+    assert capsys.readouterr().out == "table1: not run (make tables EXPERIMENT=table1)\n"
