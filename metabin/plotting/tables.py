@@ -63,7 +63,7 @@ def draw_table(report: Mapping) -> Figure:
         axis.set_ylabel("")
     for axis in axes[1 + len(further) :]:
         axis.plot(*zip(*printed, strict=True), PAPER.marker, ms=9, color="#8A8A8A")
-        axis.set_xlabel("paper, real data (%)")
+        axis.set_xlabel("paper (%)" if further else "paper, real data (%)")
         axis.tick_params(axis="y", length=0)
     oracles = {y: np.mean(row["oracle"]["rank1"]) for y, row in enumerate(rows) if "oracle" in row}
     if oracles:
