@@ -190,6 +190,14 @@ def test_finished_trainings_are_as_long_as_the_schedules_ask():
     assert finished["random weights"] is None
 
 
+def test_the_page_tells_what_in_still_gains_at_home():
+    curve = read_results("schedules")["curves"]["the studio's weights"]["in"]
+    home = [mean(curve[length]["home"]["rank1"]) for length in ("300", "450", "675")]
+    gains = [f"{100 * (after - before):.1f}" for before, after in pairwise(home)]
+    assert f"it gains {gains[0]} points at home, from 450 to 675 another {gains[1]}" in PAGE
+    assert f"still gains {gains[0]} points at home from 300 to 450" in LESSON_10
+
+
 def test_bn_is_behind_in_abroad_in_every_world_after_every_schedule():
     for curves in read_results("schedules")["curves"].values():
         for length, tests in curves["bn"].items():

@@ -52,7 +52,7 @@ def draw_schedules(report: Mapping) -> Figure:
                 line = method_line(method)
                 line["label"] = f"{line['label']}, from {start}"
                 if start == "random weights":
-                    line |= {"mfc": "white", "lw": 1, "alpha": 0.7}
+                    line |= {"mfc": "white", "mec": line["color"], "lw": 1, "alpha": 0.7}
                 draw_band(axis, lengths, rates.mean(1), band, line)
         ticks = (60, 135, 300, 675)
         axis.set(title=title, xscale="log", xlabel="iterations", ylim=(0, 100))
