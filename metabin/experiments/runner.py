@@ -59,8 +59,9 @@ def experiment_report(experiment: Experiment, seeds: int, jobs: int, profile: st
         tested = [record | record.get("also", {}).get(test, {}) for record in records[here]]
         entry = _row(row, tested, experiment.keeps_rho)
         if set(tests) == {"unseen"} and "also" in tested[0]:
-            further = tested[0]["also"]
-            entry["also"] = {name: _rates([r["also"][name] for r in tested]) for name in further}
+            entry["also"] = {}
+            for name in tested[0]["also"]:
+                entry["also"][name] = _rates([record["also"][name] for record in tested])
         rows.append(entry | {"settings": _changed(trials[here][0].config)})
     metrics = {row["name"]: row["metrics"] for row in rows}
     claims = []
