@@ -66,7 +66,7 @@ def door(lessons: list[Path]) -> str:
         picture = page.img or ""
         question = "".join(text.decode_contents() for text in page("p")[-1:])
         cards.append(
-            f'<article><a href="{lesson.stem}.html"><h2>{page.h1.decode_contents()}</h2>'
+            f'<article><a href="{lesson.stem}.html"><h2>{escape(page.h1.get_text())}</h2>'
             f"{picture}</a><p>{question}</p></article>"
         )
     return _page(NAME, "\n".join([f"<h1>{NAME}</h1><p>{WELCOME}</p>", *cards]), "door", ())
