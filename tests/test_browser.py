@@ -122,7 +122,9 @@ def until(page, true, what: str) -> None:
 
 # ---- JupyterLab ----------------------------------------------------------------------------------------------------
 
-PROMPTS = """[...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")].map(prompt => prompt.textContent)"""
+PROMPTS = """[...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")]
+    .map(prompt => prompt.textContent)
+    .filter(text => text)"""  # a cell whose source is hidden has none
 STARTED = f"{PROMPTS}.some(text => /\\[[*\\d]/.test(text))"  # a cell runs, or has run
 ALL_RAN = f"""cells => {{
     const prompts = {PROMPTS};
@@ -205,11 +207,11 @@ def lesson(browser, lab):
             break
         except playwright.TimeoutError:
             pass
-    cells = [
-        cell.cell_type
-        for cell in runner.read_notebook(root / "notebooks" / f"{LESSON}.ipynb").cells
-    ]
-    page.wait_for_function(ALL_RAN, arg=cells.count("code"), timeout=3 * PATIENCE, polling=500)
+    shown = 0  # code cells whose source, and so their prompt, is to be seen
+    for cell in runner.read_notebook(root / "notebooks" / f"{LESSON}.ipynb").cells:
+        hidden = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        shown += cell.cell_type == "code" and not hidden
+    page.wait_for_function(ALL_RAN, arg=shown, timeout=3 * PATIENCE, polling=500)
     page.locator(".jp-Toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
     yield page, complaints
     page.close()
