@@ -190,6 +190,23 @@ def test_finished_trainings_are_as_long_as_the_schedules_ask():
     assert finished["random weights"] is None
 
 
+@pytest.mark.parametrize(("length", "sign"), [("135", -1), ("300", 1)])
+def test_the_page_tells_who_is_ahead_at_home_from_random_weights(length, sign):
+    curves = read_results("schedules")["curves"]["random weights"]
+    bn, in_ = (curves[method][length]["home"] for method in ("bn", "in"))
+    middle, low, high = paired(bn, in_)["rank1"]
+    assert in_points((middle, low, high)) in PAGE
+    assert (low > 0) - (high < 0) == sign
+
+
+@pytest.mark.parametrize("mixture", ["BN+IN half", JOINT, "MetaBIN"])
+def test_abroad_every_finished_mixture_is_behind_in(mixture):
+    rows = {row["name"]: row for row in read_results("table1", "finished")["rows"]}
+    for test in ("unseen", "far"):
+        a, b = (rows[name]["also"].get(test, rows[name])["metrics"] for name in (mixture, "IN"))
+        assert paired(a, b)["rank1"][2] < 0
+
+
 def test_the_page_tells_what_in_still_gains_at_home():
     curve = read_results("schedules")["curves"]["the studio's weights"]["in"]
     home = [mean(curve[length]["home"]["rank1"]) for length in ("300", "450", "675")]
