@@ -87,3 +87,19 @@ FIGURE_10 = Experiment(
 FIGURE_4 = Experiment(
     "Fig. 4: rho in every layer", (SHARED, BIN, METABIN), claims=(), keeps_rho=True
 )
+
+
+def _push(top: float) -> Row:
+    changes = {} if top == 1 else {"inner_lr_high": top}
+    return Row(f"push up to {top:g}", "metabin", changes, at=top, series="MetaBIN")
+
+
+NO_PUSH = Row("no push", "metabin", inner=0, at=0, series="MetaBIN")
+PUSHED = (NO_PUSH, *map(_push, (1.0, 10.0, 100.0)))
+PUSH = Experiment(
+    "How far the inner step may push rho, in finished trainings",
+    (BIN, *PUSHED),
+    claims=tuple((row.name, BIN.name) for row in PUSHED),
+    seeds=10,
+    axis="top of the inner step's range",
+)

@@ -37,5 +37,8 @@ FINISHED_EXPERIMENTS = {
     ),
     "table4": _finished(tables.TABLE_4),
     "table5": _finished(tables.TABLE_5),
+    "figure4": _finished(curves.FIGURE_4),
+    "figure9": _finished(curves.FIGURE_9),
+    "push": curves.PUSH,
     "question": question.FINISHED_QUESTION,
 }

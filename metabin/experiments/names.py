@@ -2,8 +2,8 @@
 
 NAMES = (
     "worlds",
-    "schedules",
     "tuning",
+    "schedules",
     "table1",
     "table2",
     "table3",
@@ -15,6 +15,7 @@ NAMES = (
     "figure8",
     "figure9",
     "figure10",
+    "push",
     "question",
     "second_look",
     "spine",

@@ -36,10 +36,10 @@ def procedures(profile: str = "demo") -> dict[str, Procedure]:
 
     named = {
         "worlds": Procedure(worlds.worlds_report, worlds.worlds_text),
+        "tuning": Procedure(here(tuning.tuning_report), tuning.tuning_text),
         "schedules": Procedure(
             schedules.schedules_report, schedules.schedules_text, "draw_schedules"
         ),
-        "tuning": Procedure(here(tuning.tuning_report), tuning.tuning_text),
     }
     finished = profile == "finished"
     for name, experiment in (FINISHED_EXPERIMENTS if finished else EXPERIMENTS).items():

@@ -5,15 +5,22 @@ from itertools import pairwise, product
 from statistics import mean
 
 from metabin.experiments.results import markdown
-from metabin.experiments.tasks import DEVELOPMENT_WORLDS, finished_streets, trial
+from metabin.experiments.tasks import (
+    DEVELOPMENT_WORLDS,
+    SPINE,
+    chosen,
+    finished_streets,
+    trial,
+)
 from metabin.experiments.trials import run_trials
 from metabin.experiments.worlds import LEAST_GAIN
 
 LENGTHS = (40, 60, 90, 135, 200, 300, 450, 675)  # each half as long again
 FROM_NOTHING = {"weights": "", "lr": 0.1, "weight_decay": 5e-3}  # larger steps suit it
-STARTS = {  # name -> changed settings, methods, lengths
+STARTS = {  # name -> changed settings, methods, lengths; None: each method's chosen settings
     "random weights": (FROM_NOTHING, ("bn", "in"), (60, 135, 300, 675)),
     "the studio's weights": ({}, ("bn", "in"), LENGTHS),
+    "the studio's weights, as tuned": (None, SPINE, (135, 300, 450, 675)),
 }
 TESTS = ("unseen", "far", "home")
 
@@ -28,8 +35,9 @@ def schedules_report(seeds: int, jobs: int) -> dict:
         plan += [(start, changes, *pair) for pair in product(methods, lengths)]
     trials = []
     for (_, changes, method, length), seed in product(plan, DEVELOPMENT_WORLDS):
-        task = finished_streets(seed)
-        trials.append(trial(method, task, seed, "finished", **changes, iterations=length))
+        options = chosen(method, "finished") if changes is None else changes
+        options = options | {"iterations": length}
+        trials.append(trial(method, finished_streets(seed), seed, "finished", **options))
     records = iter(run_trials(trials, jobs))
     curves = {start: {} for start in STARTS}
     for start, _, method, length in plan:
