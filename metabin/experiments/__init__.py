@@ -16,9 +16,13 @@ _EXPORTS = {
     "metabin.experiments.tasks": [
         "FIRST",
         "SPINE",
+        "at_home",
         "chosen",
         "development",
+        "far_away",
         "far_streets",
+        "lesson_streets",
+        "lesson_trial",
         "same_streets",
         "single_street",
         "supervised",

@@ -8,14 +8,11 @@ import torch
 from metabin.analysis.networks import CHECKPOINTS, ON_THE_WAY, load_network, network_file
 from metabin.config import METHODS, demo
 from metabin.experiments.tasks import (
-    FIRST,
     SPINE,
     STUDIO,
     STUDIO_TRAINING,
     STUDIO_WEIGHTS,
-    chosen,
-    trial,
-    unseen_streets,
+    lesson_trial,
 )
 from metabin.experiments.trials import CACHE, Trial, test
 from metabin.runs.checkpoints import save_model
@@ -25,11 +22,11 @@ from metabin.train import Run, train
 def make_checkpoints(jobs: int, compare: bool) -> int:
     """Train the lessons' networks, or `compare` new ones with those committed.
 
-    They are the spine's in the first world. On the machine that made them they come out equal;
-    elsewhere rounding may differ, so retrieval is compared: the exit code is 1 when a Rank-1 at
-    the end is off by more than 3 points.
+    They are finished trainings in the first reported world. On the machine that made them they
+    come out equal; elsewhere rounding may differ, so retrieval is compared: the exit code is 1 when
+    a Rank-1 at the end is off by more than 3 points.
     """
-    trials = [trial(method, unseen_streets(FIRST), FIRST, **chosen(method)) for method in SPINE]
+    trials = [lesson_trial(method) for method in SPINE]
     folder = CACHE.parent / "checkpoints" if compare else CHECKPOINTS
     joblib.Parallel(n_jobs=jobs)(joblib.delayed(_train_and_save)(t, folder) for t in trials)
     if not compare:

@@ -150,11 +150,19 @@ def finished_streets(seed: int, **world) -> Task:
     return Task(World(seed=seed, **world), train_ids=PEOPLE, target_style=UNSEEN)
 
 
+def far_away(task: Task) -> Task:
+    """The same training, tested on unseen streets whose styles differ most."""
+    return replace(task, target_style=FAR)
+
+
+def at_home(task: Task) -> Task:
+    """The same training, tested on other people of its own streets."""
+    return replace(task, targets=task.sources, target_style=None)
+
+
 def further_tests(task: Task) -> tuple[tuple[str, Task], ...]:
     """What a finished training is tested on beside unseen streets."""
-    far = replace(task, target_style=FAR)
-    home = replace(task, targets=task.sources, target_style=None)
-    return ("far", far), ("home", home)
+    return ("far", far_away(task)), ("home", at_home(task))
 
 
 def task_and_test(task: Callable[[int], Task], seed: int, profile: str) -> tuple[Task, str]:
@@ -194,3 +202,13 @@ def trial(method: str, task: Task, seed: int, profile: str = "demo", **changes) 
     if finished:
         return Trial(method, config, task, also=further_tests(task))
     return Trial(method, config, task, oracle=name in ("bin", "metabin"))
+
+
+def lesson_trial(method: str) -> Trial:
+    """The finished training, in the first reported world, whose network the lessons read."""
+    return trial(method, lesson_streets(), FIRST, "finished", **chosen(method, "finished"))
+
+
+def lesson_streets() -> Task:
+    """The streets that the lessons' networks were trained on, and six that they never saw."""
+    return finished_streets(FIRST)
