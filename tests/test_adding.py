@@ -91,7 +91,7 @@ def test_a_norm_a_loss_and_a_data_set_are_configured_trained_tested_saved_and_dr
     assert notes["norm"] == "group" and 0 <= rank1 <= 1
 
     figure = Figure()
-    plotting.draw_comparison(figure.subplots(), {"bn": [0.5, 0.6], "group": [rank1, rank1]}, {})
+    plotting.draw_comparison(figure.subplots(), {"bn": [0.5, 0.6], "group": [rank1, rank1]})
     labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
     assert "group" in labels
 

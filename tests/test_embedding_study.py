@@ -15,7 +15,7 @@ from metabin.analysis import spaces
 from metabin.data.images import ImageSet
 from metabin.evaluate.intervals import paired_interval
 from metabin.evaluate.retrieval import extract_features, retrieval
-from metabin.experiments import FIRST, load_network, read_results, unseen_streets
+from metabin.experiments import lesson_streets, load_network, read_results
 from metabin.networks.model import build_model
 
 
@@ -216,7 +216,7 @@ def test_a_table_of_spaces_holds_means_over_streets():
 
 @pytest.mark.parametrize("method", ["bn", "metabin"])
 def test_the_committed_numbers_are_those_of_the_committed_networks(method):
-    targets = unseen_streets(FIRST).target_set()
+    targets = lesson_streets().target_set()
     numbers = study.space_numbers(extract_features(load_network(method), targets), targets)
     committed = read_results("figure3")["numbers"][method]["100"]
     for quantity in study.QUANTITIES:

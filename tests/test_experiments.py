@@ -245,8 +245,8 @@ def test_a_lead_within_the_seeds_spread_decides_nothing(bn, decided):
 
 def test_missing_results_name_the_command_that_makes_them(monkeypatch, tmp_path):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match="make tables EXPERIMENT=spine"):
-        results.read_results("spine")
+    with pytest.raises(FileNotFoundError, match="make tables EXPERIMENT=table1"):
+        results.read_results("table1")
 
 
 def test_one_world_is_too_few(capsys):

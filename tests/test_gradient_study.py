@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from metabin.analysis import gradient_signs as signs
 from metabin.analysis import gradient_study as study
 from metabin.analysis import inner_gradients
-from metabin.experiments import CHECKPOINTS, FIRST, pictures, read_results, unseen_streets
+from metabin.experiments import lesson_streets, pictures, read_results
 from metabin.losses import META_TRAIN, Criterion, scatter_loss
 from metabin.networks.model import build_model
 from metabin.norm import balancing_parameters, frozen_running_stats
@@ -168,8 +168,8 @@ def test_without_the_last_relu_the_maps_are_those_that_it_would_see(extractor, s
 
 @pytest.mark.parametrize("moment", ["10 %", "end"])
 def test_the_committed_gradients_are_those_of_the_committed_networks(moment):
-    images = unseen_streets(FIRST).train_set()
-    network = pictures.figure5_network(moment, FIRST, images, CHECKPOINTS)
+    images = lesson_streets().train_set()
+    network = pictures.figure5_network(moment, images)
     found = study.directions(network, study.batches_of(images, study.BATCHES, study.SEED))
     for loss, rows in read_results("figure5")["first"][moment].items():
         committed = torch.tensor([mean for mean, *_ in rows])
@@ -326,10 +326,10 @@ def test_the_networks_of_a_training_are_found_by_their_moment_and_missed_by_name
     for rho in balancing_parameters(model).values():
         rho.data.fill_(0.25)
     save_model(tmp_path / "metabin.safetensors", model, "bin")
-    end = pictures.figure5_network("end", 1, streets, tmp_path)
+    end = pictures.figure5_network("end", streets, tmp_path)
     assert all((rho == 0.25).all() for rho in balancing_parameters(end).values())
     with pytest.raises(FileNotFoundError, match="metabin_at_10"):
-        pictures.figure5_network("10 %", 1, streets, tmp_path)
+        pictures.figure5_network("10 %", streets, tmp_path)
 
 
 def test_the_text_counts_layers_and_compares_with_the_papers_signs():

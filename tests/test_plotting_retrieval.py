@@ -10,7 +10,7 @@ import torch
 from conftest import drawn_points, make_people
 
 from metabin.evaluate.certainty import half_width
-from metabin.experiments import CHECKPOINTS, FIRST, unseen_streets
+from metabin.experiments import lesson_streets, load_network
 from metabin.networks.model import build_model
 from metabin.plotting import LOOKS, STYLE, save
 from metabin.plotting.retrieval import (
@@ -23,7 +23,6 @@ from metabin.plotting.retrieval import (
     draw_teaser,
 )
 from metabin.plotting.style import RIGHT, WRONG
-from metabin.runs.checkpoints import load_model
 from metabin.runs.provenance import ROOT
 
 FIGURES = ROOT / "figures"
@@ -146,9 +145,9 @@ def test_the_teaser_is_drawn_the_same_each_time(tmp_path):
 
 def test_the_committed_teaser_is_todays(tmp_path):
     """By which pictures are marked as right: the network may round differently on another machine."""
-    task = unseen_streets(FIRST)
+    task = lesson_streets()
     own, unseen = replace(task, targets=task.sources).target_set(), task.target_set()
-    model = load_model(CHECKPOINTS / "bn.safetensors")[0]
+    model = load_network("bn")
     with matplotlib.style.context(STYLE):
         today = save(
             draw_teaser(

@@ -4,15 +4,13 @@ from itertools import pairwise
 from statistics import mean
 
 import pytest
-from scipy import stats
 
 from metabin.experiments import phase
 from metabin.experiments.question import plan_verdict
 from metabin.experiments.results import RESULTS, known_results, paired, read_results
 from metabin.experiments.runner import experiment_text, falling, verdict
 from metabin.experiments.schedules import schedules_text
-from metabin.experiments.spine import spine_table
-from metabin.experiments.tasks import FINISHED, FINISHED_SETTINGS, SPINE, TUNED, chosen
+from metabin.experiments.tasks import FINISHED, FINISHED_SETTINGS, TUNED
 from metabin.experiments.worlds import margin, worlds_text
 from metabin.runs.provenance import ROOT
 
@@ -20,49 +18,18 @@ PAGE = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
 LESSON_10 = (ROOT / "notebooks" / "10_ablations.ipynb").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def spine():
-    return read_results("spine")
-
-
 def in_points(interval) -> str:
     middle, low, high = (f"{100 * x:+.1f}".replace("-", "−") for x in interval)
     return f"{middle}, 95 % CI [{low}, {high}]"
 
 
-def test_the_spine_says_where_its_numbers_come_from(spine):
-    made = spine["provenance"]
-    assert "tables --experiment spine" in made["command"]
-    assert len(made["commit"]) == 40 and made["versions"]["torch"] and made["seconds"] > 0
-
-
-def test_the_chosen_settings_are_the_best_of_those_tried(spine):
+def test_the_chosen_settings_are_the_best_of_those_tried():
     tuning = read_results("tuning")
     assert tuning["chosen"].keys() == TUNED.keys()
     for method, setting in tuning["chosen"].items():
         tried = [row for row in tuning["tuning"] if row["method"] == method]
         assert [row["setting"] for row in tried] == TUNED[method]
         assert max(tried, key=lambda row: mean(row["mAP"]))["setting"] == setting
-    assert spine["chosen"] == {method: chosen(method) for method in SPINE}
-
-
-@pytest.mark.parametrize("task", ["unseen_streets", "same_streets"])
-def test_the_spines_intervals_follow_from_its_seeds(spine, task):
-    rows = spine[task]["methods"]
-    for pair, metrics in spine[task]["paired"].items():
-        a, b = pair.split(" - ")
-        for metric, interval in metrics.items():
-            gaps = [x - y for x, y in zip(rows[a][metric], rows[b][metric], strict=True)]
-            ends = stats.t.interval(0.95, len(gaps) - 1, mean(gaps), stats.sem(gaps))
-            assert interval == pytest.approx([mean(gaps), *ends], abs=1e-9)
-
-
-def test_bn_fails_abroad_in_where_colour_is_identity_and_nobody_saturates(spine):
-    abroad = spine["unseen_streets"]
-    for other in ("in", "bin", "metabin"):
-        assert abroad["paired"][f"bn - {other}"]["rank1"][2] < 0  # the interval's upper end
-    assert spine["same_streets"]["paired"]["bn - in"]["rank1"][1] > 0
-    assert 0.5 < max(mean(abroad["methods"][method]["rank1"]) for method in SPINE) < 0.85
 
 
 def test_the_phase_diagrams_winners_follow_from_its_runs():
@@ -74,16 +41,6 @@ def test_the_phase_diagrams_winners_follow_from_its_runs():
 
 
 # ---- what the page of results says ---------------------------------------------------
-
-
-def test_the_page_shows_the_spine(spine):
-    assert spine_table(spine, "unseen_streets") in PAGE
-    abroad, at_home = (spine[task]["paired"] for task in ("unseen_streets", "same_streets"))
-    told = [abroad[f"bn - {method}"]["rank1"] for method in ("in", "bin", "metabin")]
-    told += [abroad["bin - metabin"]["rank1"], abroad["bin - metabin"]["mAP"]]
-    for middle, low, high in told:
-        assert in_points((-middle, -high, -low)) in PAGE
-    assert in_points(at_home["bn - in"]["rank1"]) in PAGE
 
 
 STEP = ("source statistics, no inner step: unseen streets", "no inner step: unseen streets")
@@ -228,9 +185,6 @@ def numbers_of(report: dict) -> list[list[float]]:
     if "rows" in report:
         return [row["metrics"]["rank1"] for row in report["rows"]]
     rows = []
-    for task in ("unseen_streets", "same_streets"):
-        methods = report.get(task, {}).get("methods", {})
-        rows += [rates["rank1"] for rates in methods.values()]
     for cell in report.get("cells", []):
         rows += [rates["rank1"] for rates in cell["methods"].values()]
     return rows

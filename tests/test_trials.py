@@ -61,7 +61,7 @@ def test_settings_are_chosen_without_the_targets_and_on_other_worlds():
         task = tasks.development(seed)
         assert len(task.sources) == 4 and {*task.sources, *task.targets} == {0, 1, 2, 3, 4}
     assert min(tasks.DEVELOPMENT) > 100  # the reported worlds are 1, 2, 3, …
-    for at_home in (tasks.same_streets(0), tasks.supervised(0)):
+    for at_home in (tasks.supervised(0), tasks.at_home(tasks.unseen_streets(0))):
         assert set(at_home.targets) == set(at_home.sources)
 
 

@@ -33,7 +33,7 @@ from matplotlib.figure import Figure
 from metabin import plotting
 plotting.use_style()
 figure = Figure()
-plotting.draw_comparison(figure.subplots(), {"bn": [0.5, 0.6], "bin": [0.7, 0.8]}, {})
+plotting.draw_comparison(figure.subplots(), {"bn": [0.5, 0.6], "bin": [0.7, 0.8]})
 plotting.save(figure, Path("figure.svg"))
 assert Path("figure.svg").stat().st_size > 1000 and any(Path("build/cache").iterdir())
 """

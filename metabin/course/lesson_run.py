@@ -15,8 +15,18 @@ from metabin.data.batches import Batches
 from metabin.data.images import ImageSet, concat_sets
 from metabin.datasets.protocols import open_protocol, protocol_run
 from metabin.evaluate.retrieval import Retrieval, evaluate
-from metabin.experiments import FIRST, SPINE, load_network, read_results, unseen_streets
-from metabin.experiments.trials import CACHE
+from metabin.experiments import (
+    FIRST,
+    SPINE,
+    at_home,
+    chosen,
+    finished_difference,
+    lesson_streets,
+    load_network,
+    unseen_streets,
+)
+from metabin.experiments.tasks import FINISHED
+from metabin.experiments.trials import CACHE, Task
 from metabin.networks.model import ReIDModel
 from metabin.runs.checkpoints import load_run, save_run
 from metabin.runs.flags import configure, parser
@@ -50,14 +60,15 @@ def prepare(
 ) -> Prepared:
     """A run of MetaBIN on streets, or in profile "paper" on the sets of a protocol.
 
-    The demo takes the settings of `figures/results/spine.json`, which were chosen on other worlds.
-    Raises ValueError where the real sets' folder isn't given.
+    The demo is a finished training: it starts from the studio's weights, with the settings that
+    were chosen on other worlds. Raises ValueError where the real sets' folder isn't given.
     """
-    settings = {"seed": seed} | ({"iterations": iterations} if iterations else {})
-    if profile == "demo":
-        settings |= read_results("spine")["chosen"]["metabin"]
+    settings = FINISHED | chosen("metabin", "finished") if profile == "demo" else {}
+    settings |= {"seed": seed} | ({"iterations": iterations} if iterations else {})
     words = ["--profile", profile]
-    words += [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    for name, value in settings.items():
+        values = value if isinstance(value, tuple) else (value,)
+        words += [f"--{name.replace('_', '-')}", *map(str, values)]
     given = parser().parse_args(words + shlex.split(flags or os.environ.get("METABIN_FLAGS", "")))
     config = configure(given)
     if torch.cuda.is_available():  # slower, but two runs can be equal to the bit there, too
@@ -66,14 +77,14 @@ def prepare(
     if profile == "paper":
         sources, unseen, others = _of_sets(data_root, protocol, given, config.size)
     else:
-        sources, unseen, others = _of_streets(config.size)
+        task = lesson_streets() if profile == "demo" else unseen_streets(FIRST)
+        sources, unseen, others = _of_streets(task, config.size)
     return Prepared(Run(config, sources), unseen, others)
 
 
-def _of_streets(size: tuple[int, int]) -> tuple[ImageSet, dict[str, Pair], ImageSet]:
-    task = unseen_streets(FIRST)
+def _of_streets(task: Task, size: tuple[int, int]) -> tuple[ImageSet, dict[str, Pair], ImageSet]:
     task = replace(task, world=replace(task.world, height=size[0], width=size[1]))
-    targets, home = task.target_set(), replace(task, targets=task.sources).target_set()
+    targets, home = task.target_set(), at_home(task).target_set()
     unseen = {}
     for domain in targets.domains.unique():
         unseen[targets.names[domain]] = query_gallery(targets[targets.domains == domain])
@@ -155,11 +166,6 @@ def finished_networks(profile: str) -> dict[str, ReIDModel]:
 def metabin_minus_others() -> dict[str, list[float]]:
     """Method -> Rank-1 of MetaBIN minus the method's on unseen streets, mean and 95 % CI.
 
-    Over the worlds of `figures/results/spine.json`.
+    Over the ten worlds of finished trainings.
     """
-    paired = read_results("spine")["unseen_streets"]["paired"]
-    differences = {}
-    for method in SPINE[:-1]:
-        mean, low, high = paired[f"{method} - metabin"]["rank1"]
-        differences[method] = [-mean, -high, -low]
-    return differences
+    return {method: finished_difference("metabin", method) for method in SPINE[:-1]}

@@ -9,10 +9,14 @@ from importlib import import_module
 _EXPORTS = {
     "metabin.analysis.networks": ["CHECKPOINTS", "load_network"],
     "metabin.experiments.declarations": ["EXPERIMENTS"],
+    "metabin.experiments.finished": [
+        "finished_difference",
+        "finished_metrics",
+        "finished_table",
+    ],
     "metabin.experiments.results": ["RESULTS", "paired", "read_results"],
     "metabin.experiments.rows": ["Experiment", "Row"],
     "metabin.experiments.runner": ["experiment_text"],
-    "metabin.experiments.spine": ["spine_table"],
     "metabin.experiments.tasks": [
         "FIRST",
         "SPINE",
@@ -23,7 +27,6 @@ _EXPORTS = {
         "far_streets",
         "lesson_streets",
         "lesson_trial",
-        "same_streets",
         "single_street",
         "supervised",
         "trial",

@@ -85,7 +85,7 @@ FIGURE_10 = Experiment(
     keeps_rho=True,
 )
 FIGURE_4 = Experiment(
-    "Fig. 4: rho in every layer", (SHARED, BIN, METABIN), claims=(), keeps_rho=True
+    "Fig. 4: rho in every layer", (SHARED, BIN, METABIN), claims=(), seeds=10, keeps_rho=True
 )
 
 
@@ -97,7 +97,7 @@ def _push(top: float) -> Row:
 NO_PUSH = Row("no push", "metabin", inner=0, at=0, series="MetaBIN")
 PUSHED = (NO_PUSH, *map(_push, (1.0, 10.0, 100.0)))
 PUSH = Experiment(
-    "How far the inner step may push rho, in finished trainings",
+    "How far the inner step may push rho",
     (BIN, *PUSHED),
     claims=tuple((row.name, BIN.name) for row in PUSHED),
     seeds=10,

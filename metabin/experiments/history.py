@@ -15,13 +15,13 @@ from metabin.experiments.tasks import FIRST
 from metabin.experiments.trials import run_trials
 
 
-def history_report(seeds: int, jobs: int, profile: str = "demo") -> dict:
-    """How the losses fall and where rho goes.
+def history_report(seeds: int, jobs: int) -> dict:
+    """How the losses fall and where rho goes in finished trainings.
 
     losses by name (seeds, parts); rho (seeds, moments, layers + 1, 4).
     """
     numbers = range(FIRST, FIRST + seeds)
-    records = run_trials(trials_of(METABIN, numbers, profile), jobs)
+    records = run_trials(trials_of(METABIN, numbers, "finished"), jobs)
     rho, losses = records[0]["rho"], defaultdict(list)
     for record in records:
         for name, curve in record["losses"].items():

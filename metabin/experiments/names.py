@@ -18,7 +18,6 @@ NAMES = (
     "push",
     "question",
     "second_look",
-    "spine",
     "history",
     "figure3",
     "figure5",
@@ -26,7 +25,16 @@ NAMES = (
     "phase",
 )
 
-OF_NO_PROFILE = ("worlds", "schedules")  # always finished trainings
+OF_NO_PROFILE = (  # always of finished trainings
+    "worlds",
+    "schedules",
+    "figure4",
+    "figure9",
+    "push",
+    "history",
+    "figure3",
+    "figure5",
+)
 
 
 def results_name(experiment: str, profile: str) -> str:

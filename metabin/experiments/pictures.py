@@ -17,10 +17,9 @@ from metabin.analysis.gradient_study import (
     signs,
 )
 from metabin.analysis.networks import CHECKPOINTS, ON_THE_WAY, load_network
-from metabin.config import METHODS, demo
 from metabin.data.images import ImageSet
 from metabin.experiments.results import how_far, markdown
-from metabin.experiments.tasks import FIRST, unseen_streets
+from metabin.experiments.tasks import FIRST, finished_streets, lesson_streets, lesson_trial
 from metabin.train import Run
 
 MOMENTS = {"start": 0, "10 %": 10, "40 %": 40, "end": 100}  # of Fig. 5 -> percent of training
@@ -35,7 +34,7 @@ def figure3_report(seeds: int, jobs: int) -> dict:
     networks = {}
     for method in ("bn", "in", "bin", "metabin"):
         networks[method] = {at: load_network(method, at) for at in (*ON_THE_WAY, 100)}
-    targets = unseen_streets(FIRST).target_set()
+    targets = lesson_streets().target_set()
     report = embedding_study(networks, targets, starts=seeds, jobs=jobs)
     pairs = [rows for pair, rows in report["paired"].items() if pair.endswith(" - metabin")]
     shown = sum(rows["ratio"][1] > 0 for rows in pairs)
@@ -117,17 +116,20 @@ def figure5_verdict(moments: Mapping[str, Mapping]) -> str:
     return f"{state}: the paper's sign, of {len(layers)} layers at four moments: {words}"
 
 
-def figure5_network(moment: str, seed: int, images: ImageSet, folder: Path) -> nn.Module:
-    """The extractor of a training at one of MOMENTS; at the start every rho is 1."""
+def figure5_network(moment: str, images: ImageSet, folder: Path = CHECKPOINTS) -> nn.Module:
+    """The extractor of a training at one of MOMENTS.
+
+    At the start it has the studio's weights, and every rho is 1.
+    """
     if MOMENTS[moment] == 0:
-        return Run(demo(seed=seed, **METHODS["metabin"]), images, "cpu").model.extractor
+        return Run(lesson_trial("metabin").config, images, "cpu").model.extractor
     return load_network("metabin", MOMENTS[moment], folder).extractor
 
 
 def _measured(moment: str, seed: int, folder: Path) -> dict:
     torch.set_num_threads(1)
-    images = unseen_streets(seed).train_set()
-    return gradient_study(figure5_network(moment, seed, images, folder), images)
+    images = finished_streets(seed).train_set()
+    return gradient_study(figure5_network(moment, images, folder), images)
 
 
 def figure5_text(report: Mapping) -> str:

@@ -10,11 +10,15 @@ from metabin.experiments import (
     phase,
     pictures,
     schedules,
-    spine,
     tuning,
     worlds,
 )
-from metabin.experiments.declarations import EXPERIMENTS, FINISHED_EXPERIMENTS
+from metabin.experiments.declarations import (
+    EXPERIMENTS,
+    FINISHED_EXPERIMENTS,
+    OF_FINISHED_TRAININGS,
+    WORLDS,
+)
 from metabin.experiments.rows import Experiment
 from metabin.experiments.runner import experiment_report, experiment_text
 
@@ -43,20 +47,27 @@ def procedures(profile: str = "demo") -> dict[str, Procedure]:
     }
     finished = profile == "finished"
     for name, experiment in (FINISHED_EXPERIMENTS if finished else EXPERIMENTS).items():
-        report, draw = here(partial(experiment_report, experiment)), _drawing(name, experiment)
-        named[name] = Procedure(report, experiment_text, draw, experiment.seeds)
+        named[name] = _declared(name, experiment, profile)
+    for name, experiment in OF_FINISHED_TRAININGS.items():
+        named[name] = _declared(name, experiment, "finished")
+    named |= {
+        "history": Procedure(history.history_report, history.history_text, "draw_history", WORLDS),
+        "figure3": Procedure(pictures.figure3_report, pictures.figure3_text, "draw_figure3"),
+        "figure5": Procedure(pictures.figure5_report, pictures.figure5_text, "draw_figure5"),
+    }
     if finished:
         return named
     figure2 = here(costs.figure2_report)
     named["figure2"] = named["figure2"]._replace(report=figure2, text=costs.figure2_text)
     return named | {
-        "spine": Procedure(spine.spine_report, spine.spine_text, "draw_spine"),
-        "history": Procedure(here(history.history_report), history.history_text, "draw_history"),
-        "figure3": Procedure(pictures.figure3_report, pictures.figure3_text, "draw_figure3"),
-        "figure5": Procedure(pictures.figure5_report, pictures.figure5_text, "draw_figure5"),
         "table6": Procedure(here(costs.table6_report), costs.table6_text, seeds=3),
         "phase": Procedure(phase.phase_report, phase.phase_text, "draw_phase", seeds=3),
     }
+
+
+def _declared(name: str, experiment: Experiment, profile: str) -> Procedure:
+    report = partial(experiment_report, experiment, profile=profile)
+    return Procedure(report, experiment_text, _drawing(name, experiment), experiment.seeds)
 
 
 def _drawing(name: str, experiment: Experiment) -> str:

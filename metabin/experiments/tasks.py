@@ -89,15 +89,6 @@ def unseen_streets(seed: int) -> Task:
     return Task(World(seed=seed))
 
 
-def same_streets(seed: int) -> Task:
-    """Train and test on five streets alike, other people who differ in colour alone.
-
-    IN should lose here.
-    """
-    world = World(seed=seed, style=0.3, camera_style=0.1, shape_identity=0.0)
-    return Task(world, targets=(0, 1, 2, 3, 4))
-
-
 def supervised(seed: int) -> Task:
     """Train and test on the same five streets, on other people (Table 5, "supervised")."""
     return Task(World(seed=seed), targets=(0, 1, 2, 3, 4))

@@ -20,7 +20,7 @@ _EXPORTS = {
         "draw_knob",
         "draw_phase",
         "draw_readings",
-        "draw_spine",
+        "draw_three_tests",
         "draw_transfer",
     ],
     "metabin.plotting.retrieval": ["draw_rank_lists"],

@@ -1,17 +1,15 @@
 """The pictures that open lessons: drawn from formulas, hand-sized data, or a lesson's network."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from matplotlib.figure import Figure
 
 from metabin.analysis.toy import toy_step
 from metabin.config import Config
-from metabin.experiments import CHECKPOINTS, FIRST, read_results, unseen_streets
+from metabin.experiments import at_home, lesson_streets, load_network, read_results
 from metabin.plotting import data, gradients, layers, losses, meta, retrieval, rho
 from metabin.plotting.speed import draw_speed
 from metabin.plotting.training import draw_schedule
-from metabin.runs.checkpoints import load_model
 
 
 def speed() -> Figure:
@@ -22,13 +20,12 @@ def speed() -> Figure:
 
 def rank_list() -> Figure:
     """figures/rank_list.svg: what a network with BN finds on its own and on unseen streets."""
-    model, _ = load_model(CHECKPOINTS / "bn.safetensors")
-    task = unseen_streets(FIRST)
+    task = lesson_streets()
     streets = {
-        "streets it was\ntrained on": replace(task, targets=task.sources).target_set(),
+        "streets it was\ntrained on": at_home(task).target_set(),
         "streets it\nnever saw": task.target_set(),
     }
-    return retrieval.draw_teaser(model, streets)
+    return retrieval.draw_teaser(load_network("bn"), streets)
 
 
 def meta_question() -> Figure:

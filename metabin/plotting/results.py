@@ -9,6 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from metabin.experiments import SPINE
 from metabin.plotting.marks import draw_rates, draw_tiles
 from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
@@ -18,8 +19,8 @@ GAP_COLOURS = [LOOKS["in"].colour, "#F7F7F7", LOOKS["bn"].colour]  # IN is ahead
 Rates = Mapping[str, Sequence[float]]  # method -> fractions
 
 
-def draw_comparison(axis: Axes, values: Rates, oracles: Rates) -> None:
-    """A bar a method: the mean over seeds in percent; seeds are dots, oracles black lines."""
+def draw_comparison(axis: Axes, values: Rates) -> None:
+    """A bar a method: the mean over seeds in percent; seeds are dots."""
     for x, (method, seeds) in enumerate(values.items()):
         look, percent = LOOKS[method], 100 * np.asarray(seeds)
         axis.bar(x, percent.mean(), 0.72, color=look.colour, hatch=look.hatch, alpha=0.9)
@@ -28,39 +29,37 @@ def draw_comparison(axis: Axes, values: Rates, oracles: Rates) -> None:
         box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "none"}
         text = {"ha": "center", "fontsize": 15, "fontweight": "bold", "bbox": box}
         axis.annotate(f"{percent.mean():.0f}", (x, 4), **text)
-        if method in oracles:
-            level = 100 * mean(oracles[method])
-            axis.hlines(level, x - 0.4, x + 0.4, color="#000000", linestyles=(0, (2, 1)))
     axis.set_xticks(range(len(values)), [LOOKS[method].name for method in values])
     axis.grid(axis="x", visible=False)
     axis.set(ylim=(0, 100), ylabel="Rank-1 (%)")
 
 
-def draw_transfer(
-    panels: Mapping[str, Rates], oracles: Mapping[str, Rates] | None = None
-) -> Figure:
+def draw_transfer(panels: Mapping[str, Rates]) -> Figure:
     """Rank-1 by method, a panel for each kind of streets; every dot is one street or seed."""
     figure, axes = row_of_panels(len(panels), (6, 4.8))
     for axis, (title, values) in zip(axes, panels.items(), strict=True):
-        draw_comparison(axis, values, (oracles or {}).get(title, {}))
+        draw_comparison(axis, values)
         axis.set_title(title)
         axis.label_outer()
     return figure
 
 
-def draw_spine(report: Mapping) -> Figure:
-    """Rank-1 of five methods on unseen and on own streets (figures/results/spine.json)."""
+def draw_three_tests(report: Mapping) -> Figure:
+    """Rank-1 of five methods at home, on unseen and on far streets; every dot is one world.
+
+    report: Table 1 of finished trainings (figures/results/table1-finished.json).
+    """
     titles = {
-        "unseen_streets": "Streets never seen",
-        "same_streets": "Own streets, people told apart by colour",
+        "home": "At home: other people\non the training streets",
+        "unseen": "Unseen streets",
+        "far": "Far streets:\ntheir styles differ most",
     }
     panels = {title: {} for title in titles.values()}
-    oracles = {title: {} for title in titles.values()}
-    for setting, title in titles.items():
-        for name, row in report[setting]["methods"].items():
-            method, _, oracle = name.partition(" + ")
-            (oracles if oracle else panels)[title][method] = row["rank1"]
-    return draw_transfer(panels, oracles)
+    for row in report["rows"]:
+        if row["method"] in SPINE:
+            for test, title in titles.items():
+                panels[title][row["method"]] = row["also"].get(test, row)["metrics"]["rank1"]
+    return draw_transfer(panels)
 
 
 def draw_readings(panels: Mapping[str, Rates], guesses: Mapping[str, float]) -> Figure:

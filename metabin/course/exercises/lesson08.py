@@ -12,7 +12,7 @@ from metabin.analysis.gradient_study import SEED, batches_of
 from metabin.analysis.inner_step import inner_gradients
 from metabin.course.answers import Exercise
 from metabin.data.images import ImageSet
-from metabin.experiments import CHECKPOINTS, FIRST, unseen_streets
+from metabin.experiments import lesson_streets
 from metabin.experiments.pictures import figure5_network
 from metabin.samplers import Batch
 
@@ -73,12 +73,12 @@ TURNING = Exercise(
 
 @cache
 def _sources() -> ImageSet:
-    return unseen_streets(FIRST).train_set()
+    return lesson_streets().train_set()
 
 
 @cache
 def _network(moment: str) -> nn.Module:
-    return figure5_network(moment, FIRST, _sources(), CHECKPOINTS)
+    return figure5_network(moment, _sources())
 
 
 @cache
