@@ -89,8 +89,8 @@ def test_every_row_has_settings_of_its_own_or_of_the_method_most_like_it():
         assert experiment.seeds == 10
         for row in experiment.rows:
             assert LIKE.get(row.method, row.method) in FINISHED_SETTINGS
-    with pytest.raises(ValueError, match="no history in profile finished: choose one of worlds"):
-        chosen_procedures("history", "finished")
+    with pytest.raises(ValueError, match="no phase in profile finished: choose one of worlds"):
+        chosen_procedures("phase", "finished")
 
 
 # ---- what is not run -----------------------------------------------------------------

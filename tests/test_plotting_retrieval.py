@@ -1,7 +1,8 @@
 """The figures of lesson 01: every picture, mark and number where it belongs."""
 
 import re
-from dataclasses import replace
+from pathlib import Path
+from statistics import mean
 
 import matplotlib
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from conftest import drawn_points, make_people
 
 from metabin.evaluate.certainty import half_width
-from metabin.experiments import lesson_streets, load_network
+from metabin.experiments import finished_metrics
 from metabin.networks.model import build_model
-from metabin.plotting import LOOKS, STYLE, save
+from metabin.plotting import LOOKS, STYLE, people, save
+from metabin.plotting.pictures import PICTURES
 from metabin.plotting.retrieval import (
     draw_album,
     draw_chance,
@@ -143,24 +145,38 @@ def test_the_teaser_is_drawn_the_same_each_time(tmp_path):
     assert one == two and len(one) > 1000
 
 
+def marks_in(path: Path) -> list[str]:
+    """What stands above the pictures of a rank list's file, "query" or "1 ✓"."""
+    return re.findall(r"<!-- (\d [✓✗]|query) -->", path.read_text(encoding="utf-8"))
+
+
 def test_the_committed_teaser_is_todays(tmp_path):
     """By which pictures are marked as right: the network may round differently on another machine."""
-    task = lesson_streets()
-    own, unseen = replace(task, targets=task.sources).target_set(), task.target_set()
-    model = load_network("bn")
     with matplotlib.style.context(STYLE):
-        today = save(
-            draw_teaser(
-                model, {"streets it was\ntrained on": own, "streets it\nnever saw": unseen}
-            ),
-            tmp_path / "t.svg",
-        )
+        today = save(PICTURES["rank_list"](), tmp_path / "today.svg")
     committed = FIGURES / "rank_list.svg"
-    marks = [
-        re.findall(r"<!-- (\d \S|query) -->", path.read_text(encoding="utf-8"))
-        for path in (today, committed)
-    ]
-    assert len(marks[0]) == 16 and marks[0] == marks[1], (
+    assert len(marks_in(today)) == 16 and marks_in(today) == marks_in(committed), (
         "draw it again: python -m metabin figures --picture rank_list"
     )
     assert committed.stat().st_size < 150_000
+
+
+def test_readmes_picture_tells_its_story_and_the_rates_of_ten_worlds():
+    committed = FIGURES / "people.svg"
+    best = [mark == "1 ✓" for mark in marks_in(committed) if mark.startswith("1")]
+    assert best == [hit for hits in people.STORY.values() for hit in hits]
+    rates = re.findall(r"<!-- (\d+ %) -->", committed.read_text(encoding="utf-8"))
+    known = []
+    for test in people.TESTS:
+        for method in people.METHODS:
+            known.append(f"{100 * mean(finished_metrics(method, test)['rank1']):.0f} %")
+    assert rates == known, "draw it again: python -m metabin figures --picture people"
+    assert committed.stat().st_size < 300_000
+
+
+def test_a_story_is_true_of_queries_whose_best_pictures_are_as_it_says():
+    right = torch.tensor(
+        [[True, False], [False, True], [True, True]]
+    )  # of three queries, two ranks
+    found = {"bn": (None, right), "in": (None, ~right)}
+    assert people._as_told(found, (True, False)).tolist() == [True, False, True]

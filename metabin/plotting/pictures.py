@@ -8,6 +8,7 @@ from metabin.analysis.toy import toy_step
 from metabin.config import Config
 from metabin.experiments import at_home, lesson_streets, load_network, read_results
 from metabin.plotting import data, gradients, layers, losses, meta, retrieval, rho
+from metabin.plotting.people import draw_people
 from metabin.plotting.speed import draw_speed
 from metabin.plotting.training import draw_schedule
 
@@ -35,6 +36,7 @@ def meta_question() -> Figure:
 
 
 PICTURES: dict[str, Callable[[], Figure]] = {  # the name of a file in figures/
+    "people": draw_people,
     "gradient_question": gradients.draw_teaser,
     "rank_list": rank_list,
     "layer": layers.draw_teaser,
