@@ -5,7 +5,7 @@ import inspect
 import json
 import math
 import re
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from itertools import combinations
 from statistics import mean
@@ -18,12 +18,17 @@ from metabin.analysis.toy import toy_walk
 from metabin.datasets.splits import DESIGNS
 from metabin.evaluate.certainty import half_width, simulate_splits
 from metabin.evaluate.retrieval import extract_features, retrieval
-from metabin.experiments import CHECKPOINTS, FIRST, read_results, unseen_streets
+from metabin.experiments import (
+    finished_difference,
+    finished_metrics,
+    lesson_streets,
+    load_network,
+    read_results,
+)
 from metabin.experiments.trials import CACHE
 from metabin.losses import pairwise_distances
 from metabin.networks.model import build_model
 from metabin.norm import BatchInstanceNorm2d
-from metabin.runs.checkpoints import load_model
 from metabin.runs.provenance import ROOT
 from metabin.streets import make_streets
 
@@ -266,23 +271,24 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.1f}"
 
 
-def test_rates_of_the_spine_are_those_of_its_file():
-    spine = read_results("spine")
-    for setting in ("unseen_streets", "same_streets"):
-        for method in ("bn", "in"):
-            says(
-                "generalizes better than", percent(mean(spine[setting]["methods"][method]["rank1"]))
-            )
-    gap = spine["unseen_streets"]["paired"]["bin - metabin"]
-    says("Rank-1 of BIN minus MetaBIN", *(f"{100 * value:+.1f}" for value in gap["rank1"]))
-    says("Rank-1 of BIN minus MetaBIN", *(percent(-value) for value in gap["mAP"]))
-    _, *balances = read_results("figure4")["rows"]  # BIN with two affine pairs, MetaBIN
-    says("mean ρ of about", *(f"{mean(row['rho_mean']):.2f}" for row in balances))
-    first = spine["unseen_streets"]["methods"]
-    says(
-        "statistics of the new street's own pictures",
-        *(percent(first[method]["rank1"][0]) for method in ("bn", "in")),
-    )
+def test_rates_of_finished_trainings_are_those_of_their_file():
+    for test in ("unseen", "home"):
+        rates = [mean(finished_metrics(method, test)["rank1"]) for method in ("bn", "in")]
+        says("generalizes better than", *map(percent, rates))
+    for test in ("unseen", "far"):
+        gap = finished_difference("metabin", "bin", test)
+        says("Rank-1 of MetaBIN minus BIN", *(f"{100 * abs(value):.1f}" for value in gap))
+    loss, _, below_zero = finished_difference("metabin", "bin", "home")
+    assert below_zero < 0
+    says("Rank-1 of MetaBIN minus BIN", percent(-loss))
+    rows = {row["name"]: row for row in read_results("figure4")["rows"]}
+    for name in ("BIN, two affine pairs", "MetaBIN"):
+        says("mean ρ of about", f"{mean(rows[name]['rho_mean']):.2f}")
+    for test in ("unseen", "far"):
+        half, metabin = (mean(finished_metrics(m, test)["rank1"]) for m in ("half", "metabin"))
+        assert half < metabin
+    first = [finished_metrics(method)["rank1"][0] for method in ("bn", "in")]
+    says("statistics of the new street's own pictures", *map(percent, first))
 
 
 def test_the_layers_price_is_that_of_the_bench():
@@ -345,18 +351,17 @@ def test_ten_splits_are_as_sure_as_the_quiz_says():
 
 
 def test_the_camera_rule_and_the_distractors_move_rank_1_as_the_quiz_says():
-    crowd = make_streets(unseen_streets(FIRST).world, [6], 119, images_per_camera=2, cache=CACHE)
+    task = lesson_streets()
+    world = replace(task.world, style=task.target_style)
+    crowd = make_streets(world, [6], 119, images_per_camera=2, cache=CACHE)
     rows, numbers = torch.arange(0, len(crowd), 2), torch.arange(len(crowd))
 
     def rank1(f, cameras, rows=rows, gallery=numbers):
         labels = (labels[part] for labels in (crowd.pids, cameras) for part in (rows, gallery))
         return percent(retrieval(f[rows], f[gallery], *labels).rank1)
 
-    features = {
-        m: extract_features(load_model(CHECKPOINTS / f"{m}.safetensors")[0], crowd)
-        for m in ("bn", "metabin")
-    }
-    for f in features.values():
+    for method in ("bn", "metabin"):
+        f = extract_features(load_network(method), crowd)
         says("from the query's own camera stay", rank1(f, crowd.camids), rank1(f, numbers))
     wanted = crowd.pids < 60
     says("GRID's gallery", rank1(f, crowd.camids, rows[wanted[rows]], numbers[wanted]))

@@ -55,8 +55,11 @@ def test_the_status_tells_a_results_verdict_and_worlds_and_not_run_without_one(
     (tmp_path / "table3.json").write_text(json.dumps(report))
     monkeypatch.setattr(paper_map, "RESULTS", tmp_path)
     lines = {line.split(" | ")[0]: line for line in paper_map.status(tmp_path / "x").splitlines()}
-    assert "[no: 0 of 7 differences](table3.json) | 2 |" in lines["| Table 3"]
-    assert lines["| Table 4"].endswith("| not run |  |")
+    assert "[no: 0 of 7 differences](table3.json) | short | 2 |" in lines["| Table 3"]
+    assert lines["| Table 4"].endswith("| not run |  |  |")
+    (tmp_path / "table3-finished.json").write_text(json.dumps(report | {"verdict": "yes"}))
+    rows = paper_map.status(tmp_path / "x").splitlines()
+    assert any("[yes](table3-finished.json) | finished | 2 |" in row for row in rows)
 
 
 @pytest.mark.parametrize(

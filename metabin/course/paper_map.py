@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from metabin.experiments.names import OF_NO_PROFILE
 from metabin.runs.provenance import ROOT
 
 PACKAGE = Path(__file__).parents[1]
@@ -171,10 +172,13 @@ def tests_of(definition: Definition) -> list[Path]:
 
 
 def result_of(item: str) -> Path | None:
-    """File that holds the numbers of a table or figure, None where there is no such file."""
+    """File that holds the numbers of a table or figure, None where there is no such file.
+
+    That of finished trainings, where there is one.
+    """
     name = EXPERIMENTS.get(item, item.lower().replace("fig. ", "figure").replace(" ", ""))
-    path = RESULTS / f"{name}.json"
-    return path if path.exists() else None
+    paths = [RESULTS / f"{file}.json" for file in (f"{name}-finished", name)]
+    return next((path for path in paths if path.exists()), None)
 
 
 def _links(page: Path, paths: dict[Path, str]) -> str:
@@ -203,7 +207,7 @@ def paper_map(page: Path) -> str:
 
 def status(page: Path) -> str:
     """The verdict on each table and figure of the paper as a Markdown table."""
-    lines = ["| paper | about | on streets | worlds |", "|" + " --- |" * 4]
+    lines = ["| paper | about | on streets | trainings | worlds |", "|" + " --- |" * 5]
     for item in STUDIES:
         path = result_of(item)
         report = json.loads(path.read_text(encoding="utf-8")) if path else {}
@@ -212,8 +216,15 @@ def status(page: Path) -> str:
             verdict = verdict[item]
         worlds = len(report.get("worlds", ())) or ""
         link = _links(page, {path: verdict}) if path else verdict
-        lines.append(f"| {item} | {ITEMS[item]} | {link} | {worlds} |")
+        trainings = _trainings(path.stem) if worlds else ""
+        lines.append(f"| {item} | {ITEMS[item]} | {link} | {trainings} | {worlds} |")
     return "\n".join(lines)
+
+
+def _trainings(name: str) -> str:
+    """How long the trainings of a file of results were."""
+    finished = name.endswith("-finished") or name in OF_NO_PROFILE
+    return "finished" if finished else "short"
 
 
 PAGES = {  # page: the table that it holds, what makes the table
