@@ -12,8 +12,7 @@ def finished_metrics(method: str, test: str = "unseen") -> Mapping[str, Sequence
     `test`: "unseen" streets, "far" ones, or "home", other people of the training streets. Raises
     KeyError for a method that was not run.
     """
-    rows = {row["method"]: row for row in read_results("table1", "finished")["rows"]}
-    row = rows[method]
+    row = _rows()[method]
     return row["also"].get(test, row)["metrics"]
 
 
@@ -24,8 +23,13 @@ def finished_difference(method: str, other: str, test: str = "unseen") -> list[f
 
 def finished_table(methods: Sequence[str] = SPINE) -> str:
     """Rank-1 in the three tests as a Markdown table, in percent: mean ± standard deviation."""
-    rows = []
+    lines = []
     for method in methods:
         rates = [percent(finished_metrics(method, test)["rank1"]) for test in TESTS.values()]
-        rows.append([method, *rates])
-    return markdown(["method", *(f"Rank-1, {test}" for test in TESTS.values())], rows)
+        lines.append([_rows()[method]["name"], *rates])
+    return markdown(["", *(f"Rank-1, {test}" for test in TESTS.values())], lines)
+
+
+def _rows() -> dict[str, Mapping]:
+    """The rows of Table 1 by method."""
+    return {row["method"]: row for row in read_results("table1", "finished")["rows"]}
