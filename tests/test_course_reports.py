@@ -28,9 +28,11 @@ def test_a_report_is_drawn_its_claims_are_told_and_those_shown_are_counted(shown
     assert reports.Reports("demo").show("table9", lambda report: report["title"]) is REPORT
     assert shown["alt"] == [("a table", reports.ALT.format("a table"))]
     assert capsys.readouterr().out.splitlines() == [
-        "shown               A − B: +5.0 [+1.0, +9.0] (paper +10.0)",
-        "undecided           A − C: +2.0 [-1.0, +5.0]",
-        "the other way round C − B: -4.0 [-6.0, -2.0]",
+        "| Rank-1 | points, 95 % CI |  | paper |",
+        "| --- | --- | --- | --- |",
+        "| A − B | +5.0 [+1.0, +9.0] | shown | +10.0 |",
+        "| A − C | +2.0 [-1.0, +5.0] | undecided |  |",
+        "| C − B | -4.0 [-6.0, -2.0] | the other way round |  |",
     ]
     assert shown["records"] == {"demo_table9_shown": [1, 3]}
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from IPython import get_ipython
+from IPython.display import display
+
 from metabin.course.lesson import figure, record
-from metabin.experiments.results import known_results
+from metabin.experiments.results import known_results, markdown
 from metabin.experiments.runner import difference
 from metabin.plotting.claims import draw_claims
 
@@ -27,7 +30,7 @@ class Reports:
         self.profile, self.known = profile, known_results(profile)
 
     def show(self, name: str, draw: Callable = draw_claims) -> dict | None:
-        """Draw a report and print each of its claims; records how many are shown, of how many.
+        """Draw a report and show each of its claims; records how many are shown, of how many.
 
         None, with the command that makes it, where there is none.
         """
@@ -37,18 +40,27 @@ class Reports:
             return None
         report = self.known[name]
         figure(draw(report), ALT.format(report["title"]))
-        print_claims(report)
+        show_claims(report)
         shown = sum(state(claim["rank1"]) == "shown" for claim in report["claims"])
         record(f"{self.profile}_{name}_shown", [shown, len(report["claims"])])
         return report
 
 
-def print_claims(report: Mapping) -> None:
+def show_claims(report: Mapping) -> None:
     """Each claim of a report with its state, and the paper's own difference where it printed one."""
     rows = {row["name"]: row["paper"] for row in report["rows"]}
+    lines = []
     for claim in report["claims"]:
-        printed = ""
         better, worse = rows[claim["better"]], rows[claim["worse"]]
-        if better and worse:
-            printed = f" (paper {better[0] - worse[0]:+.1f})"
-        print(f"{state(claim['rank1']):19} {difference(claim)}{printed}")
+        printed = f"{better[0] - worse[0]:+.1f}" if better and worse else ""
+        name, _, points = difference(claim).rpartition(": ")
+        lines.append([name, points, state(claim["rank1"]), printed])
+    show_table(markdown(["Rank-1", "points, 95 % CI", "", "paper"], lines))
+
+
+def show_table(table: str) -> None:
+    """Show a Markdown table as a table; outside a notebook, print it."""
+    if get_ipython() is None:
+        print(table)
+    else:
+        display({"text/markdown": table, "text/plain": table}, raw=True)
