@@ -14,6 +14,7 @@ from metabin import plotting
 from metabin.course import answers, lesson
 from metabin.course.answers import CheckFailed, Exercise
 from metabin.course.lesson import (
+    agree,
     brief,
     check,
     figure,
@@ -84,6 +85,31 @@ def test_outside_a_notebook_the_plain_text_is_printed_and_a_record_is_silent(cap
     record("rank1", 0.51234)
     printed = capsys.readouterr().out
     assert printed.startswith("# metabin/course/lesson.py, line ") and "rank1" not in printed
+
+
+# ---- agree ---------------------------------------------------------------------------------------------------------
+
+
+def test_loops_and_package_that_agree_are_timed(capsys):
+    agree(lambda x: 2.0 * x, lambda x: torch.tensor(2.0) * x, 3)
+    pair = torch.ones(2), torch.zeros(1)
+    agree(lambda: pair, lambda: tuple(t + 1e-12 for t in pair))
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"equal; the loops take [\d.]+ ms, the fast version [\d.]+ ms", first)
+    assert second.startswith("equal")
+
+
+@pytest.mark.parametrize("wrong", [torch.tensor([1.0, 2.001]), torch.tensor([1.0, torch.nan])])
+def test_loops_and_package_that_differ_are_refused(wrong):
+    right = torch.tensor([1.0, 2.0])
+    with pytest.raises(AssertionError):
+        agree(lambda: right, lambda: wrong)
+    with pytest.raises(AssertionError):
+        agree(lambda: 2.0, lambda: wrong[1])
+
+
+def test_how_far_loops_and_package_may_differ_is_said():
+    agree(lambda: 1.0, lambda: torch.tensor(1.0 + 1e-4).double(), tolerance=1e-3)
 
 
 # ---- figure --------------------------------------------------------------------------------------------------------

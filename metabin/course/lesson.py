@@ -72,6 +72,28 @@ def show(thing: Callable | type) -> None:
     _publish({"text/markdown": markdown, "text/plain": f"# {module}, line {first}\n{source}"})
 
 
+def agree(loops: Callable, package: Callable, *arguments, tolerance: float = 1e-9) -> None:
+    """Insist that a lesson's loops and the package give the same, and print how long each takes.
+
+    Numbers, tensors or tuples of tensors. Raises AssertionError where they differ by more than
+    `tolerance`, absolute and relative.
+    """
+    from torch.testing import assert_close  # not at the top: it imports torch
+
+    package(*arguments)  # the first call is never the fastest
+    slow, slow_ms = _timed(loops, arguments)
+    fast, fast_ms = _timed(package, arguments)
+    found = float(fast) if isinstance(slow, float) else fast
+    assert_close(found, slow, rtol=tolerance, atol=tolerance)
+    print(f"equal; the loops take {slow_ms:.1f} ms, the fast version {fast_ms:.2f} ms")
+
+
+def _timed(work: Callable, arguments: tuple) -> tuple[object, float]:
+    """What a call gives, and the milliseconds that it takes."""
+    started = time.perf_counter()
+    return work(*arguments), 1000 * (time.perf_counter() - started)
+
+
 # ---- figures -------------------------------------------------------------------------------------
 
 
