@@ -265,6 +265,15 @@ def test_an_interval_is_students_over_the_first_dimension():
     assert second == [5.0, 5.0, 5.0]
 
 
+def test_an_interval_leaves_out_batches_in_which_a_gradient_has_no_direction():
+    arrow, none = torch.tensor([3.0, 4.0]), torch.zeros(2)
+    assert study.cosine(arrow, 2 * arrow).item() == pytest.approx(1)
+    assert study.cosine(arrow, none).isnan() and study.cosine(none, none).isnan()
+    known = torch.tensor([0.1, 0.5, 0.3])
+    with_gaps = torch.stack([study.cosine(none, arrow), *known, study.cosine(arrow, none)])
+    assert study.intervals(with_gaps) == study.intervals(known)
+
+
 def test_signs_are_those_that_intervals_allow():
     assert study.signs([[1, 0.5, 2], [-1, -2, -0.1], [0.1, -0.1, 0.3]]) == [1, -1, 0]
 
@@ -291,6 +300,7 @@ def test_a_networks_report_holds_its_directions(monkeypatch, streets, extractor)
         assert means == pytest.approx(found["mean"].mean(0).tolist(), rel=1e-3)
     assert torch.tensor(measured["origins"]["centre"]).shape == (len(signs.ORIGINS), 11, 3)
     assert torch.tensor(measured["outer_changes"]).shape == (len(study.STEPS), 3)
+    assert measured["silent"] == 0  # an untrained network's hinges are open
 
 
 def test_figure5_joins_the_trainings_that_there_are_and_says_what_its_intervals_are_over(

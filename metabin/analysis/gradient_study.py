@@ -11,7 +11,6 @@ from itertools import combinations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from metabin.analysis.gradient_signs import Sides, layer_means, origin_study
 from metabin.analysis.inner_step import inner_gradients
@@ -63,10 +62,16 @@ def directions(
     return found
 
 
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Cosine between two gradients (C,), NaN where one is zero: it has no direction."""
+    return a @ b / (a.norm() * b.norm())
+
+
 def agreement(extractor: nn.Module, sides: Sides) -> dict[str, Tensor]:
     """Cosines between the losses' gradients, their sum and the outer gradient, over all channels.
 
-    All at rho: pair -> (B,). "scatter" and so on with no partner are the gradients' lengths.
+    All at rho: pair -> (B,). "scatter" and so on with no partner are the gradients' lengths. The
+    triplet loss and the outer gradient are zero where no anchor's hinge is open.
     """
     extractor.train()
     columns = defaultdict(list)
@@ -77,7 +82,7 @@ def agreement(extractor: nn.Module, sides: Sides) -> dict[str, Tensor]:
         arrows["sum"] = sum(arrows.values())
         arrows["outer"] = outer_gradient(extractor, meta_train, meta_test, 0.0)
         for a, b in combinations(arrows, 2):
-            columns[f"{a}, {b}"].append(F.cosine_similarity(arrows[a], arrows[b], dim=0))
+            columns[f"{a}, {b}"].append(cosine(arrows[a], arrows[b]))
         for name, arrow in arrows.items():
             columns[name].append(arrow.norm())
     return {name: torch.stack(column).cpu() for name, column in columns.items()}
@@ -88,7 +93,7 @@ def outer_changes(
 ) -> Tensor:
     """Cosine between the outer gradient at rho and at rho', for inner steps of these sizes.
 
-    (B, sizes).
+    (B, sizes); NaN where one of them is zero.
     """
     extractor.train()
     rows = []
@@ -97,7 +102,7 @@ def outer_changes(
         cosines = []
         for step in step_sizes:
             after = outer_gradient(extractor, meta_train, meta_test, step)
-            cosines.append(F.cosine_similarity(before, after, dim=0))
+            cosines.append(cosine(before, after))
         rows.append(torch.stack(cosines))
     return torch.stack(rows).cpu()
 
@@ -106,18 +111,22 @@ def outer_changes(
 
 
 def gradient_study(extractor: nn.Module, images: ImageSet) -> dict:
-    """What Fig. 5 tells of one network: [mean, low, high], 95 % CI over batches."""
+    """What Fig. 5 tells of one network: [mean, low, high], 95 % CI over batches.
+
+    `silent` is the share of batches without an outer gradient; its cosines are over the others.
+    """
     sides = batches_of(images, BATCHES, SEED)
     some = sides[: BATCHES // 2]
     found = directions(extractor, sides)
     origins = origin_study(extractor, some)  # (origins, B, L) each
-    cosines = agreement(extractor, some)
+    cosines = agreement(extractor, sides)
     return {
         "rho": torch.cat(list(balancing_parameters(extractor).values())).mean().item(),
         "layers": {part: intervals(rows["mean"]) for part, rows in found.items()},
         "positive": {part: intervals(rows["positive"]) for part, rows in found.items()},
         "agreement": {name: intervals(values) for name, values in cosines.items()},
-        "outer_changes": intervals(outer_changes(extractor, some)),
+        "silent": (cosines["outer"] == 0).double().mean().item(),
+        "outer_changes": intervals(outer_changes(extractor, sides)),
         "origins": {name: intervals(v.transpose(0, 1)) for name, v in origins.items()},
     }
 
@@ -125,11 +134,12 @@ def gradient_study(extractor: nn.Module, images: ImageSet) -> dict:
 def intervals(samples: Tensor) -> list:
     """Mean over the first dimension with its 95 % CI, to four digits.
 
-    [mean, low, high] for each of the other dimensions' places.
+    [mean, low, high] for each of the other dimensions' places. NaN are left out.
     """
     if samples.dim() > 1:
         return [intervals(column) for column in samples.unbind(1)]
-    return [float(f"{value:.4g}") for value in paired_interval(samples)]
+    known = samples[~samples.isnan()]
+    return [float(f"{value:.4g}") for value in paired_interval(known)]
 
 
 def over_trainings(runs: Sequence):
