@@ -462,6 +462,22 @@ def test_a_slider_is_dragged_by_mouse_and_moved_by_keys(widget):
     assert complaints == []
 
 
+def test_a_slider_plays_to_its_end_and_can_be_paused(widget):
+    page, slider, complaints = widget
+    slider.press("Home")
+    play = page.get_by_role("button", name="play")
+    play.click()
+    page.wait_for_function("document.querySelector('[type=range]').value === '1'")
+    page.get_by_role("button", name="pause").click()
+    paused = page.evaluate(SHOWN)
+    page.wait_for_timeout(700)
+    assert page.evaluate(SHOWN) == paused
+    play.click()
+    page.wait_for_function("document.querySelector('[type=range]').value === '4'")
+    assert page.evaluate(SHOWN) == ["street A, rho 1"]
+    assert play.is_visible() and complaints == []
+
+
 def test_the_picture_changes_within_a_tenth_of_a_second(widget):
     _, slider, _ = widget
     waits = [slider.evaluate(STEP) for _ in range(5)]

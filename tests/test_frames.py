@@ -117,6 +117,8 @@ def test_controls_are_labelled_and_every_frame_has_its_alt_text():
     slider = page.select_one("[type=range]")
     assert (slider["max"], slider["value"], slider["aria-valuetext"]) == ("4", "2", "0.5")
     assert page.select_one("option[selected]").string == "IN"
+    [play] = page("button")
+    assert play.find_previous_sibling().find("input") is slider
     assert page.select_one("[type=checkbox]").has_attr("checked")
     assert [image["alt"] for image in page("img")] == alts(made)
     [current] = page.select(".frame:not([hidden])")
@@ -126,7 +128,7 @@ def test_controls_are_labelled_and_every_frame_has_its_alt_text():
 
 
 def code_of(script: str) -> str:
-    return re.sub("^//.*", "", script, flags=re.MULTILINE)
+    return re.sub(r"^\s*//.*", "", script, flags=re.MULTILINE)
 
 
 def test_a_drawing_is_kept_by_few_colours_and_a_photograph_as_one():

@@ -17,4 +17,25 @@ for (const widget of document.querySelectorAll(".moving")) {
   };
   widget.addEventListener("input", show);
   show();
+
+  // A widget's first slider can play: from where it stands, or from its start, to its end.
+  const play = widget.querySelector(".play");
+  if (!play) continue;
+  const slider = play.previousElementSibling.querySelector("input");
+  let timer = 0;
+  const pause = () => {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "▶ play";
+  };
+  play.addEventListener("click", () => {
+    if (timer) return pause();
+    if (slider.value === slider.max) slider.value = slider.min;
+    play.textContent = "⏸ pause";
+    timer = setInterval(() => {
+      slider.value = Number(slider.value) + 1;
+      if (slider.value === slider.max) pause();
+      show();
+    }, 500);
+  });
 }

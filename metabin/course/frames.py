@@ -23,6 +23,7 @@ SCRIPT = Path(__file__).with_name("frames.js").read_text(encoding="utf-8")
 MOST = 40  # frames of a widget
 BESIDE = 5  # positions of a slider that isn't alone
 DPI = 100
+PLAY = '<button type="button" class="play">▶ play</button>'  # of the slider before it
 VISIBLE = 24  # of 255: a change of colour that is seen
 
 
@@ -153,10 +154,13 @@ def to_html(made: dict) -> str:
     for number, frame in enumerate(made["frames"]):
         hidden = "" if number == current else " hidden"
         frames.append(f'<div class="frame"{hidden}>{_frame_html(frame)}</div>')
+    knobs = [_control_html(control) for control in controls]
+    kinds = [control.kind for control in controls]
+    if "range" in kinds:
+        knobs.insert(kinds.index("range") + 1, PLAY)
     return (
         '<div class="moving" data-prevent-swipe>'
-        f'<div class="knobs">{"".join(map(_control_html, controls))}</div>'
-        f"{''.join(frames)}</div>"
+        f'<div class="knobs">{"".join(knobs)}</div>{"".join(frames)}</div>'
     )
 
 
