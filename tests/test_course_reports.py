@@ -43,3 +43,18 @@ def test_a_report_that_is_not_there_is_said_with_the_command_that_makes_it(shown
     assert capsys.readouterr().out == said and not shown["alt"] and not shown["records"]
     reports.Reports("demo").show("table1")
     assert capsys.readouterr().out == "table1: not run (make tables EXPERIMENT=table1)\n"
+
+
+def test_differences_of_finished_trainings_are_paired_in_each_test():
+    def row(name, unseen, far, home):
+        also = {test: {"metrics": metrics(rates)} for test, rates in (("far", far), ("home", home))}
+        return {"name": name, "metrics": metrics(unseen), "also": also}
+
+    def metrics(rates):
+        return {"rank1": rates, "mAP": rates}
+
+    a = row("A", [0.5, 0.7], [0.2, 0.4], [0.9, 0.9])
+    b = row("B", [0.4, 0.6], [0.1, 0.1], [0.9, 0.9])
+    gaps = reports.differences({"rows": [a, b]}, [("A", "B"), ("A", "C")])
+    assert list(gaps) == ["A − B, unseen", "A − B, far", "A − B, home"]
+    assert [gap[0] for gap in gaps.values()] == pytest.approx([0.1, 0.2, 0])

@@ -6,13 +6,14 @@ from IPython import get_ipython
 from IPython.display import display
 
 from metabin.course.lesson import figure, record
-from metabin.experiments.results import known_results, markdown
+from metabin.experiments.results import known_results, markdown, paired
 from metabin.experiments.runner import difference
 from metabin.plotting.claims import draw_claims
 
 ALT = (
     "{}: rows or differences from top to bottom, each with its mean and 95 % interval over worlds."
 )
+TESTS = ("unseen", "far", "home")  # of a finished training
 
 
 def state(interval: Sequence[float]) -> str:
@@ -64,3 +65,17 @@ def show_table(table: str) -> None:
         print(table)
     else:
         display({"text/markdown": table, "text/plain": table}, raw=True)
+
+
+def differences(report: Mapping, pairs: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
+    """Rank-1 of one row of finished trainings minus another's in each test, by what it says.
+
+    Mean and 95 % CI over worlds. `pairs` are names of rows; those that were not run are left out.
+    """
+    rows = {row["name"]: {"unseen": row} | row["also"] for row in report["rows"]}
+    gaps = {}
+    for a, b in pairs:
+        for test in TESTS if a in rows and b in rows else ():
+            interval = paired(rows[a][test]["metrics"], rows[b][test]["metrics"])["rank1"]
+            gaps[f"{a} − {b}, {test}"] = interval
+    return gaps
