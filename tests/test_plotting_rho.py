@@ -6,7 +6,7 @@ import torch
 from conftest import drawn_points, title_of
 from matplotlib.colors import to_hex
 
-from metabin.plotting import LOOKS, draw_history, draw_rho_layers, save
+from metabin.plotting import LOOKS, draw_history, draw_rho_layers, draw_rho_moment, save
 from metabin.plotting.rho import (
     BALANCE,
     draw_correlations,
@@ -125,3 +125,17 @@ def test_a_correlation_is_filled_where_its_interval_excludes_0():
     assert faces == {-0.3: LOOKS["metabin"].colour, 0.2: "white", -0.05: "white"}
     assert {(1, -0.5), (1, -0.1), (2, -0.1), (2, 0.4), (3, 0)} <= drawn_points(axis)
     assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "2", "mean"]
+
+
+def test_a_moment_of_training_shows_every_world_and_the_middle_half_of_the_channels():
+    worlds = [
+        [[[1.0] * 4] * 3, [[0.6, 0.4, 0.6, 0.8]] * 3],
+        [[[1.0] * 4] * 3, [[0.4, 0.2, 0.4, 0.6]] * 3],
+    ]
+    history = {"iterations": [0, 30], "rho": worlds}  # two layers, and all channels
+    (axis,) = draw_rho_moment(history, 1).axes
+    drawn = [line.get_ydata().tolist() for line in axis.lines]
+    assert drawn == [pytest.approx([0.6, 0.6]), pytest.approx([0.4, 0.4])]
+    bars = [segment[:, 1].tolist() for segment in axis.collections[0].get_segments()]
+    assert bars == [pytest.approx([0.3, 0.7])] * 2
+    assert title_of(axis) == "after 30 of 30 iterations"

@@ -39,6 +39,7 @@ _EXPORTS = {
     "metabin.plotting.training": [
         "draw_inner_step",
         "draw_progress",
+        "draw_rho_moment",
         "draw_schedules",
     ],
     "metabin.plotting.worlds": [

@@ -79,6 +79,29 @@ def draw_progress(
     return figure
 
 
+def draw_rho_moment(history: Mapping, moment: int) -> Figure:
+    """rho in every layer at one recorded moment of MetaBIN's trainings.
+
+    A dot is the mean over a layer's channels in one world, a bar holds the middle half of the
+    channels (mean over worlds). history: of figures/results/history.json; moment: an index of its
+    `iterations`.
+    """
+    summary = np.array([world[moment][:-1] for world in history["rho"]])  # (worlds, layers, 4)
+    layers = np.arange(1, summary.shape[1] + 1)
+    figure, axis = plt.subplots(figsize=(8.5, 4.2))
+    low, _, high = summary[:, :, 1:].mean(0).T  # quartiles, (layers,) each
+    axis.vlines(layers, low, high, color=LOOKS["metabin"].colour, lw=14, alpha=0.25)
+    for world, shift in zip(summary[:, :, 0], side_by_side(len(summary), 0.04), strict=True):
+        axis.plot(layers + shift, world, ".", color=LOOKS["metabin"].colour)
+    axis.set(xlabel="norm layer", ylabel="ρ", ylim=(-0.03, 1.03), xticks=layers)
+    axis.set_title(
+        f"after {history['iterations'][moment]} of {history['iterations'][-1]} iterations"
+    )
+    axis.annotate("BN", (1, 1), (6, 0), xycoords="axes fraction", textcoords="offset points")
+    axis.annotate("IN", (1, 0), (6, 0), xycoords="axes fraction", textcoords="offset points")
+    return figure
+
+
 def draw_inner_step(
     changes: Mapping[str, Mapping[str, Tensor]],
     step_sizes: Sequence[float],
