@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -32,35 +33,47 @@ def draw_schedule(config: Config, points: int = 1000) -> Figure:
 
 
 def draw_schedules(report: Mapping) -> Figure:
-    """figures/schedules.svg: Rank-1 after schedules of every length, from both starts.
+    """figures/schedules.svg: Rank-1 after schedules of every length.
 
-    A panel for each test; lines are means over worlds, bands go from the worst to the best world.
-    Trainings from random weights are drawn thin and hollow.
+    A panel for each test; above BN and IN from both starts, below every method as it was tuned.
+    Lines are means over worlds, bands go from the worst to the best world. Trainings from random
+    weights are drawn thin and hollow.
     """
     titles = {
         "home": "At home: other people\non the training streets",
         "unseen": "Unseen streets",
         "far": "Far streets:\ntheir styles differ most",
     }
-    figure, axes = row_of_panels(len(titles), (4.8, 5))
-    for axis, (test, title) in zip(axes, titles.items(), strict=True):
-        for start, curves in report["curves"].items():
-            for method, curve in curves.items():
-                lengths = [int(length) for length in curve]
-                rates = 100 * np.array([tests[test]["rank1"] for tests in curve.values()])  # (L, W)
-                band = rates.min(1), rates.max(1)
-                line = method_line(method)
-                line["label"] = f"{line['label']}, from {start}"
-                if start == "random weights":
-                    line |= {"mfc": "white", "mec": line["color"], "lw": 1, "alpha": 0.7}
-                draw_band(axis, lengths, rates.mean(1), band, line)
-        ticks = (60, 135, 300, 675)
-        axis.set(title=title, xscale="log", xlabel="iterations", ylim=(0, 100))
-        axis.set_xticks(ticks, ticks)
-        axis.minorticks_off()
-    axes[0].set_ylabel("Rank-1 (%)")
-    legend_below(figure, axes[0])
+    *starts, tuned = report["curves"].items()
+    size = 4.8 * len(titles), 9.6
+    figure, axes = plt.subplots(2, len(titles), figsize=size, sharex=True, sharey=True)
+    for column, (test, title) in zip(axes.T, titles.items(), strict=True):
+        for axis, drawn in zip(column, (starts, [tuned]), strict=True):
+            for start, curves in drawn:
+                _draw_curves(axis, curves, test, start)
+        column[0].set_title(title)
+        column[1].set_xlabel("iterations")
+    for row in axes:
+        row[0].set_ylabel("Rank-1 (%)")
+        row[-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+    ticks = (60, 135, 300, 675)
+    axes[0, 0].set(xscale="log", ylim=(0, 100))
+    axes[0, 0].set_xticks(ticks, ticks)
+    axes[0, 0].minorticks_off()
     return figure
+
+
+def _draw_curves(axis: Axes, curves: Mapping[str, Mapping], test: str, start: str) -> None:
+    """Rank-1 of each method over the iterations, trained from one start, in one test."""
+    for method, curve in curves.items():
+        lengths = [int(length) for length in curve]
+        rates = 100 * np.array([tests[test]["rank1"] for tests in curve.values()])  # (L, W)
+        line = method_line(method)
+        if start == "random weights":
+            line |= {"mfc": "white", "mec": line["color"], "lw": 1, "alpha": 0.7}
+        if len(curves) < 3:
+            line["label"] = f"{line['label']},\nfrom {start}"
+        draw_band(axis, lengths, rates.mean(1), (rates.min(1), rates.max(1)), line)
 
 
 def draw_progress(
