@@ -66,3 +66,10 @@ def test_differences_over_worlds_are_metabins_gain():
     bn, metabin = (mean(rows[name]["metrics"]["rank1"]) for name in ("bn", "metabin"))
     middle, low, high = lesson_run.metabin_minus_others()["bn"]
     assert low < middle < high and middle == pytest.approx(metabin - bn)
+
+
+def test_the_demos_schedule_is_a_little_short_of_finished():
+    finished = read_results("schedules")["finished"]
+    iterations = lesson_run.prepare("demo", seed=0).run.config.iterations
+    assert finished["the studio's weights"] == iterations
+    assert iterations < finished["the studio's weights, as tuned"] <= 1.5 * iterations

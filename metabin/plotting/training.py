@@ -81,7 +81,7 @@ def draw_progress(
 ) -> Figure:
     """Rank-1 of a training MetaBIN over its iterations, and of finished networks as level lines."""
     figure, axis = plt.subplots(figsize=(8.5, 4.2))
-    style = method_line("metabin") | {"label": "this run", "ms": 14}
+    style = method_line("metabin") | {"label": "this run", "ms": 14, "clip_on": False}
     axis.plot(iterations, 100 * np.asarray(rates), **style)
     for method, rate in committed.items():
         look = LOOKS[method]
