@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from metabin.evaluate.retrieval import METRICS
-from metabin.experiments import schedules, tables, tasks, trials, worlds
-from metabin.experiments.declarations import FINISHED_EXPERIMENTS
+from metabin.experiments import curves, schedules, tables, tasks, trials, worlds
+from metabin.experiments.declarations import FINISHED_EXPERIMENTS, OF_FINISHED_TRAININGS
 from metabin.experiments.procedures import chosen_procedures
 from metabin.experiments.rows import Experiment, Row
 from metabin.experiments.runner import experiment_report, experiment_text, trials_of
@@ -21,7 +21,8 @@ from metabin.streets import World
 @pytest.fixture(autouse=True)
 def known_world(monkeypatch):
     """A world and settings that were chosen, whatever is committed."""
-    chosen = {("worlds",): {"style": 0.5}, ("tuning", "finished"): {"bn": {}, "in": {}}}
+    settings = {"bn": {}, "in": {}, "metabin": {"inner_lr_high": 1.0}}
+    chosen = {("worlds",): {"style": 0.5}, ("tuning", "finished"): settings}
     monkeypatch.setattr(tasks, "read_results", lambda *names: {"chosen": chosen[names]})
 
 
@@ -85,8 +86,8 @@ def test_every_method_has_eight_settings_that_make_other_trainings():
 
 
 def test_every_row_has_settings_of_its_own_or_of_the_method_most_like_it():
-    for experiment in FINISHED_EXPERIMENTS.values():
-        assert experiment.seeds == 10
+    assert all(experiment.seeds == 10 for experiment in FINISHED_EXPERIMENTS.values())
+    for experiment in (FINISHED_EXPERIMENTS | OF_FINISHED_TRAININGS).values():
         for row in experiment.rows:
             assert LIKE.get(row.method, row.method) in FINISHED_SETTINGS
     with pytest.raises(ValueError, match="no phase in profile finished: choose one of worlds"):
@@ -181,3 +182,22 @@ def test_the_verdict_says_what_the_longest_schedule_still_gains():
     assert schedules.verdict(report, "here") == said
     report["finished"]["here"] = 1000
     assert schedules.verdict(report, "here") == "Finished after 1000 iterations."
+
+
+def test_a_longer_push_changes_the_top_of_the_inner_steps_range_and_nothing_else():
+    configs = {row.name: trials_of(row, [1], "finished")[0].config for row in curves.PUSHED}
+    usual = configs["push up to 1"]
+    assert (usual.inner_lr_low, usual.inner_lr_high) == (0.001, 1.0)
+    for name, low, high in (
+        ("no push", 0.0, 0.0),
+        ("push up to 10", 0.001, 10.0),
+        ("push up to 100", 0.001, 100.0),
+    ):
+        assert configs[name] == replace(usual, inner_lr_low=low, inner_lr_high=high)
+
+
+def test_a_lessons_network_is_the_trial_of_table_1_in_the_first_world():
+    for method in ("bn", "in", "metabin"):
+        row = next(row for row in tables.TABLE_1.rows if row.method == method)
+        [trial] = trials_of(row, [tasks.FIRST], "finished")
+        assert tasks.lesson_trial(method).key() == trial.key()
