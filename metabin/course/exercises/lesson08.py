@@ -107,7 +107,7 @@ def _by_the_package(extractor: nn.Module, batch: Batch) -> dict[str, tuple[Tenso
 
 MENDED_FIGURE = Exercise(
     on_a_network(_by_the_package),
-    {moment: (moment,) for moment in ("start", "end")},
+    {moment: (moment,) for moment in ("start", "40 %")},
     (
         "which way does Eq. 9 move a channel whose gradient is positive?",
         "whose gradient does Eq. 6's centroid have?",
