@@ -448,7 +448,7 @@ def test_a_page_needs_nothing_from_the_web(ran):
     page = page_of(ran)
     assert not page(["iframe", "object", "embed"]) and len(page("script")) == 1
     assert not page.script.get("src") and "//" not in re.sub(
-        "^//.*", "", page.script.string, flags=re.M
+        r"^\s*//.*", "", page.script.string, flags=re.M
     )
     assert not [link for link in page("link") if link.get("href")]
     names = ("src", "srcset", "poster")

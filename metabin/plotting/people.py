@@ -53,13 +53,13 @@ def draw_people() -> Figure:
             _draw(axis, RankList(None, gallery.images[order[person]], right[person]))
             rate = 100 * mean(finished_metrics(method, test)["rank1"])
             words = {"fontsize": 18, "fontweight": "bold", "ha": "center", "va": "center"}
-            axis.text(SHOWN * 40 + 20, 46, f"{rate:.0f} %", **words)
+            axis.text(SHOWN * 40 + 24, 46, f"{rate:.0f} %", **words)
             axis.set_ylim(BOTTOM, top)
     for axis, method in zip(axes[0, 1:], METHODS, strict=True):
         look = LOOKS[method]
         axis.text(2, -8, f"{look.name} finds", fontsize=18, fontweight="bold")
-        axis.text(SHOWN * 40 + 20, -8, "of all", fontsize=14, ha="center")
-        axis.hlines(-4, 2, SHOWN * 40 + 36, color=look.colour, lw=4)
+        axis.text(SHOWN * 40 + 24, -8, "of all", fontsize=14, ha="center")
+        axis.hlines(-4, 2, SHOWN * 40 + 40, color=look.colour, lw=4)
     return figure
 
 
@@ -67,7 +67,7 @@ def _draw(axis: Axes, ranked: RankList) -> None:
     """A list at the same scale in every panel, with room for a rate beside it."""
     draw_rank_list(axis, ranked, 14, POINTS)
     count = len(ranked.images) or 1
-    axis.set(xlim=(0, 40 * count + 8 + 30 * (count > 1)))
+    axis.set(xlim=(0, 40 * count + 8 + 34 * (count > 1)))
     axis.axis("off")
 
 
