@@ -38,8 +38,8 @@ def walks_by_loss(
     """A Walk down each meta-train loss by itself, a step for each batch, all from the same rho.
 
     Step sizes make the first steps equally long: a channel moves by `first_move` in the root mean
-    square; a loss without a slope moves nothing. Weights stay, rho stays in [0, 1], BN takes the batch's statistics as in the inner step.
-    The extractor stays as it is.
+    square; a loss without a slope moves nothing. Weights stay, rho stays in [0, 1], BN takes the
+    batch's statistics as in the inner step. The extractor stays as it is.
     """
     training = extractor.training
     extractor.train()
