@@ -47,6 +47,8 @@ TUNED = {
 # were added where the best of the first six stood at an end of its range.
 RATES = (0.02, 0.05)
 DECAYS = [*PLAIN, {"lr": 0.01, "weight_decay": 5e-3}, {"lr": 0.2, "weight_decay": 5e-3}]
+LARGER = [setting for setting in DECAYS if setting["lr"] > 0.01]  # its choice was at their end
+LARGER += [{"lr": 0.4, "weight_decay": 5e-3}]
 SCALES = _grid("joint_rho_scale", (10.0, 100.0, 1000.0), RATES)
 SCALES += [{"lr": 0.05, "joint_rho_scale": 10_000.0}, {"lr": 0.1, "joint_rho_scale": 1000.0}]
 INNER = {"inner_lr_high": 1.0}
@@ -62,7 +64,7 @@ FINISHED_SETTINGS = {
     "ibn": DECAYS,
     "switchable": DECAYS,
     "dualnorm": DECAYS,
-    "bin, the weights' step": DECAYS,
+    "bin, the weights' step": LARGER,
     "bin_shared": DECAYS,
     "bn, colour jitter": _grid("colour_jitter", (0.2, 0.4, 0.6, 0.8), RATES),
     "bn, MixStyle": _grid("mixstyle", (0.25, 0.5, 0.75, 1.0), RATES),
