@@ -91,15 +91,13 @@ FIGURE_4 = Experiment(
 
 def _push(top: float) -> Row:
     changes = {} if top == 1 else {"inner_lr_high": top}
-    return Row(f"push up to {top:g}", "metabin", changes, at=top, series="MetaBIN")
+    return Row(f"push up to {top:g}", "metabin", changes)
 
 
-NO_PUSH = Row("no push", "metabin", inner=0, at=0, series="MetaBIN")
-PUSHED = (NO_PUSH, *map(_push, (1.0, 10.0, 100.0)))
+PUSHED = (Row("no push", "metabin", inner=0), *map(_push, (1.0, 10.0, 100.0)))
 PUSH = Experiment(
     "How far the inner step may push rho",
     (BIN, *PUSHED),
     claims=tuple((row.name, BIN.name) for row in PUSHED),
     seeds=10,
-    axis="top of the inner step's range",
 )
