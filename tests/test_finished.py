@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from statistics import mean
 
 import pytest
 
 from metabin.evaluate.retrieval import METRICS
-from metabin.experiments import curves, schedules, tables, tasks, trials, worlds
+from metabin.experiments import curves, finished, schedules, tables, tasks, trials, worlds
 from metabin.experiments.declarations import FINISHED_EXPERIMENTS, OF_FINISHED_TRAININGS
 from metabin.experiments.procedures import chosen_procedures
 from metabin.experiments.rows import Experiment, Row
@@ -121,6 +122,60 @@ def test_with_no_jobs_a_report_has_the_rows_that_are_known_and_names_the_others(
 def test_with_no_jobs_a_trial_that_is_needed_and_not_known_is_said(half_known):
     with pytest.raises(NotRun, match="2 of 2 trials were not run: leave --jobs out"):
         trials.run_trials(trials_of(tables.IN, (1, 2), "finished"), jobs=0)
+
+
+# ---- what is read of a report --------------------------------------------------------
+
+
+def known_row(method: str, unseen: list[float], far: list[float], home: list[float]) -> dict:
+    """A row of a report, as far as it is read here."""
+    tests = {}
+    for test, rates in {"unseen": unseen, "far": far, "home": home}.items():
+        tests[test] = {"metrics": {"rank1": rates, "mAP": rates}}
+    return {"name": method.upper(), "method": method, **tests.pop("unseen"), "also": tests}
+
+
+def test_gains_are_paired_differences_in_points_with_their_interval(monkeypatch):
+    rows = [
+        known_row("bn", [0.5, 0.3], [0.2, 0.2], [0.9, 0.8]),
+        known_row("in", [0.61, 0.43], [0.5, 0.5], [0.8, 0.7]),
+    ]
+    monkeypatch.setattr(finished, "read_results", lambda *names: {"rows": rows})
+    head, _, line = finished.finished_gains(["in"]).splitlines()
+    assert head == "| Rank-1 minus BN's | unseen | far | home |"
+    # 11 and 13 points: their mean's deviation is 1, and t is 12.706 for one degree of freedom
+    cells = "| IN | +12.0 [-0.7, +24.7] | +30.0 [+30.0, +30.0] | -10.0 [-10.0, -10.0] |"
+    assert line == cells
+    assert "| BN | -12.0 [-24.7, +0.7] |" in finished.finished_gains(["bn"], "in")
+    with pytest.raises(KeyError):
+        finished.finished_gains(["half"])
+
+
+def test_lesson_11_advises_what_the_committed_trainings_say():
+    gain = finished.finished_difference
+    others = "bn, colour jitter", "bn, MixStyle", "in", "half", "metabin", "bin, the weights' step"
+    for test in ("unseen", "far", "home"):
+        assert gain("bin", "bn", test)[1] > 0, "a joint BIN is ahead of BN"
+        assert gain("bin", "bin, the weights' step", test)[1] > 0
+    assert all(gain(method, "bn", "home")[0] < -0.02 for method in others)
+    jitter, joint = (gain(method, "bn")[0] for method in ("bn, colour jitter", "bin"))
+    assert jitter / joint == pytest.approx(0.6, abs=0.05)
+    for a, b, test in (
+        ("bn, colour jitter", "bin", "far"),
+        ("bn, colour jitter", "in", "home"),
+        ("metabin", "half", "far"),
+    ):
+        _, low, high = gain(a, b, test)
+        assert low < 0 < high, f"{a} and {b}, {test}: not told apart"
+    assert all(
+        gain("in", method, "far")[1] > 0 for method in ("bn", "bin", *others[:2], *others[3:])
+    )
+    assert gain("metabin", "bin", "far")[1] > 0
+    first = [finished.finished_metrics(method)["rank1"][0] for method in (*others, "bin")]
+    assert max(first) < 0.8, "in the lessons' world"
+    assert mean(finished.finished_metrics("bin", "home")["rank1"]) == pytest.approx(0.94, abs=0.005)
+    times = finished.read_results("bench")["training"]["rows"][0]
+    assert times["iteration_ms"] / times["bn_iteration_ms"] == pytest.approx(2.2, abs=0.2)
 
 
 # ---- the world -----------------------------------------------------------------------

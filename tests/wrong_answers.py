@@ -328,11 +328,25 @@ def possible_map(rank1, rank5, rank10, ap):
     highest = sum(share * ap(first) for share, (first, _) in zip(shares, BINS[:3], strict=True))
     return lowest, highest
 """,
+    ("11", 2, "always by the step"): """
+def possible_map(rank1, rank5, rank10, ap):
+    shares = (rank1, rank5 - rank1, rank10 - rank5, 1 - rank10)
+    lowest = sum(share / last for share, (_, last) in zip(shares, BINS, strict=True))
+    return lowest, sum(share / first for share, (first, _) in zip(shares, BINS, strict=True))
+""",
     ("11", 3): """
 def mended_rank1(f, pids, camids, rows):
     scores = f[rows] @ f.T
     person = pids[rows][:, None] == pids
     best = scores.masked_fill(person & (camids[rows][:, None] == camids), -2).argmax(dim=1)
     return (pids[best] == pids[rows]).double().mean().item()  # who can't be answered counts as wrong
+""",
+    ("11", 3, "drops the camera's strangers, too"): """
+def mended_rank1(f, pids, camids, rows):
+    scores = f[rows] @ f.T
+    dropped = camids[rows][:, None] == camids
+    answerable = ((pids[rows][:, None] == pids) & ~dropped).any(dim=1)
+    best = scores.masked_fill(dropped, -2).argmax(dim=1)
+    return (pids[best] == pids[rows])[answerable].double().mean().item()
 """,
 }

@@ -11,6 +11,7 @@ _EXPORTS = {
     "metabin.experiments.declarations": ["EXPERIMENTS"],
     "metabin.experiments.finished": [
         "finished_difference",
+        "finished_gains",
         "finished_metrics",
         "finished_table",
     ],

@@ -30,6 +30,23 @@ def finished_table(methods: Sequence[str] = SPINE) -> str:
     return markdown(["", *(f"Rank-1, {test}" for test in TESTS.values())], lines)
 
 
+def finished_gains(methods: Sequence[str], reference: str = "bn") -> str:
+    """Rank-1 minus the reference's in the three tests as a Markdown table, in points with 95 % CI.
+
+    Worlds are paired; a cell is "estimate [low, high]". Raises KeyError for what was not run.
+    """
+    lines = []
+    for method in methods:
+        gains = [_points(finished_difference(method, reference, test)) for test in TESTS.values()]
+        lines.append([_rows()[method]["name"], *gains])
+    return markdown([f"Rank-1 minus {_rows()[reference]['name']}'s", *TESTS.values()], lines)
+
+
+def _points(interval: Sequence[float]) -> str:
+    middle, low, high = (100 * x for x in interval)
+    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
 def _rows() -> dict[str, Mapping]:
     """The rows of Table 1 by method."""
     return {row["method"]: row for row in read_results("table1", "finished")["rows"]}
