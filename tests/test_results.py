@@ -1,10 +1,11 @@
 """The committed numbers: do they follow from the runs, and do the pages tell them as they are?"""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from statistics import mean
 
 import pytest
 
+from metabin.course.reports import differences
 from metabin.experiments import phase
 from metabin.experiments.question import plan_verdict
 from metabin.experiments.results import RESULTS, known_results, paired, read_results
@@ -103,7 +104,7 @@ def test_the_world_is_the_one_that_the_rule_chooses():
 # ---- finished trainings --------------------------------------------------------------
 
 
-JOINT = "BIN, two affine pairs"
+JOINT, PAPERS_JOINT = "BIN, two affine pairs", "BIN, the weights' step size"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,11 @@ JOINT = "BIN, two affine pairs"
         (JOINT, "BN", (1, 1, 1)),
         ("MetaBIN", JOINT, (0, 1, -1)),
         ("MetaBIN", "IN", (-1, -1, 1)),
+        ("MetaBIN", PAPERS_JOINT, (1, 1, 0)),
+        (JOINT, PAPERS_JOINT, (1, 1, 1)),
+        ("MetaBIN", "BN+IN half", (0, 0, 0)),
+        ("BN, colour jitter", "BN", (1, 1, -1)),
+        ("BN, MixStyle", "BN", (1, 1, -1)),
     ],
 )
 def test_the_page_tells_what_finished_trainings_show(better, worse, signs):
@@ -122,6 +128,19 @@ def test_the_page_tells_what_finished_trainings_show(better, worse, signs):
         middle, low, high = paired(a, b)["rank1"]
         assert in_points((middle, low, high)) in PAGE
         assert (low > 0) - (high < 0) == sign
+
+
+def test_no_length_of_the_push_is_told_from_another_but_all_are_from_the_joint_bin():
+    report = read_results("push")
+    lengths = ("no push", "push up to 1", "push up to 10", "push up to 100")
+    for gap in differences(report, list(combinations(lengths, 2))).values():
+        assert gap[1] <= 0 <= gap[2]
+    without = differences(report, [("no push", JOINT)])
+    assert all(in_points(gap) in PAGE for gap in without.values())
+    _, far, home = without.values()
+    assert far[1] > 0 > home[2]
+    for value in (*far, *(-end for end in home)):
+        assert f"{100 * value:.1f}" in LESSON_10
 
 
 def test_the_page_shows_the_finished_table_and_where_rho_ends():
