@@ -13,6 +13,7 @@ from metabin.experiments import SPINE
 from metabin.plotting.marks import draw_rates, draw_tiles
 from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
+from metabin.plotting.training import TITLES
 
 UNDECIDED = "#E4E4E4"
 GAP_COLOURS = [LOOKS["in"].colour, "#F7F7F7", LOOKS["bn"].colour]  # IN is ahead … BN is ahead
@@ -49,15 +50,10 @@ def draw_three_tests(report: Mapping) -> Figure:
 
     report: Table 1 of finished trainings (figures/results/table1-finished.json).
     """
-    titles = {
-        "home": "At home: other people\non the training streets",
-        "unseen": "Unseen streets",
-        "far": "Far streets:\ntheir styles differ most",
-    }
-    panels = {title: {} for title in titles.values()}
+    panels = {title: {} for title in TITLES.values()}
     for row in report["rows"]:
         if row["method"] in SPINE:
-            for test, title in titles.items():
+            for test, title in TITLES.items():
                 panels[title][row["method"]] = row["also"].get(test, row)["metrics"]["rank1"]
     return draw_transfer(panels)
 

@@ -15,6 +15,12 @@ from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
 from metabin.train import learning_rate
 
+TITLES = {  # of a finished training's tests
+    "home": "At home: other people\non the training streets",
+    "unseen": "Unseen streets",
+    "far": "Far streets:\ntheir styles differ most",
+}
+
 
 def draw_schedule(config: Config, points: int = 1000) -> Figure:
     """figures/schedule.svg: the weights' step size and the inner step's, over a whole run."""
@@ -39,15 +45,10 @@ def draw_schedules(report: Mapping) -> Figure:
     Lines are means over worlds, bands go from the worst to the best world. Trainings from random
     weights are drawn thin and hollow.
     """
-    titles = {
-        "home": "At home: other people\non the training streets",
-        "unseen": "Unseen streets",
-        "far": "Far streets:\ntheir styles differ most",
-    }
     *starts, tuned = report["curves"].items()
-    size = 4.8 * len(titles), 9.6
-    figure, axes = plt.subplots(2, len(titles), figsize=size, sharex=True, sharey=True)
-    for column, (test, title) in zip(axes.T, titles.items(), strict=True):
+    size = 4.8 * len(TITLES), 9.6
+    figure, axes = plt.subplots(2, len(TITLES), figsize=size, sharex=True, sharey=True)
+    for column, (test, title) in zip(axes.T, TITLES.items(), strict=True):
         for axis, drawn in zip(column, (starts, [tuned]), strict=True):
             for start, curves in drawn:
                 _draw_curves(axis, curves, test, start)
