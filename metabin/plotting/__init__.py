@@ -1,59 +1,24 @@
 """How the course draws: `draw_*` functions, numbers in, Figure out; a file for each topic."""
 
-from importlib import import_module
+from metabin.runs.exports import exports
 
-_EXPORTS = {
-    "metabin.plotting.claims": ["draw_differences"],
-    "metabin.plotting.embeddings": [
-        "draw_distances",
-        "draw_figure3",
-        "draw_moments",
-        "draw_planes",
-        "draw_sensitivity",
-        "note",
-    ],
-    "metabin.plotting.gradients": ["draw_figure5"],
-    "metabin.plotting.history": ["draw_history", "draw_losses", "draw_rho_history", "smoothed"],
-    "metabin.plotting.mixer": ["draw_style_mixer"],
-    "metabin.plotting.results": [
-        "draw_comparison",
-        "draw_knob",
-        "draw_phase",
-        "draw_readings",
-        "draw_three_tests",
-        "draw_transfer",
-    ],
-    "metabin.plotting.retrieval": ["draw_rank_lists"],
-    "metabin.plotting.rho": ["draw_rho_layers"],
-    "metabin.plotting.rho_by_loss": ["draw_rho_by_loss"],
-    "metabin.plotting.style": [
-        "LOOKS",
-        "LOSSES",
-        "STYLE",
-        "Look",
-        "save",
-        "to_picture",
-        "use_style",
-    ],
-    "metabin.plotting.tables": ["draw_curves", "draw_table"],
-    "metabin.plotting.training": [
-        "draw_inner_step",
-        "draw_progress",
-        "draw_rho_moment",
-        "draw_schedules",
-    ],
-    "metabin.plotting.worlds": [
-        "draw_balances",
-        "draw_pictures",
-        "draw_two_channels",
-    ],
-}
-_HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
-__all__ = list(_HOMES)
-
-
-def __getattr__(name: str):
-    """Import a name's module when the name is first used: `--help` must not wait for torch."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __all__ = exports(
+    __name__,
+    {
+        "metabin.plotting.claims": "draw_differences",
+        "metabin.plotting.embeddings": "draw_distances draw_figure3 draw_moments draw_planes"
+        " draw_sensitivity note",
+        "metabin.plotting.gradients": "draw_figure5",
+        "metabin.plotting.history": "draw_history draw_losses draw_rho_history smoothed",
+        "metabin.plotting.mixer": "draw_style_mixer",
+        "metabin.plotting.results": "draw_comparison draw_knob draw_phase draw_readings"
+        " draw_three_tests draw_transfer",
+        "metabin.plotting.retrieval": "draw_rank_lists",
+        "metabin.plotting.rho": "draw_rho_layers",
+        "metabin.plotting.rho_by_loss": "draw_rho_by_loss",
+        "metabin.plotting.style": "LOOKS LOSSES STYLE Look save to_picture use_style",
+        "metabin.plotting.tables": "draw_curves draw_table",
+        "metabin.plotting.training": "draw_inner_step draw_progress draw_rho_moment draw_schedules",
+        "metabin.plotting.worlds": "draw_balances draw_pictures draw_two_channels",
+    },
+)
