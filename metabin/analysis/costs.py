@@ -1,6 +1,7 @@
 """What the phases of an iteration of MetaBIN cost: time, and memory for backward passes."""
 
 from collections.abc import Callable
+from functools import partial
 
 from metabin.kernels.precision import autocast
 from metabin.meta import base_step, inner_step, meta_gradient
@@ -23,22 +24,18 @@ def phases(run: Run) -> Phases:
     extractor, inner_lr = model.extractor, run.config.inner_lr_high
     rho = balancing_parameters(extractor)
 
-    def data():
-        return join(run.base_batches.draw()), run.meta_batches.draw()
+    works = {
+        "base": partial(base_step, model, run.optimizer, base, options.base, run.scaler),
+        "meta-train": partial(inner_step, extractor, rho, sides[0], inner_lr, options),
+        "meta": partial(meta_gradient, extractor, *sides, inner_lr, options),
+    }
 
-    def base_phase():
+    def in_precision(work: Callable) -> None:
         with autocast(run.device, run.precision):
-            base_step(model, run.optimizer, base, options.base, run.scaler)
+            work()
 
-    def meta_train_phase():
-        with autocast(run.device, run.precision):
-            inner_step(extractor, rho, sides[0], inner_lr, options)
-
-    def meta_phase():
-        with autocast(run.device, run.precision):
-            meta_gradient(extractor, *sides, inner_lr, options)
-
-    return {"data": data, "base": base_phase, "meta-train": meta_train_phase, "meta": meta_phase}
+    drawing = {"data": lambda: (join(run.base_batches.draw()), run.meta_batches.draw())}
+    return drawing | {name: partial(in_precision, work) for name, work in works.items()}
 
 
 def phase_bytes(run: Run, works: Phases) -> tuple[int, int]:

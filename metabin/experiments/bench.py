@@ -3,13 +3,15 @@
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from statistics import median
 
 import torch
 from torch import Tensor, nn
 
 from metabin.evaluate.retrieval import retrieval
+from metabin.experiments.results import rounded
 from metabin.meta import base_step
 from metabin.networks.model import build_model
 from metabin.norm import BatchInstanceNorm2d, balancing_parameters
@@ -19,8 +21,6 @@ from metabin.streets import World, make_streets
 
 # ResNet-50's maps on images of 256 x 128
 LAYER_SHAPES = ((80, 64, 128, 64), (80, 256, 64, 32), (80, 1024, 16, 8))
-LAYER_ROW = "{:>14} {:>9} {:>18} {:>8} {:>7} {:>9} {:>9} {:>11}"
-LAYER_HEADS = "shape,dtype,memory_format,BN ms,BIN/BN,naive/BN,BIN kept,naive kept".split(",")
 
 
 class TwoCalls(nn.Module):
@@ -72,32 +72,33 @@ def layer_cost(
     }
 
 
+def print_rows(rows: Sequence[Mapping]) -> None:
+    """Print rows side by side, a line for each of their numbers."""
+    for name in rows[0]:
+        print(f"{name:24}", *(f"{rounded(row[name], 3)!s:>20}" for row in rows), flush=True)
+
+
 def print_layer_costs(device: torch.device, rounds: int) -> list[dict]:
+    """Print and return `layer_cost` of every shape, type and memory format."""
     dtypes = (torch.float32, torch.bfloat16) if device.type == "cuda" else (torch.float32,)
     formats = (torch.contiguous_format, torch.channels_last)
-    print("The layer, forward + backward: medians of paired ratios, and what is kept for backward")
+    print("The layer, forward and backward: ratios are medians over pairs; kept: for backward,")
     print("over the input's bytes")
-    print(LAYER_ROW.format(*LAYER_HEADS))
     rows = []
     for shape in LAYER_SHAPES:
-        for dtype in dtypes:
-            for memory_format in formats:
-                row = layer_cost(shape, device, dtype, memory_format, rounds)
-                size, *words, ms, bin_, naive, bin_kept, naive_kept = row.values()
-                times = [f"{x:.2f}" for x in (ms, bin_, naive)]
-                kept = [f"{x:.3f}" for x in (bin_kept, naive_kept)]
-                name = "x".join(map(str, size))
-                print(LAYER_ROW.format(name, *words, *times, *kept), flush=True)
-                rows.append(row)
+        of_shape = []
+        for dtype, memory_format in product(dtypes, formats):
+            of_shape.append(layer_cost(shape, device, dtype, memory_format, rounds))
+        print_rows(of_shape)
+        rows += of_shape
     return rows
 
 
 def backbone_cost(name: str, device: torch.device, rounds: int) -> dict:
     """Table 6's specification of a backbone, and what a base step (Eq. 5) and an embedding cost.
 
-    On images of 256 x 128: on a GPU 80 (16 of each of 5 domains) in bfloat16, elsewhere 2. `kept`
-    is what a forward pass keeps for backward, `peak` the GPU memory that a step takes beyond
-    weights and images.
+    On images of 256 x 128: on a GPU 80 in bfloat16, elsewhere 2. `kept` is what a forward pass
+    keeps for backward, `peak` the GPU memory that a step takes beyond weights and images.
     """
     cuda = device.type == "cuda"
     labels = torch.arange(80 if cuda else 2, device=device) % 20
@@ -144,9 +145,7 @@ def print_world_costs(device: torch.device) -> dict:
     start = time.perf_counter()
     sources = make_streets(World(), range(5), 120, 2, 4)
     targets = make_streets(World(), range(5, 11), 100, 2, 2)
-    drawn, streets = len(sources) + len(targets), time.perf_counter() - start
-    print(f"The demo streets, {drawn} images of 64x32 drawn anew: {streets:.1f} s")
-
+    streets = time.perf_counter() - start
     generator = torch.Generator().manual_seed(0)
     people = torch.randn(751, 2048, generator=generator)
 
@@ -157,16 +156,14 @@ def print_world_costs(device: torch.device) -> dict:
 
     (q, q_pids, q_camids), (g, g_pids, g_camids) = pictures(3368), pictures(19732)
     start = time.perf_counter()
-    rank1 = retrieval(q, g, q_pids, g_pids, q_camids, g_camids).rank1
-    seconds = time.perf_counter() - start
+    retrieval(q, g, q_pids, g_pids, q_camids, g_camids)
     unit = 1 if sys.platform == "darwin" else 1024
-    peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print("Retrieval at Market-1501's size, 3368 x 19732 x 2048:", end=" ")
-    print(f"{seconds:.1f} s, Rank-1 {rank1:.1%}")
-    print(f"Peak memory of this whole process: {peak / 2**30:.2f} GiB")
-    return {
-        "streets_images": drawn,
+    costs = {
+        "streets_images": len(sources) + len(targets),
         "streets_seconds": streets,
-        "market_seconds": seconds,
-        "peak_bytes": peak,
+        "market_seconds": time.perf_counter() - start,
+        "peak_bytes": unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
+    print("The demo streets, drawn anew; retrieval at Market-1501's size; this process's peak")
+    print_rows([costs])
+    return costs
