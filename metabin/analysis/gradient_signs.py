@@ -23,8 +23,7 @@ Sides = Sequence[tuple[Batch, Batch]]  # meta-train and meta-test batches
 class TwoChannels(nn.Module):
     """A BIN layer of two channels and the mean over the picture, beside a constant, `offset`.
 
-    Images (N, 2, H, W) -> features (N, 3), all in float64. Over the whole picture an IN output's
-    mean is 0.
+    Images (N, 2, H, W) -> features (N, 3), in float64. An IN output's mean over the picture is 0.
     """
 
     def __init__(self, rho: Sequence[float] = (1.0, 1.0), offset: float = 0.0):
@@ -53,10 +52,9 @@ def two_channel_batch(street: float = 32, camera: float = 8, person: float = 7) 
 
 
 def centre_and_spread(features: Tensor, domains: Tensor) -> tuple[Tensor, Tensor]:
-    """Each domain's squared length of the centroid, and how far features are from it: (K,).
+    """Each domain's squared length of the centroid, and how far features (N, D) are from it: (K,).
 
-    Far: the mean square of what is at right angles to the centroid. What lies along it changes no
-    angle. features (N, D).
+    Far: the mean square at right angles to the centroid. What lies along it changes no angle.
     """
     centres, spreads = [], []
     for domain in domains.unique():
@@ -106,11 +104,11 @@ def origin_study(
 ) -> dict[str, Tensor]:
     """The scatter loss's gradient over the cosine's origin, and what explains it.
 
-    "measured", and how "centre" and "spread" grow toward BN: (origins, B, L) each. Where samples
-    lie near their domain's centroid, 1 - cos is about spread / (2 centre), so that the gradient is
-    about half of "centre" - "spread". Growth is the logarithm's derivative, weighted over domains
-    by spread / centre. The cosine is measured from zero (0), from the mean of the batch's features,
-    held fixed (1), or from in between.
+    "measured", and how "centre" and "spread" grow toward BN: (origins, B, L) each. Near the
+    centroid 1 - cos is about spread / (2 centre), so the gradient is about half of "centre" -
+    "spread". Growth is the logarithm's derivative, weighted over domains by spread / centre. The
+    cosine is measured from zero (0), from the mean of the batch's features, held fixed (1), or from
+    in between.
     """
     extractor.train()
     rho = list(balancing_parameters(extractor).values())
@@ -143,8 +141,8 @@ def _growth(features: Tensor, domains: Tensor) -> dict[str, Tensor]:
 def triplet_terms(extractor: nn.Module, sides: Sides, margin: float = 0.3) -> dict[str, Tensor]:
     """The triplet loss's gradient in two parts, and the share of "active" anchors, (B,).
 
-    "positive" and "negative", (B, L): the gradient is the mean over all anchors of the slope of
-    d(a, p), minus that of d(a, n), where the hinge is active.
+    "positive" and "negative", (B, L): the slopes of d(a, p) and of d(a, n), averaged over all
+    anchors, where the hinge is active.
     """
     extractor.train()
     rho = list(balancing_parameters(extractor).values())

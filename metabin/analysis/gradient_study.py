@@ -1,6 +1,6 @@
 """Which way each meta-train loss pushes rho, layer by layer (Section 4.4, Fig. 5).
 
-Sizes: L norm layers, B batches, T trainings. A layer's gradient is the mean over its channels: what
+Sizes: L norm layers, B batches. A layer's gradient is the mean over its channels: what
 all of them together would do. Positive: the inner step moves rho toward IN; negative: toward BN.
 """
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from metabin.analysis.gradient_signs import Sides, layer_means, origin_study
-from metabin.analysis.inner_step import inner_gradients
+from metabin.analysis.inner_step import certain_sign, inner_gradients
 from metabin.analysis.meta_study import draw_sides, outer_gradient
 from metabin.config import METHODS, demo
 from metabin.data.batches import Batches
@@ -46,8 +46,8 @@ def directions(
 ) -> dict[str, dict[str, Tensor]]:
     """Each loss's gradient on each meta-train batch.
 
-    loss -> "mean" over channels and share "positive", (B, L) each. BN takes the batch's own
-    statistics, as in the inner step, whatever mode the extractor is in; `held`: the running ones.
+    loss -> "mean" over channels and share "positive", (B, L) each. BN takes the batch's statistics,
+    as in the inner step, whatever mode the extractor is in; `held`: the running ones.
     """
     extractor.train(not held)
     means, shares = defaultdict(list), defaultdict(list)
@@ -70,8 +70,8 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 def agreement(extractor: nn.Module, sides: Sides) -> dict[str, Tensor]:
     """Cosines between the losses' gradients, their sum and the outer gradient, over all channels.
 
-    All at rho: pair -> (B,). "scatter" and so on with no partner are the gradients' lengths. The
-    triplet loss and the outer gradient are zero where no anchor's hinge is open.
+    All at rho: pair -> (B,); a name alone: the gradient's length. The triplet loss and the outer
+    gradient are zero where no anchor's hinge is open.
     """
     extractor.train()
     columns = defaultdict(list)
@@ -91,10 +91,7 @@ def agreement(extractor: nn.Module, sides: Sides) -> dict[str, Tensor]:
 def outer_changes(
     extractor: nn.Module, sides: Sides, step_sizes: Sequence[float] = STEPS
 ) -> Tensor:
-    """Cosine between the outer gradient at rho and at rho', for inner steps of these sizes.
-
-    (B, sizes); NaN where one of them is zero.
-    """
+    """Cosine between the outer gradients at rho and at rho', (B, sizes); NaN where one is zero."""
     extractor.train()
     rows = []
     for meta_train, meta_test in sides:
@@ -132,9 +129,9 @@ def gradient_study(extractor: nn.Module, images: ImageSet) -> dict:
 
 
 def intervals(samples: Tensor) -> list:
-    """Mean over the first dimension with its 95 % CI, to four digits.
+    """Mean over the first dimension with its 95 % CI, to four digits; NaN are left out.
 
-    [mean, low, high] for each of the other dimensions' places. NaN are left out.
+    [mean, low, high] for each of the other dimensions' places.
     """
     if samples.dim() > 1:
         return [intervals(column) for column in samples.unbind(1)]
@@ -142,23 +139,6 @@ def intervals(samples: Tensor) -> list:
     return [float(f"{value:.4g}") for value in paired_interval(known)]
 
 
-def over_trainings(runs: Sequence):
-    """What `gradient_study` says of several networks as one: means and intervals over them.
-
-    A single one stays as it is.
-    """
-    if len(runs) == 1:
-        return runs[0]
-    if isinstance(runs[0], dict):
-        columns = {key: [] for key in runs[0]}
-        for run in runs:
-            for key, value in run.items():
-                columns[key].append(value)
-        return {key: over_trainings(column) for key, column in columns.items()}
-    values = torch.tensor(runs, dtype=torch.float64)  # (T, ..., 3), or rho's mean, (T,)
-    return intervals(values[..., 0]) if values.dim() > 1 else values.mean().item()
-
-
 def signs(rows: Sequence[Sequence[float]]) -> list[int]:
-    """The sign that each [mean, low, high] allows: 1 or -1, and 0 where it holds zero."""
-    return [int(low > 0) - int(high < 0) for _, low, high in rows]
+    """`certain_sign` of each [mean, low, high]."""
+    return [certain_sign(row) for row in rows]

@@ -5,35 +5,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 # The buffers of BN and BIN layers
 RUNNING = ("*running_mean", "*running_var", "*num_batches_tracked")
 
 
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of all parameters and buffers."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
 @contextmanager
 def changes_only(model: nn.Module, *patterns: str) -> Iterator[list[str]]:
-    """Inside, only parameters and buffers whose name matches a pattern may change.
+    """Inside, only parameters and buffers whose name matches a pattern ("*.rho") may change.
 
-    Patterns are as "*.rho" or *RUNNING. Yields a list that holds, afterwards, the names of all that
-    changed. Raises AssertionError that names what should not have.
+    Yields a list that holds, afterwards, the names of all that changed. Raises AssertionError that
+    names what should not have.
     """
-    before = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    changed: list[str] = []
+    before, changed = snapshot(model), []
     yield changed
     after = model.state_dict()
     for name, tensor in before.items():
-        if name not in after or not _same(tensor, after[name].detach()):
+        # NaN in the same place is no change
+        if not torch.allclose(tensor, after[name], rtol=0, atol=0, equal_nan=True):
             changed.append(name)
-    allowed = set()
+    wrong = set(changed)
     for pattern in patterns:
-        allowed.update(fnmatch.filter(changed, pattern))
-    wrong = [name for name in changed if name not in allowed]
+        wrong -= set(fnmatch.filter(changed, pattern))
     if wrong:
         named = ", ".join(patterns) or "nothing"
-        raise AssertionError(f"only {named} may change here, but these did: {', '.join(wrong)}")
-
-
-def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether two tensors are equal, with NaN in the same places."""
-    return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+        names = ", ".join(name for name in changed if name in wrong)
+        raise AssertionError(f"only {named} may change here, but these did: {names}")

@@ -1,13 +1,13 @@
 """What the inner step does to rho and to the held-out streets (Section 3.3, Fig. 1c)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from metabin.analysis.readings import read_linearly
+from metabin.analysis.rho_at import Rho
 from metabin.data.augment import normalize
 from metabin.data.batches import Batches
 from metabin.data.images import ImageSet
@@ -34,9 +34,9 @@ QUANTITIES = ("mAP", "rank1", "style", "identity", "move")
 def inner_gradients(
     extractor: nn.Module, batch: Batch, criterion: Criterion = META_TRAIN
 ) -> dict[str, dict[str, Tensor]]:
-    """Gradient of each part of the meta-train loss with respect to rho: part -> name -> (C,).
+    """Gradient of each part of the meta-train loss with respect to rho (Eq. 9, Fig. 5).
 
-    Eq. 9 and Fig. 5. A positive gradient moves rho toward IN, a negative one toward BN.
+    part -> name -> (C,). Positive moves rho toward IN, negative toward BN.
     """
     rho = balancing_parameters(extractor)
     with frozen_running_stats(extractor):
@@ -49,6 +49,12 @@ def inner_gradients(
     return gradients
 
 
+def certain_sign(interval: Sequence[float]) -> int:
+    """The sign that (mean, low, high) allows: 1 or -1, and 0 where it holds zero."""
+    _, low, high = interval
+    return int(low > 0) - int(high < 0)
+
+
 def inner_step_effect(
     run: Run,
     people: ImageSet,
@@ -59,13 +65,11 @@ def inner_step_effect(
 ) -> dict[str, dict[str, Tensor]]:
     """What the virtual move from rho to rho' (Eq. 9) does to the meta-test domains.
 
-    loss -> quantity -> (splits, 1 + sizes); the first column is rho itself. In each split, a
-    meta-train batch moves rho by each of INNER_LOSSES; then the meta-test streets' `people` are
-    looked at: mAP and rank1 (mean over streets), `style` (which street and camera) and `identity`
-    (from one camera to the other) as read by linear probes, and the mean move of rho (positive:
-    toward BN). BN normalizes the meta-test streets by their own statistics, as in the meta-step, or
-    by the running ones (`deployed`). Domain d of `people` is domain d of the run, which stays as
-    it is. Raises ValueError when the streets differ.
+    loss -> quantity -> (splits, 1 + sizes); the first column is rho itself. In each split a meta-
+    train batch moves rho by each of INNER_LOSSES, and the meta-test streets' `people` are looked at
+    (`seen_at`), with BN by their own statistics, as in the meta-step, or by the running ones
+    (`deployed`). The run stays as it is. Raises ValueError when the people's streets are not its
+    own.
     """
     if people.names != run.images.names:
         raise ValueError(
@@ -74,6 +78,7 @@ def inner_step_effect(
     batches = Batches(run.config, run.images, seed)
     table = {loss: [] for loss in INNER_LOSSES}  # each a cell for each split and size
     extractor = run.model.extractor
+    rho = balancing_parameters(extractor)
     with eval_mode(run.model):
         for _ in range(splits):
             drawn = batches.draw()
@@ -81,12 +86,13 @@ def inner_step_effect(
             extractor.train()
             gradients = inner_gradients(extractor, join([drawn[d] for d in meta_train]))
             extractor.train(not deployed)
-            glance = Glance(run.model, people[torch.isin(people.domains, meta_test)])
-            start = glance.at(balancing_parameters(extractor))
+            streets = people[torch.isin(people.domains, meta_test)]
+            start = seen_at(run.model, streets, rho)
             for loss, parts in INNER_LOSSES.items():
-                pull = _sum([gradients[part] for part in parts])
                 table[loss].append(start)
-                table[loss] += [glance.after(pull, step) for step in step_sizes]
+                for step in step_sizes:
+                    moved = _moved(rho, [gradients[part] for part in parts], step)
+                    table[loss].append(seen_at(run.model, streets, moved))
     effect = {}
     for loss, cells in table.items():
         columns = torch.tensor(cells).view(splits, 1 + len(step_sizes), len(QUANTITIES))
@@ -94,13 +100,50 @@ def inner_step_effect(
     return effect
 
 
+def _moved(rho: Rho, gradients: Sequence[Rho], step: float) -> dict[str, Tensor]:
+    """rho' after a step against the sum of some gradients, clamped to Eq. 1's range."""
+    moved = {}
+    for name, values in rho.items():
+        pull = sum(gradient[name] for gradient in gradients)
+        moved[name] = (values - step * pull).detach().clamp(0, 1)
+    return moved
+
+
+@torch.no_grad()
+def seen_at(model: ReIDModel, streets: ImageSet, rho: Rho) -> list[float]:
+    """QUANTITIES of streets at another rho, with the extractor in the mode that it is in.
+
+    mAP and Rank-1 (means over streets), how well linear probes read style (which street and camera)
+    and identity (from one camera to the other), and the mean move of rho (positive: toward BN).
+    """
+    images = normalize(streets.images.to(next(model.parameters()).device))
+    with frozen_running_stats(model.extractor):
+        features = model.neck(functional_call(model.extractor, rho, images)).cpu()  # (N, D)
+    query = streets.camids == streets.camids.min()  # (N,)
+    results = []
+    for street in streets.domains.unique():
+        here = streets.domains == street  # (N,)
+        q, g = query & here, ~query & here
+        results.append(retrieval(features[q], features[g], streets.pids[q], streets.pids[g]))
+    camera = streets.domains * (int(streets.camids.max()) + 1) + streets.camids  # (N,)
+    own = balancing_parameters(model.extractor)
+    moves = torch.cat([rho[name] - r for name, r in own.items()])
+    return [
+        sum(r.mAP for r in results) / len(results),
+        sum(r.rank1 for r in results) / len(results),
+        read_linearly(features, camera, streets.pids % 2 == 0),
+        read_linearly(features, streets.pids, ~query),
+        moves.mean().item(),
+    ]
+
+
 def inner_step_changes(
     effect: Mapping[str, Mapping[str, Tensor]],
 ) -> dict[str, dict[str, Tensor]]:
     """From rho to rho', as mean over splits with its 95 % CI: loss -> quantity -> (sizes, 3).
 
-    `effect` is of `inner_step_effect`. The splits share one network: the interval says what another
-    split and batch would give, not another training.
+    `effect` is of `inner_step_effect`. The splits share one network: another training may differ
+    more.
     """
     changes = {}
     for loss, quantities in effect.items():
@@ -112,20 +155,14 @@ def inner_step_changes(
 
 
 def first_harm(change: Mapping[str, Tensor]) -> int | None:
-    """The first of the step sizes after which mAP is lower beyond doubt, or None.
-
-    `change` is a loss's, of `inner_step_changes`: quantity -> (sizes, 3).
-    """
+    """The first of the step sizes after which mAP is lower beyond doubt, or None."""
     lower = (change["mAP"][:, 2] < 0).nonzero()
     return int(lower[0]) if len(lower) else None
 
 
 def inner_verdict(change: Mapping[str, Tensor], size: int) -> str:
-    """What a step of that size does, by the intervals that exclude 0, and what Section 3.3 calls it."""
-    signs = {}
-    for quantity, intervals in change.items():
-        _, low, high = intervals[size].tolist()
-        signs[quantity] = int(low > 0) - int(high < 0)
+    """What a step of that size surely does (intervals that exclude 0), in Section 3.3's words."""
+    signs = {quantity: certain_sign(rows[size].tolist()) for quantity, rows in change.items()}
     words = {-1: "toward IN", 1: "toward BN"}
     certain = [words[signs["move"]]] if signs["move"] else []
     for quantity in ("style", "identity", "mAP"):
@@ -136,49 +173,3 @@ def inner_verdict(change: Mapping[str, Tensor], size: int) -> str:
         if all(signs[quantity] == sign for quantity, sign in pattern.items()):
             text += f": {name}-style-normalization"
     return text
-
-
-def _sum(gradients: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    total = dict.fromkeys(gradients[0], 0)
-    for gradient in gradients:
-        total = {name: total[name] + slope for name, slope in gradient.items()}
-    return total
-
-
-@dataclass(frozen=True, eq=False)
-class Glance:
-    """The meta-test streets seen by a model, with its extractor in the mode that it is in."""
-
-    model: ReIDModel
-    streets: ImageSet
-
-    def after(self, pull: Mapping[str, Tensor], step: float) -> list[float]:
-        """QUANTITIES at rho' = rho - step * pull, clamped to Eq. 1's range."""
-        moved = {}
-        for name, rho in balancing_parameters(self.model.extractor).items():
-            moved[name] = (rho - step * pull[name]).detach().clamp(0, 1)
-        return self.at(moved)
-
-    @torch.no_grad()
-    def at(self, moved: Mapping[str, Tensor]) -> list[float]:
-        """QUANTITIES at other values of rho."""
-        model, streets = self.model, self.streets
-        images = normalize(streets.images.to(next(model.parameters()).device))
-        with frozen_running_stats(model.extractor):
-            features = model.neck(functional_call(model.extractor, moved, images)).cpu()  # (N, D)
-        query = streets.camids == streets.camids.min()  # (N,)
-        results = []
-        for street in streets.domains.unique():
-            here = streets.domains == street  # (N,)
-            q, g = query & here, ~query & here
-            results.append(retrieval(features[q], features[g], streets.pids[q], streets.pids[g]))
-        camera = streets.domains * (int(streets.camids.max()) + 1) + streets.camids  # (N,)
-        rho = balancing_parameters(model.extractor)
-        moves = torch.cat([moved[name] - r for name, r in rho.items()])
-        return [
-            sum(r.mAP for r in results) / len(results),
-            sum(r.rank1 for r in results) / len(results),
-            read_linearly(features, camera, streets.pids % 2 == 0),
-            read_linearly(features, streets.pids, ~query),
-            moves.mean().item(),
-        ]

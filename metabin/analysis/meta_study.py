@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from metabin.analysis.rho_at import average_all_batches
 from metabin.data.batches import Batches
 from metabin.meta import PAPER_OPTIONS, MetaOptions, inner_step, meta_gradient
 from metabin.norm import balancing_parameters
@@ -40,9 +41,9 @@ def outer_gradient(
 def order_gap(
     extractor: nn.Module, sides: Sequence[tuple[Batch, Batch]], step_sizes: Sequence[float]
 ) -> dict[str, Tensor]:
-    """First against second order, (splits, sizes) each.
+    """First against second order: `cosine` of the outer gradients and ratio of `length`.
 
-    `cosine` of the two outer gradients, and `length`, the first's over the second's.
+    (splits, sizes) each.
     """
     cosines, lengths = [], []
     for pair in sides:
@@ -59,10 +60,7 @@ def order_gap(
 def order_cost(
     extractor: nn.Module, sides: tuple[Batch, Batch], inner_lr: float, rounds: int = 5
 ) -> dict[int, dict]:
-    """What an outer gradient costs in each order.
-
-    Median `seconds`, and the most `bytes` kept for backward at a time.
-    """
+    """Median `seconds` of an outer gradient in each order, and the most `bytes` kept at a time."""
     device = next(extractor.parameters()).device
     works = []
     for order in (1, 2):
@@ -93,9 +91,9 @@ def statistics_over(
     """Running statistics over iterations in which nothing but them moves.
 
     "held": they see the base batches alone. "free": also each meta-train batch at rho and each
-    meta-test batch at rho', as without `frozen_running_stats`. "all": the plain mean over the same
-    base batches, to compare with. Returns the three extractors and their statistics after each
-    iteration ("all": at the end).
+    meta-test batch at rho', as without `frozen_running_stats`. "all": the plain mean over the base
+    batches. Returns the three extractors, and their statistics after each iteration ("all": at the
+    end).
     """
     nets = {kind: copy.deepcopy(extractor).train() for kind in ("held", "free", "all")}
     average_all_batches(nets["all"])
@@ -115,19 +113,10 @@ def statistics_over(
     return nets, history | {"all": [running_statistics(nets["all"])]}
 
 
-def average_all_batches(model: nn.Module) -> None:
-    """Let running statistics begin anew and be the plain means over all batches."""
-    for layer in model.modules():
-        if getattr(layer, "running_mean", None) is not None:
-            layer.reset_running_stats()
-            layer.momentum = None
-
-
 def drift(history: dict[str, list]) -> dict[str, dict[str, Tensor]]:
-    """How far statistics are from "all", (iterations, layers) each.
+    """How far statistics are from "all", means over a layer's channels: (iterations, layers) each.
 
-    `mean`: |difference| in standard deviations; `var`: a ratio. Both are averages over a layer's
-    channels (the ratio's is geometric).
+    `mean`: |difference| in standard deviations; `var`: a ratio (geometric mean).
     """
     [reference] = history["all"]
     drifts = {}

@@ -1,15 +1,14 @@
 """Where each meta-train loss leads when rho alone follows it downhill (lesson 04)."""
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from metabin.analysis.inner_step import inner_gradients
-from metabin.analysis.meta_study import average_all_batches
 from metabin.analysis.retrieval_study import similar_first
+from metabin.analysis.rho_at import Rho, settled
 from metabin.data.images import ImageSet
 from metabin.evaluate.retrieval import extract_features
 from metabin.losses import Criterion
@@ -37,9 +36,9 @@ def walks_by_loss(
 ) -> dict[str, Walk]:
     """A Walk down each meta-train loss by itself, a step for each batch, all from the same rho.
 
-    Step sizes make the first steps equally long: a channel moves by `first_move` in the root mean
-    square; a loss without a slope moves nothing. Weights stay, rho stays in [0, 1], BN takes the
-    batch's statistics as in the inner step. The extractor stays as it is.
+    Step sizes make the first steps equally long, `first_move` in a channel's root mean square; a
+    loss without a slope moves nothing. Weights stay, rho stays in [0, 1], BN takes the batch's
+    statistics.
     """
     training = extractor.training
     extractor.train()
@@ -63,19 +62,9 @@ def _walk(extractor: nn.Module, batches: Sequence[Batch], loss: str, step_size: 
     return Walk(path, losses, step_size)
 
 
-def network_at(model: ReIDModel, rho: Mapping[str, Tensor], images: Tensor) -> ReIDModel:
-    """A copy of a network with another rho; its BN takes the statistics of `images` at that rho.
-
-    The statistics that the network has gathered belong to its own rho. `rho` is by the names that
-    it has in the extractor; images (N, 3, H, W) are normalized ones of the sources.
-    """
-    changed = copy.deepcopy(model).train()
-    with torch.no_grad():
-        for name, own in balancing_parameters(changed.extractor).items():
-            own.copy_(rho[name])
-        average_all_batches(changed)
-        changed(images)
-    return changed.eval()
+def network_at(model: ReIDModel, rho: Rho, images: Tensor) -> ReIDModel:
+    """`settled` on one batch of the sources' normalized images (N, 3, H, W)."""
+    return settled(model, rho, [images])
 
 
 @dataclass(frozen=True)
@@ -83,7 +72,7 @@ class RankLists:
     """Each picture as a query on its own street: its nearest pictures (N, K), and what they show.
 
     `hits` (N,): the first one shows the query's person. `own_camera` (N,): share of the nearest
-    that the query's own camera took, all of them of other people by the camera rule.
+    that the query's own camera took, by the camera rule all of other people.
     """
 
     order: Tensor

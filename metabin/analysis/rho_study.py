@@ -6,9 +6,7 @@ channel how much of what IN would remove is style.
 Size letters: C channels, L layers, R resamples, S styles, P pictures, I identities.
 """
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +14,8 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from metabin.analysis.meta_study import average_all_batches
 from metabin.analysis.readings import cross_styles, random_styles, read_layers
+from metabin.analysis.rho_at import Rho, rho_of, rho_set, settled
 from metabin.data.augment import normalize
 from metabin.data.images import ImageSet
 from metabin.evaluate.intervals import paired_interval, percentiles
@@ -26,7 +24,6 @@ from metabin.networks.model import ReIDModel
 from metabin.norm import balancing_parameters
 from metabin.streets import World, make_streets
 
-Rho = Mapping[str, Tensor]  # by name, (C,) each
 Operation = Callable[[Tensor], Tensor]
 Interval = tuple[float, float, float]  # mean, low, high
 
@@ -39,12 +36,6 @@ OPERATIONS: dict[str, Operation] = {
     "layer's mean": lambda rho: rho.mean().expand_as(rho),
     "rounded": torch.round,
 }
-
-
-def rho_of(model: ReIDModel) -> dict[str, Tensor]:
-    """The balancing parameters of a network as they are now, (C,) each, from picture to feature."""
-    rho = balancing_parameters(model.extractor)
-    return {name: values.detach().clone() for name, values in rho.items()}
 
 
 def shuffled(seed: int = 0) -> Operation:
@@ -78,37 +69,8 @@ def reassigned(rho: Rho, scores: Rho) -> dict[str, Tensor]:
     return changed
 
 
-@contextmanager
-def rho_set(model: ReIDModel, rho: Rho) -> Iterator[ReIDModel]:
-    """Inside, the model has this rho; afterwards its own again.
-
-    Raises ValueError for names that it hasn't.
-    """
-    names = balancing_parameters(model.extractor)
-    if unknown := rho.keys() - names.keys():
-        raise ValueError(
-            f"no balancing parameters {', '.join(sorted(unknown))}: choose of {', '.join(names)}"
-        )
-    before = {name: names[name].detach().clone() for name in rho}
-    try:
-        _set_rho(model, rho)
-        yield model
-    finally:
-        _set_rho(model, before)
-
-
-@torch.no_grad()
-def _set_rho(model: ReIDModel, values: Rho) -> None:
-    rho = balancing_parameters(model.extractor)
-    for name, value in values.items():
-        rho[name].copy_(value)
-
-
 def on_each_street(model: ReIDModel, people: ImageSet) -> list[Retrieval]:
-    """Retrieval on each street by itself.
-
-    The first camera's pictures are the queries, the others' the gallery.
-    """
+    """Retrieval on each street by itself; the first camera's pictures are the queries."""
     first = people.camids == people.camids.min()  # (N,)
     results = []
     for street in people.domains.unique():
@@ -127,7 +89,7 @@ def surgery(
     """mAP on each street with each of the `changed` rho: name -> (streets,), fractions.
 
     Weights stay as they were trained. So do running statistics, unless pictures of the sources are
-    given: then they are collected anew for each rho, see `resettled`. The model is unchanged.
+    given: then they are collected anew for each rho, see `resettled`.
     """
     rates = {}
     for name, rho in changed.items():
@@ -156,36 +118,22 @@ def differences(rates: Mapping[str, Sequence[float]], reference: str) -> dict[st
     return intervals
 
 
-@torch.no_grad()
 def resettled(
     model: ReIDModel, rho: Rho, sources: ImageSet, batch_size: int = 80, seed: int = 0
 ) -> ReIDModel:
-    """A copy with this rho whose running statistics are collected anew on pictures of the sources.
-
-    The neck's too. Means over one pass in train mode, in an order by chance; no weight moves and no
-    target is looked at.
-    """
-    model = copy.deepcopy(model)
-    _set_rho(model, rho)
-    average_all_batches(model)
-    order = torch.randperm(len(sources), generator=torch.Generator().manual_seed(seed))
+    """`settled` on one pass over pictures of the sources, in an order by chance."""
     device = next(model.parameters()).device
-    model.train()
-    for index in order.split(batch_size):
-        if len(index) == batch_size:  # a rest would count as much as a whole batch
-            images = sources.images[index.to(sources.images.device)]
-            model.embed(normalize(images.to(device)))
-    return model.eval()
+    order = torch.randperm(len(sources), generator=torch.Generator().manual_seed(seed))
+    # a rest would count as much as a whole batch
+    whole = [index for index in order.split(batch_size) if len(index) == batch_size]
+    return settled(model, rho, (normalize(sources.images[i].to(device)) for i in whole))
 
 
 # ---- the probe -----------------------------------------------------------------------
 
 
 def people_in_styles(world: World, num_styles: int = 8, seed: int = 0) -> ImageSet:
-    """30 people of a neutral street, 4 pictures of each, every picture in every style.
-
-    The styles are half as strong again as those of the default streets.
-    """
+    """30 people of a neutral street, 4 pictures of each, in styles 1.5 times as strong as usual."""
     neutral = make_streets(replace(world, style=0), [20], num_ids=30, images_per_camera=2)
     return cross_styles(neutral, random_styles(num_styles, strength=1.5, seed=seed))
 
@@ -210,9 +158,9 @@ def variance_shares(values: Tensor, pids: Tensor) -> dict[str, Tensor]:
     """How much of a channel's variance is style and how much is identity.
 
     Every picture is seen in every style: values (S, P, ...), pids (P,). Eta squared of a two-way
-    analysis of variance, "style" and "identity", (...) each. Style: the variance of the styles'
-    means. Identity: that of the people's means. What is left is pose, background, noise and what a
-    style does to some pictures only. A channel that never moves has 0 of both.
+    analysis of variance, "style" and "identity", (...) each: the variance of the styles' means and
+    that of the people's. The rest is pose, background and noise. A channel that never moves has 0
+    of both.
     """
     total = values.var((0, 1), correction=0)
     _, who, count = pids.unique(return_inverse=True, return_counts=True)  # (P,), (I,)
@@ -229,8 +177,7 @@ def variance_shares(values: Tensor, pids: Tensor) -> dict[str, Tensor]:
 def style_share_by_channel(model: ReIDModel, crossed: ImageSet) -> dict[str, dict[str, Tensor]]:
     """`variance_shares` of `input_statistics`, the mean over both.
 
-    "style" or "identity" -> rho's name -> (C,). `crossed` is of `cross_styles`: all pictures in the
-    first style, then all in the second, and so on.
+    "style" or "identity" -> rho's name -> (C,). `crossed` is of `cross_styles`.
     """
     count = crossed.num_domains
     pids = crossed.pids.view(count, -1)[0]  # (P,)
@@ -243,10 +190,7 @@ def style_share_by_channel(model: ReIDModel, crossed: ImageSet) -> dict[str, dic
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Spearman's rank correlation along the last dimension; 0 where one of both is constant.
-
-    Ties share their mean rank.
-    """
+    """Spearman's rank correlation along the last dimension; 0 where one of both is constant."""
     ranks = [rankdata(x.detach().cpu().double().numpy(), axis=-1) for x in (a, b)]
     left, right = (r - r.mean(-1, keepdims=True) for r in ranks)
     size = np.sqrt((left**2).sum(-1) * (right**2).sum(-1))
@@ -258,9 +202,8 @@ def correlations(
 ) -> dict[str, tuple[float, float, float]]:
     """Rank correlation of rho and of what channels carry, in each layer; "all": mean over layers.
 
-    With 95 % CI, (value, low, high), over channels that are drawn again and again with replacement
-    within their layer: what another network's channels of this kind would give, not another
-    training.
+    (value, low, high), 95 % CI over channels drawn with replacement within their layer: another
+    training may differ by more.
     """
     generator = torch.Generator().manual_seed(seed)
     values, draws = {}, []

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from metabin.analysis.guard import RUNNING, changes_only
+from metabin.analysis.guard import RUNNING, changes_only, snapshot
 from metabin.meta import base_step, inner_step, meta_step
 from metabin.norm import balancing_parameters
 from metabin.samplers import join, split_sides
@@ -19,10 +20,7 @@ WEIGHTS = ("*weight", "*bias")  # what Eq. 5 moves: every parameter but rho
 
 
 def group_of(name: str) -> str:
-    """Which of GROUPS a parameter or buffer of a ReIDModel belongs to, by its name.
-
-    The neck counts as the classifier's.
-    """
+    """Which of GROUPS a parameter or buffer of a ReIDModel is in; the neck is the classifier's."""
     if name.endswith("rho"):
         return "ρ"
     if name.endswith(tuple(pattern.removeprefix("*") for pattern in RUNNING)):
@@ -32,10 +30,7 @@ def group_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Phase:
-    """What some lines of Algorithm 1 did.
-
-    Numbers moved and the length of the move by group, losses, the length of rho' - rho.
-    """
+    """What some lines of Algorithm 1 did: by group, numbers moved and how far; |rho' - rho|."""
 
     lines: str
     does: str
@@ -54,13 +49,8 @@ def moves(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, tupl
     return {group: (counts[group], squares[group] ** 0.5) for group in GROUPS if counts[group]}
 
 
-def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of all parameters and buffers."""
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
 def trace_iteration(run: Run, inner_lr: float) -> list[Phase]:
-    """Take a MetaBIN run one iteration further, by hand, and record what each phase moved.
+    """Take a run one iteration further, by hand, and record what each phase moved.
 
     Raises AssertionError when a phase moves what it must not. The run's own iteration number stays.
     """
@@ -71,32 +61,22 @@ def trace_iteration(run: Run, inner_lr: float) -> list[Phase]:
         before = snapshot(model)
         with changes_only(model, *may_change):
             result = work()
-        virtual, losses = result if lines == INNER else ({}, result)
+        virtual, losses = result if lines == INNER else (rho, result)
         values = {}
         if isinstance(losses, dict):
             values = {name: loss.item() for name, loss in losses.items()}
-        length = 0.0
-        if virtual:
-            length = torch.cat([virtual[name] - r for name, r in rho.items()]).norm().item()
+        length = torch.cat([virtual[name] - r for name, r in rho.items()]).norm().item()
         phases.append(Phase(lines, does, moves(before, snapshot(model)), values, length))
         return result
 
-    def split():
-        return split_sides(streets, run.num_meta_train, run.meta_batches.shared)
-
-    def base_update():
-        return base_step(model, run.optimizer, batch, options.base)
-
-    def inner_update():
-        return inner_step(extractor, rho, sides[0], inner_lr, options)
-
-    def meta_update():
-        return meta_step(extractor, *sides, inner_lr, run.config.outer_lr, options)
-
     batch = phase("4", "sample X_B", lambda: join(run.base_batches.draw()))
-    phase("3, 5, 6", "base update", base_update, *WEIGHTS, *RUNNING)
+    base = partial(base_step, model, run.optimizer, batch, options.base)
+    phase("3, 5, 6", "base update", base, *WEIGHTS, *RUNNING)
     streets = phase("10, 14", "sample X_S and X_T", run.meta_batches.draw)
+    split = partial(split_sides, streets, run.num_meta_train, run.meta_batches.shared)
     sides = phase("7, 8", "split the domains", split)
-    phase(INNER, "inner update", inner_update)
-    phase("13, 15", "meta update", meta_update, "*.rho")
+    inner = partial(inner_step, extractor, rho, sides[0], inner_lr, options)
+    phase(INNER, "inner update", inner)
+    meta = partial(meta_step, extractor, *sides, inner_lr, run.config.outer_lr, options)
+    phase("13, 15", "meta update", meta, "*.rho")
     return phases

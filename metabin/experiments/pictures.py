@@ -1,7 +1,6 @@
 """Figures 3 and 5, from the lessons' networks: features in the plane, and inner gradients."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import joblib
 import torch
@@ -9,21 +8,14 @@ from torch import nn
 
 from metabin.analysis.embedding_study import QUANTITIES, embedding_study, tightest
 from metabin.analysis.gradient_signs import ORIGINS
-from metabin.analysis.gradient_study import (
-    CLAIMS,
-    STEPS,
-    gradient_study,
-    over_trainings,
-    signs,
-)
-from metabin.analysis.networks import CHECKPOINTS, ON_THE_WAY, load_network
+from metabin.analysis.gradient_study import CLAIMS, STEPS, gradient_study, signs
+from metabin.analysis.networks import ON_THE_WAY, load_network
 from metabin.data.images import ImageSet
-from metabin.experiments.results import how_far, markdown
-from metabin.experiments.tasks import FIRST, finished_streets, lesson_streets, lesson_trial
+from metabin.experiments.results import how_far, interval_text, markdown
+from metabin.experiments.tasks import FIRST, lesson_streets, lesson_trial
 from metabin.train import Run
 
 MOMENTS = {"start": 0, "10 %": 10, "40 %": 40, "end": 100}  # of Fig. 5 -> percent of training
-COMMITTED = {FIRST: CHECKPOINTS}  # a training's seed (its world's too) -> where its networks lie
 
 
 # ---- Figure 3 ------------------------------------------------------------------------
@@ -57,50 +49,33 @@ def figure3_text(report: Mapping) -> str:
     lines = [markdown(["method", *heads, "street purity", "trust"], rows), ""]
     lines.append("own / others, differences with 95 % CI")
     for pair, intervals in report["paired"].items():
-        over_streets = _signed("over streets", intervals["ratio"])
-        lines.append(
-            f"{pair:16}{over_streets}   {_signed('over people', intervals['ratio, people'])}"
-        )
+        streets, people = (interval_text(intervals[q], 1, 3) for q in ("ratio", "ratio, people"))
+        lines.append(f"{pair:16}over streets {streets}   over people {people}")
     wins = tightest(report)
     counts = ", ".join(f"{method} {count}" for method, count in wins.items())
     lines += ["", f"tightest in how many of {sum(wins.values())} pictures: {counts}"]
     return "\n".join(lines)
 
 
-def _signed(name: str, interval: Sequence[float]) -> str:
-    middle, low, high = interval
-    return f"{name} {middle:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
 # ---- Figure 5 ------------------------------------------------------------------------
 
 
-def figure5_report(seeds: int, jobs: int, folders: Mapping[int, Path] = COMMITTED) -> dict:
+def figure5_report(seeds: int, jobs: int) -> dict:
     """Which way each meta-train loss pushes rho in every layer, at four moments of training.
 
-    Of at most `seeds` of the trainings in `folders`; each has a folder with its networks and a
-    world of its own. Intervals are over trainings where there are several, else over the batches
-    of the one. Raises FileNotFoundError when a network isn't there.
+    Of the lessons' one MetaBIN, with intervals over batches: `seeds` changes nothing.
     """
-    trained = dict(list(folders.items())[:seeds])
-    plan = []
-    for moment in MOMENTS:
-        plan += [(moment, seed, folder) for seed, folder in trained.items()]
-    runs = joblib.Parallel(n_jobs=jobs)(joblib.delayed(_measured)(*one) for one in plan)
-    by_moment = {moment: [] for moment in MOMENTS}
-    for (moment, *_), measured in zip(plan, runs, strict=True):
-        by_moment[moment].append(measured)
-    report = {
-        "worlds": list(trained),
-        "seeds": list(trained),
-        "trainings": list(trained),
-        "interval_over": "trainings" if len(trained) > 1 else "batches",
+    work = [joblib.delayed(_measured)(moment) for moment in MOMENTS]
+    moments = dict(zip(MOMENTS, joblib.Parallel(n_jobs=jobs or 1)(work), strict=True))
+    return {
+        "verdict": figure5_verdict(moments),
+        "worlds": [FIRST],
+        "seeds": [FIRST],
+        "interval_over": "batches",
         "origins": list(ORIGINS),
         "step_sizes": list(STEPS),
-        "moments": {moment: over_trainings(measured) for moment, measured in by_moment.items()},
-        "first": {moment: measured[0]["layers"] for moment, measured in by_moment.items()},
+        "moments": moments,
     }
-    return {"verdict": figure5_verdict(report["moments"])} | report
 
 
 def figure5_verdict(moments: Mapping[str, Mapping]) -> str:
@@ -116,20 +91,17 @@ def figure5_verdict(moments: Mapping[str, Mapping]) -> str:
     return f"{state}: the paper's sign, of {len(layers)} layers at four moments: {words}"
 
 
-def figure5_network(moment: str, images: ImageSet, folder: Path = CHECKPOINTS) -> nn.Module:
-    """The extractor of a training at one of MOMENTS.
-
-    At the start it has the studio's weights, and every rho is 1.
-    """
+def figure5_network(moment: str, images: ImageSet) -> nn.Module:
+    """The extractor of the lessons' MetaBIN at one of MOMENTS; at the start every rho is 1."""
     if MOMENTS[moment] == 0:
         return Run(lesson_trial("metabin").config, images, "cpu").model.extractor
-    return load_network("metabin", MOMENTS[moment], folder).extractor
+    return load_network("metabin", MOMENTS[moment]).extractor
 
 
-def _measured(moment: str, seed: int, folder: Path) -> dict:
+def _measured(moment: str) -> dict:
     torch.set_num_threads(1)
-    images = finished_streets(seed).train_set()
-    return gradient_study(figure5_network(moment, images, folder), images)
+    images = lesson_streets().train_set()
+    return gradient_study(figure5_network(moment, images), images)
 
 
 def figure5_text(report: Mapping) -> str:
@@ -145,6 +117,5 @@ def figure5_text(report: Mapping) -> str:
             state = how_far(layers.count(CLAIMS[loss]), len(layers))
             rows.append([moment, loss, *counts, share, length, state])
     heads = ["moment", "loss", "layers toward IN", "toward BN", "undecided", "channels > 0"]
-    trainings = f"{len(report['trainings'])} training(s)"
-    first = f"{trainings}, 95 % intervals over {report['interval_over']}"
+    first = f"One training, 95 % intervals over {report['interval_over']}"
     return first + "\n" + markdown([*heads, "length", "the paper's sign"], rows)

@@ -4,10 +4,10 @@ import inspect
 import json
 import re
 import textwrap
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean, stdev
 
+import numpy as np
 from scipy.special import nctdtr, stdtrit
 
 from metabin.evaluate.intervals import paired_interval
@@ -19,14 +19,10 @@ RESULTS = ROOT / "figures" / "results"
 
 
 def read_results(experiment: str, profile: str = "demo") -> dict:
-    """The committed report of an experiment.
-
-    Raises FileNotFoundError with the command that makes it.
-    """
+    """The committed report of an experiment; FileNotFoundError names the command that makes it."""
     path = RESULTS / f"{results_name(experiment, profile)}.json"
     if not path.exists():
-        command = f"make tables EXPERIMENT={experiment}"
-        command += f" PROFILE={profile}" if profile != "demo" else ""
+        command = f"make tables EXPERIMENT={experiment} PROFILE={profile}"
         raise FileNotFoundError(f"no results at {path}: run `{command}` first")
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -47,20 +43,16 @@ def known_results(profile: str = "demo") -> dict[str, dict]:
 
 def rates_of(runs: Sequence[Mapping]) -> dict[str, list[float]]:
     """Each metric's values in the order of the runs."""
-    rates = {metric: [] for metric in METRICS}
-    for run in runs:
-        for metric, values in rates.items():
-            values.append(run[metric])
+    rates = {}
+    for metric in METRICS:
+        rates[metric] = [run[metric] for run in runs]
     return rates
 
 
 def paired(a: Mapping, b: Mapping) -> dict:
     """Mean difference over seeds with its 95 % CI, [mean, low, high], for Rank-1 and mAP."""
-    intervals = {}
-    for metric in ("rank1", "mAP"):
-        differences = [x - y for x, y in zip(a[metric], b[metric], strict=True)]
-        intervals[metric] = list(paired_interval(differences))
-    return intervals
+    gaps = {metric: np.subtract(a[metric], b[metric]) for metric in ("rank1", "mAP")}
+    return {metric: list(paired_interval(gap)) for metric, gap in gaps.items()}
 
 
 def compared(report: Mapping, reference: str, names: Sequence[str] = ()) -> dict:
@@ -79,6 +71,12 @@ def compared(report: Mapping, reference: str, names: Sequence[str] = ()) -> dict
     return dict(report) | {"claims": claims}
 
 
+def interval_text(interval: Sequence[float], scale: float = 100, digits: int = 1) -> str:
+    """(estimate, low, high) as "+1.0 [-0.5, +2.5]"; of a rate in points."""
+    middle, low, high = (f"{scale * value:+.{digits}f}" for value in interval)
+    return f"{middle} [{low}, {high}]"
+
+
 def how_far(shown: int, claimed: int) -> str:
     """How far observations show what is claimed: "yes", "partly" or "no"."""
     if shown == claimed:
@@ -87,24 +85,22 @@ def how_far(shown: int, claimed: int) -> str:
 
 
 def worlds_needed(spread: float, difference: float, power: float = 0.8) -> int:
-    """How many worlds it takes until a true difference is seen with this chance.
+    """How many worlds it takes until a true difference is seen with this chance (`power`).
 
     It is seen where its 95 % CI lies above zero. `spread` is the standard deviation between worlds
     of the paired difference, in the same unit (noncentral t).
     """
     if not (spread > 0 and difference > 0 and 0 < power < 1):
-        raise ValueError(
-            "a spread and a difference above zero and a power between 0 and 1 are needed"
-        )
+        raise ValueError("give a spread and a difference above zero, a power between 0 and 1")
 
     def chance(worlds: int) -> float:
         freedom = worlds - 1
         return 1 - nctdtr(freedom, difference * worlds**0.5 / spread, stdtrit(freedom, 0.975))
 
-    most = 2
-    while chance(most) < power:
-        most *= 2
-    return bisect_left(range(most + 1), power, lo=2, key=chance)
+    worlds = 2
+    while chance(worlds) < power:
+        worlds += 1
+    return worlds
 
 
 # ---- writing and printing ------------------------------------------------------------
