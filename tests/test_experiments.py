@@ -1,15 +1,13 @@
 """Declarations and reports: what is run for a table or figure, and what its numbers say."""
 
 import json
-from functools import partial
 
 import pytest
 import torch
-from scipy import stats
 
 from metabin.config import Config
 from metabin.evaluate.retrieval import METRICS
-from metabin.experiments import costs, declarations, history, phase, results, runner
+from metabin.experiments import costs, declarations, history, phase, runner
 from metabin.experiments.command import NAMES, main
 from metabin.experiments.procedures import procedures
 from metabin.experiments.rows import Experiment, Row
@@ -19,15 +17,6 @@ from metabin.experiments.trials import Task
 from metabin.streets import World
 
 EXPERIMENTS = declarations.EXPERIMENTS
-
-
-def plain(report: dict) -> dict:
-    """A report as it comes back from its file."""
-    return json.loads(json.dumps(report))
-
-
-def key_of(row: Row) -> str:
-    return trials_of(row, [1])[0].key()
 
 
 def test_all_experiments_have_a_name_a_text_and_a_drawing():
@@ -51,17 +40,18 @@ def test_what_the_paper_claims_is_said_of_rows_that_are_there():
 def test_every_row_is_a_valid_configuration(profile):
     for experiment in EXPERIMENTS.values():
         for row in experiment.rows:
-            run = trials_of(row, [1], profile)[0]
+            [run] = trials_of(row, [1], profile)
             assert run.config.size == (run.task.world.height, run.task.world.width)
-            backbone = row.changes.get("backbone", run.config.backbone)
-            assert run.config.backbone == backbone
+            assert run.config.backbone == row.changes.get("backbone", run.config.backbone)
 
 
 def test_rows_that_tables_share_are_run_once():
-    table1, table4 = ({key_of(row) for row in EXPERIMENTS[n].rows} for n in ("table1", "table4"))
-    assert len(table1 & table4) == 3  # BN, BIN with two pairs, MetaBIN
-    period, weight = EXPERIMENTS["figure8"].rows[1], EXPERIMENTS["figure6"].rows[2]
-    assert {key_of(period), key_of(weight)} <= table1
+    keys = {}
+    for name in ("table1", "table4", "figure6", "figure8"):
+        keys[name] = [trials_of(row, [1])[0].key() for row in EXPERIMENTS[name].rows]
+    assert len({*keys["table1"]} & {*keys["table4"]}) == 3  # BN, BIN with two pairs, MetaBIN
+    period, weight = keys["figure8"][1], keys["figure6"][2]
+    assert {period, weight} <= {*keys["table1"]}
 
 
 def test_a_fixed_inner_step_and_a_scaled_outer_one_are_relative_to_what_was_chosen():
@@ -89,31 +79,24 @@ def record_of(trial, rank1: float) -> dict:
 
 @pytest.fixture
 def known(monkeypatch):
-    """Sets what every trial's Rank-1 is; returns the list of the worlds that were asked for."""
-    worlds = []
+    """Sets what every trial's Rank-1 is, by its method or by a function of it."""
 
-    def run_trials(rank1_of, trials, jobs):
-        worlds.extend(trial.task.world.seed for trial in trials)
-        return [record_of(trial, rank1_of(trial)) for trial in trials]
+    def set_known(rank1_of=None, **by_method):
+        def run_trials(trials, jobs):
+            rate = rank1_of or (lambda trial: by_method[trial.method])
+            return [record_of(trial, rate(trial)) for trial in trials]
 
-    def set_known(rank1_of):
-        for module in (runner, phase):
-            monkeypatch.setattr(module, "run_trials", partial(run_trials, rank1_of))
-        return worlds
+        monkeypatch.setattr(runner, "run_trials", run_trials)
 
     return set_known
 
 
-def by_method(**rank1):
-    return lambda trial: rank1[trial.method]
-
-
 def test_a_report_tells_each_row_and_whether_the_claims_hold(known):
-    known(by_method(bn=0.3, **{"in": 0.5}, metabin=0.4))
+    known(bn=0.3, **{"in": 0.5}, metabin=0.4)
     rows = Row("BN", "bn"), Row("IN", "in"), Row("MetaBIN", "metabin", paper=(64.7, 72.3))
     claims = ("IN", "BN"), ("MetaBIN", "IN"), ("MetaBIN", "BN")
     experiment = Experiment("T", rows, claims, keeps_rho=True)
-    report = plain(experiment_report(experiment, seeds=3, jobs=1))
+    report = json.loads(json.dumps(experiment_report(experiment, seeds=3, jobs=1)))
     rank1 = {row["name"]: row["metrics"]["rank1"] for row in report["rows"]}
     assert rank1["IN"] == pytest.approx([0.51, 0.52, 0.53])
     assert report["rows"][2]["rho"] == [[0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0.5]]
@@ -126,9 +109,10 @@ def test_a_report_tells_each_row_and_whether_the_claims_hold(known):
 
 
 def test_an_experiments_worlds_begin_where_it_says(known):
-    worlds = known(by_method(bn=0.5))
-    experiment = Experiment("T", (Row("BN", "bn"),), claims=(), first=6)
-    assert experiment_report(experiment, seeds=3, jobs=1)["worlds"] == worlds == [6, 7, 8]
+    known(lambda trial: trial.task.world.seed)
+    report = experiment_report(Experiment("T", (Row("BN", "bn"),), claims=(), first=6), 3, 1)
+    rank1 = report["rows"][0]["metrics"]["rank1"]
+    assert report["worlds"] == [round(rate) for rate in rank1] == [6, 7, 8]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +123,7 @@ def test_an_experiments_worlds_begin_where_it_says(known):
     ],
 )
 def test_figure_9_says_whether_rho_falls_with_every_larger_step(known, steps, verdict):
-    known(by_method(metabin=0.5))
+    known(metabin=0.5)
     assert chosen("metabin")["outer_lr"] == 5
     rows = tuple(Row(f"x {step}", "metabin", outer=step, at=step) for step in steps)
     kept = Experiment("T", rows, claims=(), axis="outer step", keeps_rho=True)
@@ -150,7 +134,7 @@ def test_figure_2_tells_the_memory_of_a_meta_step_beside_its_accuracy(known, mon
     def few_people(seed):
         return Task(World(seed=seed), train_ids=8)
 
-    known(by_method(metabin=0.4))
+    known(metabin=0.4)
     rows = []
     for people in (2, 8):
         changes = {"meta_ids_per_domain": people}
@@ -173,32 +157,38 @@ def fake_cost(name, device, rounds):
 
 def test_table_6_compares_the_specification_and_leaves_accuracy_to_a_gpu(known, monkeypatch):
     monkeypatch.setattr(costs, "backbone_cost", fake_cost)
-    report = plain(costs.table6_report(seeds=3, jobs=1))
+    report = costs.table6_report(seeds=3, jobs=1)
     assert report["verdict"].startswith("partly: specification equal in 6 of 7 architectures")
     line = "| resnet50 | 53 | 26560 | 23.56M | 53, 26560, 23.56M | 1 | 1.00 | 20 | 3.00 | 2.63 |"
     assert line in costs.table6_text(report)
-    known(by_method(metabin=0.4))
-    report = plain(costs.table6_report(seeds=3, jobs=1, profile="gpu"))
+    known(metabin=0.4)
+    report = costs.table6_report(seeds=3, jobs=1, profile="gpu")
     assert report["verdict"].startswith("no: 0 of 3 differences")
     assert "| resnet50 | 42.0 ± 1.0 | 42.0 ± 1.0 |  | 66.0 | 73.6 |" in costs.table6_text(report)
 
 
-def test_what_the_paper_saw_over_training_is_judged_by_its_own_words():
-    """Fig. 7: scatter and shuffle rise, triplet falls. Fig. 11: rho drops and rebounds."""
-    rise, fall = [0.0, *[1.0] * 29], [1.0, *[0.0] * 29]
-    up, down, mixed = [rise] * 3, [fall] * 3, [rise, fall, rise]
+RISE, FALL = [0.0, *[1.0] * 29], [1.0, *[0.0] * 29]
+UP, DOWN, MIXED = [RISE] * 3, [FALL] * 3, [RISE, FALL, RISE]  # in three seeds
 
-    def judged(*curves):
-        named = dict(zip(("scatter", "shuffle", "triplet"), curves, strict=True))
-        records = []
-        for seed in range(3):
-            losses = {f"meta_train/{name}": curve[seed] for name, curve in named.items()}
-            records.append({"losses": losses})
-        return history.beginning(records)
 
-    assert judged(up, up, down).startswith("yes") and judged(down, down, up).startswith("no")
-    assert judged(up, mixed, down).startswith("partly")
-    assert judged(up, mixed, down).endswith("shown of scatter, triplet")
+@pytest.mark.parametrize(
+    ("curves", "state", "shown"),
+    [
+        ((UP, UP, DOWN), "yes", "scatter, shuffle, triplet"),
+        ((DOWN, DOWN, UP), "no", "none"),
+        ((UP, MIXED, DOWN), "partly", "scatter, triplet"),
+    ],
+)
+def test_figure_7_says_which_losses_rise_and_fall_as_in_the_paper(curves, state, shown):
+    records = [{"losses": {}} for _ in range(3)]
+    for name, seeds in zip(("scatter", "shuffle", "triplet"), curves, strict=True):
+        for record, curve in zip(records, seeds, strict=True):
+            record["losses"][f"meta_train/{name}"] = curve
+    verdict = history.beginning(records)
+    assert verdict.startswith(state) and verdict.endswith(f"shown of {shown}")
+
+
+def test_figure_11_says_in_which_layers_rho_drops_and_rebounds():
     moments = [[1.0, 1.0], [0.4, 0.6], [0.6, 0.5]]  # the first layer comes back
     means = torch.tensor([moments] * 3)  # (seeds, moments, layers)
     means += 0.01 * torch.rand(means.shape, generator=torch.Generator().manual_seed(0))
@@ -226,7 +216,7 @@ def test_the_phase_diagram_runs_every_method_in_every_world(known, monkeypatch):
         return {"bn": 0.5, "in": 0.3, "half": 0.4}[trial.method] + gain
 
     known(rank1)
-    report = plain(phase.phase_report(2, 1))
+    report = phase.phase_report(2, 1)
     assert [(c["style"], c["colour"]) for c in report["cells"]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert [c["winner"] for c in report["cells"]] == ["bn", "bn", "in", "in"]
     assert report["cells"][2]["methods"]["in"]["rank1"] == pytest.approx([0.61, 0.62])
@@ -240,57 +230,7 @@ def test_a_lead_within_the_seeds_spread_decides_nothing(bn, decided):
     assert (winner["winner"], winner["second"], winner["decided"]) == ("bn", "half", decided)
 
 
-# ---- results -------------------------------------------------------------------------
-
-
-def test_missing_results_name_the_command_that_makes_them(monkeypatch, tmp_path):
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match="make tables EXPERIMENT=table1"):
-        results.read_results("table1")
-
-
 def test_one_world_is_too_few(capsys):
     with pytest.raises(SystemExit):
         main(["--experiment", "table1", "--seeds", "1"])
     assert "an interval needs at least 2" in capsys.readouterr().err
-
-
-def test_reports_that_are_there_are_known_by_experiment_and_profile(monkeypatch, tmp_path):
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
-    for name, profile in {"table3": "demo", "table3-gpu": "gpu", "table1": "demo"}.items():
-        report = {"profile": profile, "claims": [], "rows": []}
-        (tmp_path / f"{name}.json").write_text(json.dumps(report))
-    (tmp_path / "bench.json").write_text('{"verdict": "fast"}')  # without rows and claims
-    assert set(results.known_results()) == {"table1", "table3"}
-    assert results.known_results("gpu") == {"table3": {"profile": "gpu", "claims": [], "rows": []}}
-
-
-def test_all_rows_of_a_report_can_be_compared_with_any_of_them():
-    rates = {"BN": [0.2, 0.4], "IN": [0.5, 0.6], "BIN": [0.6, 0.9]}
-    rows = [{"name": name, "metrics": {"rank1": r, "mAP": r}} for name, r in rates.items()]
-    report = {"title": "T", "rows": rows, "claims": []}
-    claims = results.compared(report, "IN")["claims"]
-    assert [(c["better"], round(c["rank1"][0], 9)) for c in claims] == [("BN", -0.25), ("BIN", 0.2)]
-    assert [c["better"] for c in results.compared(report, "BN", ["BIN"])["claims"]] == ["BIN"]
-    with pytest.raises(ValueError, match="no row 'Half': choose one of BN, IN, BIN"):
-        results.compared(report, "Half")
-
-
-@pytest.mark.parametrize(
-    ("spread", "difference", "power"), [(2.0, 5.0, 0.8), (1.0, 1.0, 0.8), (2.0, 1.0, 0.5)]
-)
-def test_with_as_many_worlds_as_needed_a_difference_is_seen_as_often_as_wanted(
-    spread, difference, power
-):
-    generator = torch.Generator().manual_seed(0)
-
-    def seen(worlds: int) -> float:
-        noise = torch.randn(20_000, worlds, generator=generator, dtype=torch.float64)
-        draws = difference + spread * noise
-        half = stats.t.ppf(0.975, worlds - 1) * draws.std(1) / worlds**0.5
-        return (draws.mean(1) > half).double().mean().item()
-
-    needed = results.worlds_needed(spread, difference, power)
-    assert seen(needed) > power - 0.01 and seen(needed - 1) < power + 0.01
-    with pytest.raises(ValueError, match="above zero"):
-        results.worlds_needed(spread, 0.0)

@@ -14,17 +14,9 @@ def main(arguments: list[str]) -> int:
         prog="python -m metabin tables", description="Run what the paper's tables and figures need."
     )
     add_experiment_flags(parser)
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        help="how many worlds and initial weights (default: as declared)",
-    )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        help="processes (default: one for each core; one on a GPU); "
-        "0: run nothing, report the rows that are known",
-    )
+    parser.add_argument("--seeds", type=int, help="how many worlds (default: as declared)")
+    jobs = "processes (default: one for each core); 0: run nothing, report the rows that are known"
+    parser.add_argument("--jobs", type=int, help=jobs)
     options = parser.parse_args(arguments)
     if options.seeds is not None and options.seeds < 2:
         parser.error("--seeds: an interval needs at least 2")

@@ -57,10 +57,7 @@ def figure2_text(report: dict) -> str:
 
 
 def table6_report(seeds: int, jobs: int, profile: str = "demo") -> dict:
-    """Specification, memory and time of every architecture.
-
-    In the profile "gpu" also its accuracy on full-size streets.
-    """
+    """Specification, memory and time of every architecture; on full-size streets also accuracy."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rounds = 10 if device.type == "cuda" else 2
     costs, exact = [], 0

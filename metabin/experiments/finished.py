@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from metabin.experiments.results import markdown, paired, percent, read_results
+from metabin.experiments.results import interval_text, markdown, paired, percent, read_results
 from metabin.experiments.tasks import SPINE, TESTS
 
 
@@ -31,20 +31,15 @@ def finished_table(methods: Sequence[str] = SPINE) -> str:
 
 
 def finished_gains(methods: Sequence[str], reference: str = "bn") -> str:
-    """Rank-1 minus the reference's in the three tests as a Markdown table, in points with 95 % CI.
+    """Rank-1 minus the reference's in the three tests, in points with 95 % CI, as a Markdown table.
 
-    Worlds are paired; a cell is "estimate [low, high]". Raises KeyError for what was not run.
+    Worlds are paired. Raises KeyError for what was not run.
     """
     lines = []
     for method in methods:
-        gains = [_points(finished_difference(method, reference, test)) for test in TESTS.values()]
-        lines.append([_rows()[method]["name"], *gains])
+        gaps = [finished_difference(method, reference, test) for test in TESTS.values()]
+        lines.append([_rows()[method]["name"], *map(interval_text, gaps)])
     return markdown([f"Rank-1 minus {_rows()[reference]['name']}'s", *TESTS.values()], lines)
-
-
-def _points(interval: Sequence[float]) -> str:
-    middle, low, high = (100 * x for x in interval)
-    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _rows() -> dict[str, Mapping]:

@@ -40,10 +40,7 @@ def history_report(seeds: int, jobs: int) -> dict:
 
 
 def beginning(records: list[dict]) -> str:
-    """Fig. 7's observation: at the beginning scatter and shuffle rise, and triplet falls.
-
-    The beginning is a fifth of the schedule.
-    """
+    """Fig. 7's observation: in the first fifth scatter and shuffle rise, and triplet falls."""
     shown = []
     for name, sign in {"scatter": 1, "shuffle": 1, "triplet": -1}.items():
         changes = []
@@ -60,8 +57,8 @@ def beginning(records: list[dict]) -> str:
 def rebounds(means: Tensor) -> str:
     """Fig. 11's observation: in some layers rho falls at the beginning and comes back.
 
-    means (seeds, moments, layers). Both are counted from the first moment after the start: a
-    lowest moment chosen afterwards would always show a rise.
+    means (seeds, moments, layers). Counted from the first moment after the start: a lowest moment
+    chosen afterwards would always show a rise.
     """
     change, layers = turns(means, early=1), []
     for layer in range(means.shape[2]):

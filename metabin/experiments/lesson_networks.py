@@ -20,11 +20,10 @@ from metabin.train import Run, train
 
 
 def make_checkpoints(jobs: int, compare: bool) -> int:
-    """Train the lessons' networks, or `compare` new ones with those committed.
+    """Train the lessons' networks, or `compare` new ones with those committed: the exit code.
 
-    They are finished trainings in the first reported world. On the machine that made them they
-    come out equal; elsewhere rounding may differ, so retrieval is compared: the exit code is 1 when
-    a Rank-1 at the end is off by more than 3 points.
+    They are finished trainings in the first reported world. Rounding differs between machines, so
+    retrieval is compared: the code is 1 when a Rank-1 is off by more than 3 points.
     """
     trials = [lesson_trial(method) for method in SPINE]
     folder = CACHE.parent / "checkpoints" if compare else CHECKPOINTS

@@ -1,12 +1,14 @@
 """The phase diagram: who wins where, as styles differ more and identity moves into colour."""
 
-from collections import defaultdict
 from itertools import product
 from statistics import mean, stdev
 
+import numpy as np
+
 from metabin.experiments.results import markdown, rates_of
+from metabin.experiments.runner import run_groups
 from metabin.experiments.tasks import FIRST, trial
-from metabin.experiments.trials import Task, run_trials
+from metabin.experiments.trials import Task
 from metabin.streets import World
 
 PHASE = {
@@ -18,10 +20,7 @@ PHASE = {
 
 
 def phase_task(style: float, colour: float, seed: int) -> Task:
-    """Three streets to train on and three others.
-
-    People differ by `colour` in colour and by the rest in shape.
-    """
+    """Three streets to train on and three others; people differ in colour, the rest in shape."""
     shape = round(1 - colour, 6)
     world = World(seed=seed, style=style, colour_identity=colour, shape_identity=shape)
     return Task(world, sources=(0, 1, 2), targets=(5, 6, 7), train_ids=60, test_ids=60)
@@ -30,31 +29,28 @@ def phase_task(style: float, colour: float, seed: int) -> Task:
 def phase_report(seeds: int, jobs: int) -> dict:
     """Which of BN, IN and their mixture wins in each cell of the diagram."""
     numbers = range(FIRST, FIRST + seeds)
+    methods, length = PHASE["methods"], PHASE["iterations"]
     grid = list(product(PHASE["styles"], PHASE["colours"]))
-    plan = list(product(grid, PHASE["methods"], numbers))
-    trials = []
-    for (style, colour), method, seed in plan:
-        task = phase_task(style, colour, seed)
-        trials.append(trial(method, task, seed, iterations=PHASE["iterations"]))
-    runs = defaultdict(list)
-    for (cell, method, _), record in zip(plan, run_trials(trials, jobs), strict=True):
-        runs[cell, method].append(record)
-    cells = []
+    groups = {}
+    for cell, method in product(grid, methods):
+        tasks = [(phase_task(*cell, seed), seed) for seed in numbers]
+        groups[cell, method] = [trial(method, *task, iterations=length) for task in tasks]
+    runs, cells = run_groups(groups, jobs), []
     for cell in grid:
-        rows = {method: rates_of(runs[cell, method]) for method in PHASE["methods"]}
+        rows = {method: rates_of(runs[cell, method]) for method in methods}
         style, colour = cell
         cells.append({"style": style, "colour": colour, "methods": rows} | phase_winner(rows))
     return PHASE | {"worlds": list(numbers), "seeds": list(numbers), "cells": cells}
 
 
 def phase_winner(rows: dict) -> dict:
-    """Who has the highest Rank-1 of a cell, its lead over the second in every seed, `decided`.
+    """Who has the highest Rank-1 of a cell, and its lead over the second in every seed.
 
-    Nothing is decided where the mean lead is not larger than its standard deviation over seeds.
+    `decided` where the mean lead is larger than its standard deviation over seeds.
     """
     order = sorted(rows, key=lambda method: mean(rows[method]["rank1"]), reverse=True)
     first, second = order[:2]
-    lead = [a - b for a, b in zip(rows[first]["rank1"], rows[second]["rank1"], strict=True)]
+    lead = np.subtract(rows[first]["rank1"], rows[second]["rank1"]).tolist()
     return {"winner": first, "second": second, "lead": lead, "decided": mean(lead) > stdev(lead)}
 
 

@@ -104,10 +104,9 @@ def plan(experiment: str = "question", profile: str = "demo") -> str:
 
 
 def plan_verdict(report: Mapping) -> dict[str, str]:
-    """What the plan's rule says of each variant.
+    """What the plan's rule says of each variant, named before the colon in a claim's first row.
 
-    "adds something", "adds nothing worth having" or "undecided". Claims of one variant are those
-    whose first row has its name before a colon; what follows is the regime.
+    "adds something", "adds nothing worth having" or "undecided".
     """
     finished = report.get("profile") == "finished"
     worth = FINISHED_WORTH if finished else WORTH

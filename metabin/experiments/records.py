@@ -2,8 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from metabin.experiments.results import RESULTS
@@ -33,7 +31,9 @@ def add_record(path: Path, record: dict) -> None:
     """Append a record. Several processes may do so at once."""
     line = json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b") as file, _locked(file):
+    with open(path, "a+b") as file:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
         if _ends_within_a_line(file):
             file.write(b"\n")
         file.write(line.encode())
@@ -47,15 +47,3 @@ def _ends_within_a_line(file) -> bool:
         return False
     file.seek(-1, os.SEEK_END)
     return file.read(1) != b"\n"
-
-
-@contextmanager
-def _locked(file) -> Iterator[None]:
-    if fcntl:
-        fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        file.flush()
-        if fcntl:
-            fcntl.flock(file, fcntl.LOCK_UN)

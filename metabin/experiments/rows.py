@@ -11,8 +11,7 @@ from metabin.experiments.trials import Task
 class Row:
     """A row of a table, or a point of a curve.
 
-    A step size of its own is a multiple of the one chosen for its method, so that the same
-    declaration serves every profile.
+    A step size is a multiple of the one chosen for its method, so that a row serves every profile.
     """
 
     name: str
@@ -36,7 +35,7 @@ class Experiment:
     """A table or figure of the paper.
 
     `claims` are pairs of rows, the first better than the second in the paper; the first pair is
-    what the paper shows above all.
+    what it shows above all.
     """
 
     title: str

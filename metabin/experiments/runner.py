@@ -1,16 +1,25 @@
 """From a declaration to its report: the trials it takes, and what their numbers say."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from statistics import mean
 
+import numpy as np
 import torch
 
 from metabin.config import Config
 from metabin.evaluate.intervals import paired_interval
-from metabin.experiments.results import how_far, markdown, paired, percent, rates_of, rounded
+from metabin.experiments.results import (
+    how_far,
+    interval_text,
+    markdown,
+    paired,
+    percent,
+    rates_of,
+    rounded,
+)
 from metabin.experiments.rows import Experiment, Row
 from metabin.experiments.tasks import chosen, task_and_test, trial
 from metabin.experiments.trials import NotRun, Trial, are_known, run_trials
@@ -38,31 +47,32 @@ def trials_of(row: Row, seeds: Sequence[int], profile: str = "demo") -> list[Tri
     return trials
 
 
+def run_groups(groups: Mapping[Hashable, list[Trial]], jobs: int) -> dict[Hashable, list[dict]]:
+    """Records of groups of trials, by the groups' names."""
+    records = iter(run_trials(chain(*groups.values()), jobs))
+    return {name: list(islice(records, len(trials))) for name, trials in groups.items()}
+
+
 def experiment_report(experiment: Experiment, seeds: int, jobs: int, profile: str = "demo") -> dict:
     """Rows with every seed's numbers, and how each of the claims came out.
 
-    With `jobs` 0 nothing is run: rows that are not known whole, and claims about them, are left
-    out. `not_run` names such rows.
+    With `jobs` 0 nothing is run: rows that are not known whole, and their claims, are left out, and
+    `not_run` names them.
     """
     numbers = range(experiment.first, experiment.first + seeds)
-    declared, trials = [], []
-    for row in experiment.rows:
-        needed = _needed(row, numbers, profile, jobs)
-        if needed:
-            declared.append(row)
-            trials += needed
-    records = run_trials(trials, jobs)
+    needed = {row.name: _needed(row, numbers, profile, jobs) for row in experiment.rows}
+    records = run_groups(needed, jobs)
+    declared = [row for row in experiment.rows if needed[row.name]]
     tests = [task_and_test(row.task, experiment.first, profile)[1] for row in declared]
     rows = []
-    for i, (row, test) in enumerate(zip(declared, tests, strict=True)):
-        here = slice(i * seeds, (i + 1) * seeds)
-        tested = [record | record.get("also", {}).get(test, {}) for record in records[here]]
+    for row, test in zip(declared, tests, strict=True):
+        tested = [record | record.get("also", {}).get(test, {}) for record in records[row.name]]
         entry = _row(row, tested, experiment.keeps_rho)
         if set(tests) == {"unseen"} and "also" in tested[0]:
             entry["also"] = {}
             for name in tested[0]["also"]:
                 entry["also"][name] = _rates([record["also"][name] for record in tested])
-        rows.append(entry | {"settings": _changed(trials[here][0].config)})
+        rows.append(entry | {"settings": _changed(needed[row.name][0].config)})
     metrics = {row["name"]: row["metrics"] for row in rows}
     claims = []
     for better, worse in experiment.claims:
@@ -132,9 +142,9 @@ def _row(row: Row, records: list[dict], keeps_rho: bool) -> dict:
 
 
 def verdict(claims: Sequence[dict]) -> str:
-    """Whether the streets show what the paper's numbers say, of how many claims, and the first.
+    """How many claims the streets show, and the first of them.
 
-    A claim is shown where the 95 % CI of the paired difference of Rank-1 lies above zero.
+    One is shown where the 95 % CI of the paired difference of Rank-1 lies above zero.
     """
     if not claims:
         return "measured"
@@ -151,8 +161,7 @@ def falling(rows: Sequence[dict]) -> str:
     means = [row["rho_mean"] for row in rows]
     shown = 0
     for before, after in pairwise(means):
-        changes = [b - a for a, b in zip(before, after, strict=True)]
-        _, _, high = paired_interval(changes)
+        _, _, high = paired_interval(np.subtract(after, before))
         shown += high < 0
     steps = len(means) - 1
     course = ", ".join(f"{mean(worlds):.2f}" for worlds in means)
@@ -160,22 +169,15 @@ def falling(rows: Sequence[dict]) -> str:
 
 
 def difference(claim: dict) -> str:
-    """A claim's paired difference of Rank-1 with its 95 % CI, in points.
-
-    A setting that both rows share ("BN: far streets") is named once.
-    """
-    middle, low, high = (100 * x for x in claim["rank1"])
+    """A claim's paired difference of Rank-1 with its 95 % CI, in points; a shared setting once."""
     better, _, setting = claim["better"].partition(": ")
     if setting != claim["worse"].partition(": ")[2]:
         better = claim["better"]
-    return f"{better} − {claim['worse']}: {middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{better} − {claim['worse']}: {interval_text(claim['rank1'])}"
 
 
 def experiment_text(report: dict) -> str:
-    """A report as a Markdown table, in percent: mean over seeds ± standard deviation.
-
-    Its columns: Rank-1 and mAP, Rank-1 of further tests, and what the paper printed.
-    """
+    """A report as a Markdown table, in percent: mean over seeds ± standard deviation."""
     further = list(report["rows"][0].get("also", {}))
     rows = []
     for row in report["rows"]:

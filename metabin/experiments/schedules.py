@@ -4,16 +4,10 @@ from collections.abc import Mapping
 from itertools import pairwise, product
 from statistics import mean
 
-from metabin.experiments.results import markdown
-from metabin.experiments.tasks import (
-    DEVELOPMENT_WORLDS,
-    SPINE,
-    chosen,
-    finished_streets,
-    trial,
-)
-from metabin.experiments.trials import run_trials
-from metabin.experiments.worlds import LEAST_GAIN
+from metabin.experiments.results import markdown, rates_of
+from metabin.experiments.runner import run_groups
+from metabin.experiments.tasks import DEVELOPMENT_WORLDS, SPINE, chosen
+from metabin.experiments.worlds import LEAST_GAIN, development_trials
 
 LENGTHS = (40, 60, 90, 135, 200, 300, 450, 675)  # each half as long again
 FROM_NOTHING = {"weights": "", "lr": 0.1, "weight_decay": 5e-3}  # larger steps suit it
@@ -26,23 +20,16 @@ TESTS = ("unseen", "far", "home")
 
 
 def schedules_report(seeds: int, jobs: int) -> dict:
-    """Rank-1 and mAP after schedules of many lengths, on three development worlds.
-
-    `seeds` changes nothing.
-    """
-    plan = []
+    """Rank-1 and mAP after schedules of many lengths; `seeds` changes nothing."""
+    groups, curves = {}, {}
     for start, (changes, methods, lengths) in STARTS.items():
-        plan += [(start, changes, *pair) for pair in product(methods, lengths)]
-    trials = []
-    for (_, changes, method, length), seed in product(plan, DEVELOPMENT_WORLDS):
-        options = chosen(method, "finished") if changes is None else changes
-        options = options | {"iterations": length}
-        trials.append(trial(method, finished_streets(seed), seed, "finished", **options))
-    records = iter(run_trials(trials, jobs))
-    curves = {start: {} for start in STARTS}
-    for start, _, method, length in plan:
-        curve = curves[start].setdefault(method, {})
-        curve[str(length)] = _by_test([next(records) for _ in DEVELOPMENT_WORLDS])
+        curves[start] = {method: {} for method in methods}
+        for method, length in product(methods, lengths):
+            options = chosen(method, "finished") if changes is None else changes
+            options = options | {"iterations": length}
+            groups[start, method, length] = development_trials(method, **options)
+    for (start, method, length), runs in run_groups(groups, jobs).items():
+        curves[start][method][str(length)] = _by_test(runs)
     return {
         "worlds": list(DEVELOPMENT_WORLDS),
         "seeds": list(DEVELOPMENT_WORLDS),
@@ -54,10 +41,8 @@ def schedules_report(seeds: int, jobs: int) -> dict:
 def _by_test(runs: list[dict]) -> dict:
     tests = {}
     for test in TESTS:
-        rates = [run if test == "unseen" else run["also"][test] for run in runs]
-        tests[test] = {}
-        for metric in ("rank1", "mAP"):
-            tests[test][metric] = [rate[metric] for rate in rates]
+        rates = rates_of([run["also"].get(test, run) for run in runs])
+        tests[test] = {metric: rates[metric] for metric in ("rank1", "mAP")}
     return tests
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from statistics import mean
 
 from metabin.experiments.results import markdown
+from metabin.experiments.runner import run_groups
 from metabin.experiments.tasks import (
     DEVELOPMENT,
     DEVELOPMENT_WORLDS,
@@ -14,37 +16,36 @@ from metabin.experiments.tasks import (
     finished_streets,
     trial,
 )
-from metabin.experiments.trials import Trial, are_known, run_trials
+from metabin.experiments.trials import Trial, are_known
 
 
 def tuning_report(seeds: int, jobs: int, profile: str = "demo") -> dict:
     """Each method's best setting by mean mAP over the development worlds, and all that was tried.
 
-    Short trainings leave one source street out, finished ones look for people on unseen streets of
-    the development worlds. The worlds are fixed: `seeds` changes nothing. With `jobs` 0 nothing is
-    run, and a method is left out that is not known whole.
+    Short trainings leave one source street out, finished ones are tested on unseen streets. `seeds`
+    changes nothing. With `jobs` 0 nothing is run, and a method is left out that is not known whole.
     """
     finished = profile == "finished"
     worlds = DEVELOPMENT_WORLDS if finished else DEVELOPMENT
-    tried, trials = [], []
-    for method, settings in (FINISHED_SETTINGS if finished else TUNED).items():
-        needed = []
-        for setting in settings:
-            needed += [_trial(method, setting, seed, profile) for seed in worlds]
-        if jobs or are_known(needed):
-            tried += [{"method": method, "setting": setting} for setting in settings]
-            trials += needed
-    records = iter(run_trials(trials, jobs))
-    best = {}
-    for row in tried:
-        row["mAP"] = [next(records)["mAP"] for _ in worlds]
-        method = row["method"]
+    settings_of = FINISHED_SETTINGS if finished else TUNED
+    groups = {}
+    for method, settings in settings_of.items():
+        tried = {}
+        for number, setting in enumerate(settings):
+            tried[method, number] = [_trial(method, setting, seed, profile) for seed in worlds]
+        if jobs or are_known(chain(*tried.values())):
+            groups |= tried
+    rows, best = [], {}
+    for (method, number), records in run_groups(groups, jobs).items():
+        row = {"method": method, "setting": settings_of[method][number]}
+        row["mAP"] = [record["mAP"] for record in records]
+        rows.append(row)
         if method not in best or sum(row["mAP"]) > sum(best[method]["mAP"]):
             best[method] = row
     return {
         "worlds": list(worlds),
         "seeds": list(worlds),
-        "tuning": tried,
+        "tuning": rows,
         "chosen": {method: row["setting"] for method, row in best.items()},
     }
 

@@ -1,11 +1,13 @@
 """The world of the finished trainings: BN fails abroad in it, and IN fails at home."""
 
+from collections.abc import Mapping
 from itertools import product
 from statistics import mean
 
 from metabin.experiments.results import markdown, written_plan
+from metabin.experiments.runner import run_groups
 from metabin.experiments.tasks import DEVELOPMENT_WORLDS, FINISHED, finished_streets, trial
-from metabin.experiments.trials import run_trials
+from metabin.experiments.trials import Trial
 
 STYLES, COLOURS = (0.5, 0.7), (0.5, 0.7)
 ABROAD, HOME = 0.10, 0.05  # least differences of Rank-1 between BN and IN
@@ -13,6 +15,15 @@ LEVEL = 0.50, 0.85  # of the best method on unseen streets
 LEAST_GAIN = 0.01  # what a finished training gains at home, at most
 LONGER = FINISHED["iterations"] * 3 // 2
 TRAININGS = {"bn": ("bn", {}), "in": ("in", {}), "bn, longer": ("bn", {"iterations": LONGER})}
+
+
+def development_trials(method: str, world: Mapping | None = None, **changes) -> list[Trial]:
+    """A finished training in each development world, or in another `world` with their seeds."""
+    trials = []
+    for seed in DEVELOPMENT_WORLDS:
+        streets = finished_streets(seed, **world or {})
+        trials.append(trial(method, streets, seed, "finished", **changes))
+    return trials
 
 
 # The rule, written down before the search.
@@ -36,20 +47,17 @@ def worlds_report(seeds: int, jobs: int) -> dict:
     candidates = []
     for style, colour in product(STYLES, COLOURS):
         candidates.append({"style": style, "colour_identity": colour, "shape_identity": 0.0})
-    trials = []
-    for world, training, seed in product(candidates, TRAININGS.values(), DEVELOPMENT_WORLDS):
-        method, changes = training
-        trials.append(trial(method, finished_streets(seed, **world), seed, "finished", **changes))
-    records = iter(run_trials(trials, jobs))
-    rows = []
-    for world in candidates:
-        row = {"world": world}
-        for name in TRAININGS:
-            runs = [next(records) for _ in DEVELOPMENT_WORLDS]
-            row[name] = {"unseen": [run["rank1"] for run in runs]}
-            for test in ("far", "home"):
-                row[name][test] = [run["also"][test]["rank1"] for run in runs]
-        rows.append(row | {"margin": margin(row)})
+    groups = {}
+    for number, world in enumerate(candidates):
+        for name, (method, changes) in TRAININGS.items():
+            groups[number, name] = development_trials(method, world, **changes)
+    rows = [{"world": world} for world in candidates]
+    for (number, name), runs in run_groups(groups, jobs).items():
+        rows[number][name] = {"unseen": [run["rank1"] for run in runs]}
+        for test in ("far", "home"):
+            rows[number][name][test] = [run["also"][test]["rank1"] for run in runs]
+    for row in rows:
+        row["margin"] = margin(row)
     best = max(rows, key=lambda row: row["margin"])
     if best["margin"] < 1:
         raise LookupError("no candidate has both failures: give the search other knobs")
@@ -63,10 +71,7 @@ def worlds_report(seeds: int, jobs: int) -> dict:
 
 
 def margin(row: dict) -> float:
-    """How many times over a candidate has the differences that are asked for.
-
-    0 where the level is another or BN is not finished.
-    """
+    """How many times over a candidate has what is asked for; 0 at another level or unfinished."""
     bn, in_ = _means(row["bn"]), _means(row["in"])
     low, high = LEVEL
     if not low <= max(bn["unseen"], in_["unseen"]) <= high or gain(row) >= LEAST_GAIN:
