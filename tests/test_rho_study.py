@@ -1,6 +1,5 @@
 """rho under the knife, and what channels carry: against networks without rho, loops and SciPy."""
 
-import copy
 from dataclasses import replace
 
 import pytest
@@ -8,8 +7,9 @@ import torch
 from conftest import make_people
 from scipy.stats import spearmanr
 
-from metabin.analysis import parts_of, rho_summary, turns
 from metabin.analysis import rho_study as study
+from metabin.analysis import rho_summary
+from metabin.analysis.guard import changes_only
 from metabin.analysis.networks import ON_THE_WAY, load_network
 from metabin.data.augment import normalize
 from metabin.evaluate.retrieval import evaluate
@@ -22,9 +22,14 @@ STREETS = make_people(num_domains=2, ids=5)
 RHO = {"a.rho": torch.tensor([0.9, 0.1, 0.6]), "b.rho": torch.tensor([0.0, 1.0])}
 
 
+def plain(rho) -> list[float]:
+    """The values of all layers, to six digits."""
+    return [round(value, 6) for value in torch.cat(list(rho.values())).tolist()]
+
+
 @pytest.fixture
 def model():
-    """A BIN network that has seen a few pictures, with rho, affine pairs and statistics that all differ."""
+    """A BIN network that has seen a few pictures; rho, affine pairs and statistics all differ."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build_model("bin", 10)
@@ -38,59 +43,31 @@ def model():
 
 def plain_twin(model, norm: str):
     """The same weights in a network that has only the one branch."""
-    twin = build_model(norm, 10)
-    state = model.state_dict()
+    twin, state = build_model(norm, 10), model.state_dict()
     if norm == "in":  # the IN branch's affine pair takes the plain names; IN keeps no statistics
-        renamed = {
-            k.replace("in_weight", "weight").replace("in_bias", "bias"): v
-            for k, v in state.items()
-            if ".in_" in k
-        }
-        state = {
-            k: v for k, v in state.items() if not k.endswith(("in_weight", "in_bias"))
-        } | renamed
-    twin.load_state_dict({k: v for k, v in state.items() if k in twin.state_dict()})
+        for name in list(state):
+            if ".in_" in name:
+                state[name.replace(".in_", ".")] = state.pop(name)
+    twin.load_state_dict({name: state[name] for name in twin.state_dict()})
     return twin.eval()
 
 
-# ---- rho as it is --------------------------------------------------------------------------------------------------
-
-
-def test_the_parts_of_a_bar_are_its_halves_and_its_ends():
-    parts = parts_of([[0.1, 0.2, 0.3, 0.4], [1.0, 0.0, 0.0, 0.0]])
-    assert parts["to IN"] == pytest.approx([0.3, 1]) and parts["to BN"] == pytest.approx([0.7, 0])
-    assert parts["almost IN"] == [0.1, 1.0] and parts["almost BN"] == [0.4, 0.0]
-
-
-def test_a_drop_that_rebounds_is_negative_first_and_positive_later():
-    means = torch.tensor(
-        [[[1.0, 1.0], [0.25, 0.75], [0.5, 0.5]]]
-    )  # one seed, three moments, two layers
-    change = turns(means, early=1)
-    assert change["first"].tolist() == [[-0.75, -0.25]] and change["later"].tolist() == [
-        [0.25, -0.25]
-    ]
-
-
-# ---- surgery -------------------------------------------------------------------------------------------------------
+# ---- surgery -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("operation", "expected"),
     [
-        ("all BN", [1, 1, 1]),
-        ("all IN", [0, 0, 0]),
-        ("layer's mean", [1.6 / 3] * 3),
-        ("rounded", [1, 0, 1]),
+        (study.OPERATIONS["all BN"], [1, 1, 1]),
+        (study.OPERATIONS["all IN"], [0, 0, 0]),
+        (study.OPERATIONS["layer's mean"], [0.533333] * 3),
+        (study.OPERATIONS["rounded"], [1, 0, 1]),
+        (study.to_value(0.25), [0.25] * 3),
     ],
 )
-def test_an_operation_changes_the_named_layers_alone(name, expected):
-    changed = study.operated(RHO, study.OPERATIONS[name], ["a.rho"])
-    assert changed["a.rho"].tolist() == pytest.approx(expected)
-    assert changed["b.rho"].tolist() == [0, 1] and RHO["a.rho"].tolist() == pytest.approx(
-        [0.9, 0.1, 0.6]
-    )
-    assert study.operated(RHO, study.to_value(0.25))["b.rho"].tolist() == [0.25, 0.25]
+def test_an_operation_changes_the_named_layers_alone(operation, expected):
+    assert plain(study.operated(RHO, operation, ["a.rho"])) == [*expected, 0, 1]
+    assert plain(RHO) == [0.9, 0.1, 0.6, 0, 1]
 
 
 def test_a_shuffle_keeps_a_layers_values_and_is_the_same_for_the_same_seed():
@@ -103,26 +80,18 @@ def test_a_shuffle_keeps_a_layers_values_and_is_the_same_for_the_same_seed():
 
 def test_the_highest_score_gets_the_lowest_of_the_layers_values():
     scores = {"a.rho": torch.tensor([5.0, 7.0, 6.0]), "b.rho": torch.tensor([2.0, 1.0])}
-    dealt = study.reassigned(RHO, scores)
-    assert dealt["a.rho"].tolist() == pytest.approx([0.9, 0.1, 0.6]) and dealt[
-        "b.rho"
-    ].tolist() == [0, 1]
-    back = study.reassigned(RHO, {name: -score for name, score in scores.items()})
-    assert back["a.rho"].tolist() == pytest.approx([0.1, 0.9, 0.6]) and back["b.rho"].tolist() == [
-        1,
-        0,
-    ]
+    assert plain(study.reassigned(RHO, scores)) == [0.9, 0.1, 0.6, 0, 1]
+    lowest = {name: -score for name, score in scores.items()}
+    assert plain(study.reassigned(RHO, lowest)) == [0.1, 0.9, 0.6, 1, 0]
 
 
 def test_a_changed_rho_is_put_back_even_after_an_error(model):
-    before, name = study.rho_of(model), next(iter(study.rho_of(model)))
-    with pytest.raises(KeyboardInterrupt), study.rho_set(model, {name: torch.zeros(16)}):
-        assert not balancing_parameters(model.extractor)[name].any()
-        raise KeyboardInterrupt
-    assert all(torch.equal(rho, before[n]) for n, rho in study.rho_of(model).items())
-    with pytest.raises(
-        ValueError, match="no balancing parameters elsewhere.rho: choose of 0.0.1.rho"
-    ):
+    name = next(iter(study.rho_of(model)))
+    with changes_only(model), pytest.raises(KeyboardInterrupt):
+        with study.rho_set(model, {name: torch.zeros(16)}):
+            assert not balancing_parameters(model.extractor)[name].any()
+            raise KeyboardInterrupt
+    with pytest.raises(ValueError, match="no balancing parameters elsewhere.rho"):
         with study.rho_set(model, {"elsewhere.rho": torch.zeros(1)}):
             pass
 
@@ -130,40 +99,34 @@ def test_a_changed_rho_is_put_back_even_after_an_error(model):
 @pytest.mark.parametrize(("name", "norm"), [("all BN", "bn"), ("all IN", "in")])
 def test_all_bn_and_all_in_are_the_networks_that_have_one_branch(model, name, norm):
     rho = study.rho_of(model)
-    found = study.surgery(
-        model, STREETS, {"own": rho, name: study.operated(rho, study.OPERATIONS[name])}
-    )
+    changed = {"own": rho, name: study.operated(rho, study.OPERATIONS[name])}
+    with changes_only(model):
+        found = study.surgery(model, STREETS, changed)
     first = STREETS.camids == 0
     for street in (0, 1):
         here = STREETS.domains == street
         sides = STREETS[here & first], STREETS[here & ~first]
-        assert found[name][street].item() == pytest.approx(
-            evaluate(plain_twin(model, norm), *sides).mAP, abs=1e-6
-        )
+        expected = evaluate(plain_twin(model, norm), *sides).mAP
+        assert found[name][street].item() == pytest.approx(expected, abs=1e-6)
         assert found["own"][street].item() == pytest.approx(evaluate(model, *sides).mAP)
-    assert all(torch.equal(r, rho[n]) for n, r in study.rho_of(model).items())
 
 
 def test_settled_statistics_are_the_means_over_whole_batches(model):
-    before = copy.deepcopy(model.state_dict())
-    settled = study.resettled(
-        model, study.operated(study.rho_of(model), torch.zeros_like), STREETS, batch_size=16, seed=5
-    )
+    zero = study.operated(study.rho_of(model), torch.zeros_like)
+    with changes_only(model):
+        settled = study.resettled(model, zero, STREETS, batch_size=16, seed=5)
     order = torch.randperm(len(STREETS), generator=torch.Generator().manual_seed(5))
-    with torch.no_grad():
-        maps = [
-            model.extractor[0][0][0](normalize(STREETS.images[order[i : i + 16]])) for i in (0, 16)
-        ]  # 8 are left
+    means, variances = [], []
+    for index in (order[:16], order[16:32]):  # 8 are left
+        with torch.no_grad():
+            maps = model.extractor[0][0][0](normalize(STREETS.images[index]))
+        means.append(maps.mean((0, 2, 3)))
+        variances.append(maps.var((0, 2, 3)))
     layer = settled.extractor[0][0][1]
-    torch.testing.assert_close(
-        layer.running_mean, torch.stack([m.mean((0, 2, 3)) for m in maps]).mean(0)
-    )
-    torch.testing.assert_close(
-        layer.running_var, torch.stack([m.var((0, 2, 3)) for m in maps]).mean(0)
-    )
+    torch.testing.assert_close(layer.running_mean, torch.stack(means).mean(0))
+    torch.testing.assert_close(layer.running_var, torch.stack(variances).mean(0))
     assert not settled.training and not balancing_parameters(settled.extractor)["0.0.1.rho"].any()
     assert not torch.equal(settled.neck.running_mean, model.neck.running_mean)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
 def test_statistics_that_are_collected_anew_are_those_of_each_rho(model):
@@ -189,7 +152,7 @@ def test_differences_are_paired_with_the_references():
     assert study.differences(rates, "a") == {"b": pytest.approx((-0.1, -0.1, -0.1))}
 
 
-# ---- the committed networks ----------------------------------------------------------------------------------------
+# ---- the committed networks ----------------------------------------------------------
 
 
 def test_the_committed_metabin_is_figure_4s_first_training():
@@ -206,7 +169,7 @@ def test_networks_on_the_way_are_the_historys(percent):
     torch.testing.assert_close(summary, torch.tensor(history["rho"][0][moment]), atol=0.05, rtol=0)
 
 
-# ---- the probe -----------------------------------------------------------------------------------------------------
+# ---- the probe -----------------------------------------------------------------------
 
 
 def test_what_instance_normalization_takes_away_is_measured_at_the_layers_input(model):
@@ -214,10 +177,10 @@ def test_what_instance_normalization_takes_away_is_measured_at_the_layers_input(
     with torch.no_grad():
         maps = model.extractor[0][0][0](normalize(STREETS.images))  # (N, 16, H, W)
     assert found.keys() == study.rho_of(model).keys() and found["0.0.1.rho"].shape == (40, 2, 16)
-    torch.testing.assert_close(found["0.0.1.rho"][:, 0], maps.mean((2, 3)), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(
-        found["0.0.1.rho"][:, 1].exp(), maps.std((2, 3), correction=0), atol=1e-3, rtol=1e-3
-    )
+    mean, log_deviation = found["0.0.1.rho"].unbind(1)
+    torch.testing.assert_close(mean, maps.mean((2, 3)), atol=1e-5, rtol=1e-4)
+    deviation = maps.std((2, 3), correction=0)
+    torch.testing.assert_close(log_deviation.exp(), deviation, atol=1e-3, rtol=1e-3)
     assert not any(module._forward_hooks for module in model.modules())
 
 
@@ -226,16 +189,13 @@ def test_the_shares_of_variance_are_those_of_loops():
     pids = torch.tensor([4, 4, 4, 9, 9, 2, 2])
     shares = study.variance_shares(values, pids)
     for c in range(2):
-        table = values[:, :, c].tolist()
-        level = sum(map(sum, table)) / 21
-        total = sum((x - level) ** 2 for row in table for x in row)
-        styles = sum(7 * (sum(row) / 7 - level) ** 2 for row in table)
-        groups = {
-            pid: [row[p] for row in table for p in range(7) if pids[p] == pid] for pid in (4, 9, 2)
-        }
-        people = sum(
-            len(group) * (sum(group) / len(group) - level) ** 2 for group in groups.values()
-        )
+        table = values[:, :, c]
+        total = ((table - table.mean()) ** 2).sum().item()
+        styles = sum(7 * (row.mean() - table.mean()).item() ** 2 for row in table)
+        people = 0
+        for pid in (4, 9, 2):
+            group = table[:, pids == pid]
+            people += group.numel() * (group.mean() - table.mean()).item() ** 2
         assert shares["style"][c].item() == pytest.approx(styles / total)
         assert shares["identity"][c].item() == pytest.approx(people / total)
 
@@ -251,16 +211,14 @@ def test_pure_style_is_all_style_and_a_channel_that_never_moves_is_neither():
 def test_pictures_that_look_alike_in_both_styles_carry_no_style(model):
     half = STREETS[STREETS.domains == 0]
     labels = {k: torch.cat([half.tensors()[k]] * 2) for k in ("images", "pids", "camids")}
-    same = replace(
-        half, **labels, domains=torch.arange(2).repeat_interleave(len(half)), names=("one", "two")
-    )
+    styles = torch.arange(2).repeat_interleave(len(half))
+    same = replace(half, **labels, domains=styles, names=("one", "two"))
     shares = study.style_share_by_channel(model, same)
     assert all(share.max() < 1e-9 for share in shares["style"].values())
     dark = replace(same, images=torch.cat((half.images, half.images // 3)))
     seen = study.style_share_by_channel(model, dark)
-    assert seen["style"]["0.0.1.rho"].min() > 0.1 and all(
-        ((v >= 0) & (v <= 1)).all() for v in seen["identity"].values()
-    )
+    assert seen["style"]["0.0.1.rho"].min() > 0.1
+    assert all(((v >= 0) & (v <= 1)).all() for v in seen["identity"].values())
 
 
 def test_the_rank_correlation_is_scipys_with_ties_too():
@@ -272,21 +230,16 @@ def test_the_rank_correlation_is_scipys_with_ties_too():
 
 def test_correlations_have_intervals_and_their_mean_is_over_layers():
     generator = torch.Generator().manual_seed(2)
-    rho = {
-        "a.rho": torch.rand(60, generator=generator),
-        "b.rho": torch.rand(60, generator=generator),
-    }
+    rho = {name: torch.rand(60, generator=generator) for name in ("a.rho", "b.rho")}
     shares = {"a.rho": rho["a.rho"] ** 2, "b.rho": torch.rand(60, generator=generator)}
     found = study.correlations(rho, shares, num=400)
     assert found["a.rho"] == pytest.approx((1, 1, 1))
     value, low, high = found["b.rho"]
-    assert (
-        value == pytest.approx(spearmanr(rho["b.rho"], shares["b.rho"]).statistic)
-        and low < value < high
-    )
-    assert 0.3 < high - low < 0.8  # about 4 / √60
-    assert found["all"][0] == pytest.approx((1 + value) / 2)
-    assert found["all"][2] - found["all"][1] == pytest.approx((high - low) / 2, rel=0.01)
+    assert value == pytest.approx(spearmanr(rho["b.rho"], shares["b.rho"]).statistic)
+    assert low < value < high and 0.3 < high - low < 0.8  # about 4 / √60
+    middle, lowest, highest = found["all"]
+    assert middle == pytest.approx((1 + value) / 2)
+    assert highest - lowest == pytest.approx((high - low) / 2, rel=0.01)
     assert found == study.correlations(rho, shares, num=400)
 
 

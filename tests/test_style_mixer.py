@@ -10,32 +10,26 @@ from metabin.analysis import Seen, StyleMixer, restyle
 from metabin.evaluate.retrieval import evaluate, extract_features
 from metabin.networks.model import build_model
 
-
-@pytest.fixture(scope="module")
-def sides():
-    people = make_people(num_domains=1)  # 8 people, 2 cameras
-    return people[people.camids == 0], people[people.camids == 1]
+PEOPLE = make_people(num_domains=1)  # 8 people, 2 cameras
+QUERIES, GALLERY = PEOPLE[PEOPLE.camids == 0], PEOPLE[PEOPLE.camids == 1]
 
 
 @pytest.fixture(scope="module")
-def mixer(sides):
-    torch.manual_seed(0)
-    return StyleMixer({name: build_model(name, num_ids=1).eval() for name in ("bn", "in")}, *sides)
+def mixer():
+    models = {name: build_model(name, 1, seed=0).eval() for name in ("bn", "in")}
+    return StyleMixer(models, QUERIES, GALLERY)
 
 
-def test_the_list_is_sorted_by_similarity_and_says_who_is_right(mixer, sides):
-    queries, gallery = sides
+def test_the_list_is_sorted_by_similarity_and_says_who_is_right(mixer):
     picture, seen = mixer.see(3, gamma=0.5)
-    assert torch.equal(picture, restyle(queries.images[3:4], gamma=0.5)[0])
+    assert torch.equal(picture, restyle(QUERIES.images[3:4], gamma=0.5)[0])
+    query = replace(QUERIES[3:4], images=picture[None])
     for name, found in seen.items():
-        query = replace(queries[3:4], images=picture[None])
-        scores = (
-            extract_features(mixer.models[name], gallery)
-            @ extract_features(mixer.models[name], query)[0]
-        )
+        features = [extract_features(mixer.models[name], images) for images in (GALLERY, query)]
+        scores = features[0] @ features[1][0]
         assert (scores[found.order].diff() <= 0).all()
-        assert sorted(found.order.tolist()) == list(range(len(gallery)))
-        assert torch.equal(found.right, gallery.pids[found.order] == queries.pids[3])
+        assert sorted(found.order.tolist()) == list(range(len(GALLERY)))
+        assert torch.equal(found.right, GALLERY.pids[found.order] == QUERIES.pids[3])
 
 
 def test_in_the_neutral_style_the_feature_is_the_neutral_one(mixer):
@@ -45,30 +39,25 @@ def test_in_the_neutral_style_the_feature_is_the_neutral_one(mixer):
         assert found.kept < 0.999
 
 
-def test_the_rate_of_all_queries_is_what_each_of_them_finds(mixer, sides):
+def test_the_rate_of_all_queries_is_what_each_of_them_finds(mixer):
     style = {"gain_red": 0.4}
-    each = [mixer.see(number, **style)[1] for number in range(len(sides[0]))]
+    each = [mixer.see(number, **style)[1] for number in range(len(QUERIES))]
     for name, rate in mixer.rank1(**style).items():
         assert rate == pytest.approx(sum(seen[name].rank == 1 for seen in each) / len(each))
 
 
-def test_where_nothing_is_restyled_the_rate_is_that_of_the_restyled_pictures(mixer, sides):
-    queries, gallery = sides
-    neutral = replace(queries, images=torch.cat([restyle(image[None]) for image in queries.images]))
+def test_where_nothing_is_restyled_the_rate_is_that_of_the_restyled_pictures(mixer):
+    neutral = replace(QUERIES, images=torch.cat([restyle(image[None]) for image in QUERIES.images]))
     for name, rate in mixer.rank1().items():
-        assert rate == evaluate(mixer.models[name], neutral, gallery).rank1
+        assert rate == evaluate(mixer.models[name], neutral, GALLERY).rank1
 
 
 def test_the_rank_is_that_of_the_first_right_picture():
-    found = Seen(
-        torch.tensor([1.0, 0.0]), torch.tensor([0.6, 0.8]), torch.arange(4), torch.arange(4) >= 2
-    )
+    one, other = torch.tensor([1.0, 0.0]), torch.tensor([0.6, 0.8])
+    found = Seen(one, other, torch.arange(4), torch.arange(4) >= 2)
     assert found.rank == 3 and found.kept == pytest.approx(0.6)
 
 
-def test_a_query_whose_person_is_not_in_the_gallery_is_refused(sides):
-    queries, gallery = sides
-    with pytest.raises(
-        ValueError, match="every query needs a picture of its person in the gallery"
-    ):
-        StyleMixer({}, queries, gallery[gallery.pids > 0])
+def test_a_query_whose_person_is_not_in_the_gallery_is_refused():
+    with pytest.raises(ValueError, match="every query needs a picture of its person"):
+        StyleMixer({}, QUERIES, GALLERY[GALLERY.pids > 0])

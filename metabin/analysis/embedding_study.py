@@ -29,7 +29,7 @@ from metabin.evaluate.retrieval import extract_features
 from metabin.networks.model import ReIDModel
 
 PERPLEXITIES = (5, 15, 30, 60)
-SHOWN = (30, 15)  # perplexity of the picture of all streets, and of that of one
+SHOWN = {"all_streets": 30, "one_street": 15}  # perplexities of the two pictures
 
 
 def plane_distances(plane: Tensor) -> Tensor:
@@ -48,8 +48,8 @@ def embed_in_plane(
     """t-SNE by scikit-learn of features (N, D) under cosine distance, as in Fig. 3: (N, 2).
 
     It starts from principal components, so that the same features give the same picture; from a
-    `start` at "random", another seed gives another picture. Distances between far groups mean
-    nothing in it. Raises ValueError where the perplexity is not below N.
+    `start` at "random", another seed gives another. Raises ValueError unless the perplexity is
+    below N.
     """
     if perplexity >= len(features):
         raise ValueError(
@@ -59,18 +59,16 @@ def embed_in_plane(
     return torch.from_numpy(tsne.fit_transform(_unit(features)))
 
 
-def plane_scores(
-    features: Tensor, plane: Tensor, streets: ImageSet, neighbours: int = 5
-) -> dict[str, float]:
+def plane_scores(features: Tensor, plane: Tensor, streets: ImageSet) -> dict[str, float]:
     """How far a plane (N, 2) can be trusted that was made from features (N, D).
 
-    trust: scikit-learn's trustworthiness, 1 where all of a point's `neighbours` are near in space
-    too. right: how often the nearest gallery picture in the plane is the right person's;
-    right_space: in space. ratio: `own_and_others` in the plane.
+    trust: scikit-learn's trustworthiness, 1 where a point's nearest five are near in space too.
+    right: how often the nearest gallery picture in the plane is the right person's; right_space: in
+    space. ratio: `own_and_others` in the plane.
     """
     flat, space = plane_distances(plane), cosine_distances(features)  # (N, N) each
     scores = {
-        "trust": float(trustworthiness(_unit(features), plane.numpy(), n_neighbors=neighbours)),
+        "trust": float(trustworthiness(_unit(features), plane.numpy())),
         "right": nearest_is_right(flat, streets).mean().item(),
         "right_space": nearest_is_right(space, streets).mean().item(),
         "ratio": own_and_others(flat, streets)["ratio"].mean().item(),
@@ -80,17 +78,12 @@ def plane_scores(
 
 def first_people(streets: ImageSet, people: int) -> Tensor:
     """Which pictures show one of the first `people` people of each street, (N,) bool."""
-    pids = []
-    for street in streets.domains.unique():
-        pids.append(streets.pids[streets.domains == street].unique()[:people])
+    pids = [streets.pids[streets.domains == d].unique()[:people] for d in streets.domains.unique()]
     return torch.isin(streets.pids, torch.cat(pids))
 
 
 def picture(features: Mapping[str, Tensor], streets: ImageSet, perplexity: float) -> dict:
-    """A plane for each network's features (N, D) of the same pictures, and its scores.
-
-    `draw_figure3` draws it.
-    """
+    """A plane for each network's features (N, D) of the same pictures, and its scores."""
     planes, scores = {}, {}
     for method, x in features.items():
         plane = (embed_in_plane(x, perplexity) * 100).round() / 100  # (N, 2)
@@ -111,10 +104,9 @@ def both_pictures(features: Mapping[str, Tensor], streets: ImageSet, people: int
     few = first_people(streets, people)  # (N,)
     one = few & (streets.domains == streets.domains.min())  # (N,)
     pictures = {}
-    shown = zip(("all_streets", "one_street"), (few, one), SHOWN, strict=True)
-    for name, rows, perplexity in shown:
+    for name, rows in {"all_streets": few, "one_street": one}.items():
         some = {method: x[rows] for method, x in features.items()}
-        pictures[name] = picture(some, streets[rows], perplexity)
+        pictures[name] = picture(some, streets[rows], SHOWN[name])
     return pictures
 
 
@@ -153,38 +145,36 @@ def paired_networks(
     """Differences of every two networks with 95 % CI: "a - b" -> quantity -> [mean, low, high].
 
     Over streets for each of QUANTITIES; "ratio, people" is over people, from each query's ratio
-    (Q,) and `pids` (Q,). Both are about *these* networks: another training may differ by more.
+    (Q,) and `pids` (Q,). Another training may differ by more.
     """
     differences = {}
     for a, b in combinations(numbers, 2):
         rows = {}
         for quantity in QUANTITIES:
-            pairs = zip(numbers[a][quantity], numbers[b][quantity], strict=True)
-            rows[quantity] = paired_interval([x - y for x, y in pairs])
+            gap = np.subtract(numbers[a][quantity], numbers[b][quantity])
+            rows[quantity] = paired_interval(gap)
         gap = ratios[a] - ratios[b]  # (Q,)
         rows["ratio, people"] = (gap.mean().item(), *bootstrap_interval(gap, pids))
-        rows = {name: np.round(row, 6).tolist() for name, row in rows.items()}
-        differences[f"{a} - {b}"] = rows
+        differences[f"{a} - {b}"] = {name: np.round(r, 6).tolist() for name, r in rows.items()}
     return differences
 
 
 def changes_over_training(numbers: Mapping[str, Mapping], quantity: str) -> dict[str, tuple]:
-    """How a quantity changes from a training's first moment to its last: mean and 95 % CI.
+    """How a quantity changes over streets from a training's first moment to its last, with 95 % CI.
 
-    Paired over streets; `numbers` as in `embedding_study`, method -> percent -> `space_numbers`.
+    `numbers`: method -> percent -> `space_numbers`.
     """
     differences = {}
     for method, moments in numbers.items():
         first, *_, last = (row[quantity] for row in moments.values())
-        pairs = zip(last, first, strict=True)
-        differences[method] = paired_interval([end - start for end, start in pairs])
+        differences[method] = paired_interval(np.subtract(last, first))
     return differences
 
 
 def space_table(numbers: Mapping[str, Mapping], names: Mapping[str, str]) -> str:
     """`space_numbers` of each network as a Markdown table, means over streets; names by method."""
-    lines = ["| network | Rank-1 | purity | probe | silhouette: street | person |"]
-    lines.append("| --- " * 6 + "|")
+    heads = "| network | Rank-1 | purity | probe | silhouette: street | person |"
+    lines = [heads, "| --- " * 6 + "|"]
     for method, row in numbers.items():
         rank1, purity, street, person = (
             np.mean(row[quantity]) for quantity in ("rank1", "purity", "street", "person")
@@ -204,10 +194,9 @@ def embedding_study(
 ) -> dict:
     """Everything of Fig. 3 as plain numbers.
 
-    `networks` by method and percent of their training; the last is the finished one. `numbers`
-    (method -> percent -> `space_numbers`) and `paired` are about all pictures of `streets`;
-    `all_streets`, `one_street` (`picture`) and `sensitivity` about the first `people` of each
-    street, and of the first street.
+    `networks` by method and percent of their training, the finished one last. `numbers` (method ->
+    percent -> `space_numbers`) and `paired` are about all pictures of `streets`; `all_streets`,
+    `one_street` (`picture`) and `sensitivity` about the first `people` of each, and of the first.
     """
     numbers, ends, finished, ratios = {}, {}, {}, {}
     for method, moments in networks.items():
@@ -228,5 +217,5 @@ def embedding_study(
         "numbers": numbers,
         "paired": paired_networks(ends, ratios, streets.pids[queries]),
         **both_pictures(finished, streets, people),
-        "sensitivity": dict(zip(finished, joblib.Parallel(n_jobs=jobs)(work), strict=True)),
+        "sensitivity": dict(zip(finished, joblib.Parallel(n_jobs=jobs or 1)(work), strict=True)),
     }

@@ -17,8 +17,5 @@ def network_file(method: str, percent: int = 100, folder: Path = CHECKPOINTS) ->
 
 
 def load_network(method: str, percent: int = 100, folder: Path = CHECKPOINTS) -> ReIDModel:
-    """A network at the end of its training, or after one of ON_THE_WAY.
-
-    Raises FileNotFoundError where it isn't there.
-    """
+    """A network at the end of its training or after one of ON_THE_WAY, or FileNotFoundError."""
     return load_model(network_file(method, percent, folder))[0]

@@ -10,13 +10,10 @@ Loss = Callable[[Tensor], Tensor]  # features (N, 2) -> scalar
 
 
 def eighteen_points() -> tuple[Tensor, Tensor, Tensor]:
-    """Three domains of two people with three images each, by closed form.
+    """Three domains of two people with three images each: features (18, 2), pids, domains (18,).
 
-    Returns features (18, 2), pids (18,), domains (18,).
-
-    Domains lie around the origin at 80, 45 and 10 degrees; their people lie side by side, close
-    enough to overlap. No two distances are equal: which one is the hardest would be left to
-    rounding.
+    Domains lie around the origin at 80, 45 and 10 degrees, their people side by side, close enough
+    to overlap. No two distances are equal: rounding would choose the hardest.
     """
     features = []
     for number in range(18):

@@ -23,9 +23,9 @@ BANDS = 4  # head, torso, legs, feet
 
 
 def restyle(images: Tensor, seed: int = 0, **style: float) -> Tensor:
-    """Pictures (N, 3, H, W) uint8 seen once more, by a camera of this style.
+    """Pictures (N, 3, H, W) uint8 seen once more, by a camera of this style (else neutral).
 
-    What is not named (of STYLE) is neutral. Raises ValueError for an unknown name.
+    Raises ValueError for an unknown name.
     """
     neutral = {name: value for name, (value, *_) in STYLE.items()}
     if unknown := style.keys() - neutral.keys():
@@ -50,10 +50,7 @@ def random_styles(count: int, strength: float = 1.0, seed: int = 0) -> list[dict
 
 
 def cross_styles(people: ImageSet, styles: Sequence[dict[str, float]]) -> ImageSet:
-    """Every picture in every style, so that style and identity can be told apart.
-
-    The domain is the style's number.
-    """
+    """Every picture in every style, whose number is its domain."""
     images = [restyle(people.images, seed, **style) for seed, style in enumerate(styles)]
     return ImageSet(
         images=torch.cat(images),
@@ -65,10 +62,10 @@ def cross_styles(people: ImageSet, styles: Sequence[dict[str, float]]) -> ImageS
 
 
 def read_linearly(features: Tensor, labels: Tensor, train: Tensor) -> float:
-    """How well a label can be read from features: the share that a linear probe names right.
+    """The share of labels (N,) that a linear probe names right from features (N, D).
 
-    The probe is scikit-learn's ridge classifier on standardized features, fitted on the rows in
-    `train`, tested on the others. features (N, D), labels (N,), train (N,) bool.
+    scikit-learn's ridge classifier on standardized features, fitted on the rows in `train` (N,)
+    bool, tested on the others.
     """
     x, y, train = features.double().cpu().numpy(), labels.cpu().numpy(), train.cpu().numpy()
     probe = make_pipeline(StandardScaler(), RidgeClassifier()).fit(x[train], y[train])
@@ -114,11 +111,10 @@ def read_layers(
 
 
 def layer_features(model: ReIDModel, images: ImageSet) -> dict[str, Tensor]:
-    """What each norm layer lets through: its output's mean and standard deviation in bands.
+    """What each norm layer lets through: its output's mean and deviation, (N, 2 * BANDS * C).
 
-    (N, 2 * BANDS * C) by layer. Bands lie across the picture, one below the other. Over the *whole*
-    picture an IN layer's mean and deviation are its bias and weight, whatever the picture: nothing
-    could be read from them.
+    In bands one below the other: over the *whole* picture an IN layer's mean and deviation are its
+    bias and weight, whatever the picture.
     """
 
     def bands(layer, x, output):

@@ -4,9 +4,8 @@ Size letters: N images, Q queries, G gallery images, K ranks, D feature channels
 streets, S styles.
 """
 
-from collections import defaultdict
-
 import torch
+from scipy.stats import mannwhitneyu
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,9 +20,9 @@ def similar_first(
     """The `count` images most similar to each query, best first, and which show its person.
 
     (Q, K) int64, (Q, K) bool. `features` (N, D) of length 1 are those of `images`, `queries` (Q,)
-    are rows of them; everything on a query's own street is its gallery, but never the query itself.
-    The camera rule drops all pictures of its person by its camera. Raises ValueError where a street
-    has too few pictures.
+    are rows of them. A query's gallery is its street without itself and, by the camera rule,
+    without its person's pictures by its camera. Raises ValueError where a street has too few
+    pictures.
     """
     others = images.domains[queries, None] == images.domains  # (Q, N)
     others &= queries[:, None] != torch.arange(len(images))
@@ -39,10 +38,7 @@ def similar_first(
 
 
 def middle_query(features: Tensor, images: ImageSet) -> int:
-    """Which picture is the median query by average precision.
-
-    Everybody is looked for among all pictures of their own street, under the camera rule.
-    """
+    """Which picture is the median query by average precision, on its street by the camera rule."""
     rows, precisions = [], []
     for domain in images.domains.unique():
         street = (images.domains == domain).nonzero().squeeze(1)  # (N of the street,)
@@ -55,38 +51,31 @@ def middle_query(features: Tensor, images: ImageSet) -> int:
 
 
 def pair_similarities(features: Tensor, images: ImageSet) -> dict[str, Tensor]:
-    """Cosines of all pairs of pictures on the same street, each pair once.
-
-    By who and which camera they show.
-    """
+    """Cosines of all pairs of pictures on the same street, by who and which camera they show."""
     unit = F.normalize(features.float())  # (N, D)
-    kinds = defaultdict(list)
-    for domain in images.domains.unique():
-        rows = (images.domains == domain).nonzero().squeeze(1)  # (N of the street,)
-        first, second = torch.combinations(torch.arange(len(rows))).unbind(1)  # (pairs,) each
-        a, b = rows[first], rows[second]
-        cosines = (unit[rows] @ unit[rows].T)[first, second]  # (pairs,)
-        person = images.pids[a] == images.pids[b]  # (pairs,)
-        camera = images.camids[a] == images.camids[b]  # (pairs,)
-        kinds["same person, same camera"].append(cosines[person & camera])
-        kinds["same person, another camera"].append(cosines[person & ~camera])
-        kinds["another person, same camera"].append(cosines[~person & camera])
-        kinds["another person, another camera"].append(cosines[~person & ~camera])
-    return {kind: torch.cat(parts) for kind, parts in kinds.items()}
+    first, second = torch.ones(len(unit), len(unit)).triu(1).nonzero(as_tuple=True)  # (pairs,)
+    street = images.domains[first] == images.domains[second]  # (pairs,)
+    first, second = first[street], second[street]
+    cosines = (unit @ unit.T)[first, second]  # (pairs,)
+    person = images.pids[first] == images.pids[second]  # (pairs,)
+    camera = images.camids[first] == images.camids[second]  # (pairs,)
+    return {
+        "same person, same camera": cosines[person & camera],
+        "same person, another camera": cosines[person & ~camera],
+        "another person, same camera": cosines[~person & camera],
+        "another person, another camera": cosines[~person & ~camera],
+    }
 
 
 def chance_of_order(right: Tensor, wrong: Tensor) -> float:
     """How often a right pair (P,) is more similar than a wrong one (W,); a tie counts half."""
-    levels = wrong.sort().values  # (W,)
-    below = torch.searchsorted(levels, right)  # (P,)
-    not_above = torch.searchsorted(levels, right, right=True)  # (P,)
-    return ((below + not_above).double() / (2 * len(wrong))).mean().item()
+    return float(mannwhitneyu(right.double(), wrong.double()).statistic / (len(right) * len(wrong)))
 
 
 def camera_styles(streets: Streets) -> tuple[list[tuple[int, int]], Tensor]:
     """Street and camera of each row, and what that camera does, (C, S).
 
-    In spreads between streets, 0 is neutral. The columns are those of `STYLE`.
+    In spreads between streets, 0 is neutral; columns as in `STYLE`.
     """
     cameras = torch.stack([streets.domains, streets.camids], 1)  # (N, 2)
     keys, group = cameras.unique(dim=0, return_inverse=True)  # (C, 2), (N,)
@@ -111,19 +100,15 @@ def centred_by_camera(features: Tensor, images: ImageSet) -> Tensor:
 def rates_of_some(
     values: Tensor, pids: Tensor, people: int, num: int, generator: torch.Generator
 ) -> Tensor:
-    """The mean of `values` (Q,) over the queries of so many people, (num,).
+    """Means of `values` (Q,) over the queries of so many people, drawn with replacement: (num,).
 
-    People are drawn `num` times with replacement. Raises ValueError where somebody has fewer
-    queries than somebody else.
+    Raises ValueError where somebody has fewer queries than somebody else.
     """
     _, counts = pids.unique(return_counts=True)
     if counts.min() != counts.max():
-        raise ValueError(
-            f"people have {counts.min()} to {counts.max()} queries: "
-            "their rates can't be averaged as equals"
-        )
-    by_person = values.double()[pids.argsort(stable=True)].view(
-        len(counts), -1
-    )  # (people, queries)
+        most = f"{counts.min()} to {counts.max()} queries"
+        raise ValueError(f"people have {most}: their rates can't be averaged as equals")
+    in_order = values.double()[pids.argsort(stable=True)]
+    by_person = in_order.view(len(counts), -1).mean(1)  # (people,)
     drawn = torch.randint(len(counts), (num, people), generator=generator)
-    return by_person.mean(1)[drawn].mean(1)
+    return by_person[drawn].mean(1)

@@ -24,9 +24,9 @@ def cosine_distances(features: Tensor) -> Tensor:
 def own_and_others(distance: Tensor, streets: ImageSet) -> dict[str, Tensor]:
     """How far each query lies from its own and from others' gallery pictures: means, (Q,) each.
 
-    `distance` (N, N) is among the pictures of `streets`; queries are the first camera's, as in
-    `query_gallery`; others are on the query's street. `ratio` is own / others: it doesn't change
-    when all distances shrink alike. Raises ValueError where one of the two is missing.
+    `distance` (N, N) is among the pictures of `streets`; queries are the first camera's; others are
+    on the query's street. `ratio`, own / others, doesn't change when all distances shrink alike.
+    Raises ValueError where one of the two is missing.
     """
     query = streets.camids == streets.camids.min()  # (N,)
     away = distance[query][:, ~query]  # (Q, G)
@@ -48,14 +48,11 @@ def nearest_is_right(distance: Tensor, streets: ImageSet) -> Tensor:
     return (streets.pids[~query][nearest] == streets.pids[query]).double()
 
 
-def street_purity(distance: Tensor, streets: ImageSet, neighbours: int = 10) -> Tensor:
-    """The share of each picture's nearest `neighbours` that come from its street, (N,).
-
-    Neighbours are other people's pictures.
-    """
+def street_purity(distance: Tensor, streets: ImageSet) -> Tensor:
+    """The share of the ten nearest pictures of other people that come from one's street, (N,)."""
     same = streets.pids[:, None] == streets.pids  # (N, N)
     strangers = distance.masked_fill(same, torch.inf)  # (N, N)
-    nearest = strangers.topk(neighbours, largest=False).indices  # (N, neighbours)
+    nearest = strangers.topk(10, largest=False).indices  # (N, 10)
     return (streets.domains[nearest] == streets.domains[:, None]).double().mean(1)
 
 
@@ -63,9 +60,8 @@ def space_numbers(features: Tensor, streets: ImageSet) -> dict[str, list[float] 
     """What features (N, D) say of `streets`: each of QUANTITIES for each street, and `probe`.
 
     own, others, ratio: `own_and_others` of cosine distances. rank1: the nearest gallery picture *on
-    the street* is right. person, street: silhouettes (how much nearer one's own group is than the
-    next one, −1 to 1). purity: `street_purity`. probe: how often a linear reader, fitted on every
-    other person, names the street.
+    the street* is right. person, street: silhouettes, −1 to 1. purity: `street_purity`. probe: how
+    often a linear reader, fitted on every other person, names the street.
     """
     distance = cosine_distances(features)  # (N, N)
     query = streets.camids == streets.camids.min()  # (N,)

@@ -53,10 +53,7 @@ class StyleMixer:
         self._neutral = self._features(self._restyled(queries, {}))  # (Q, D) each
 
     def see(self, number: int, **style: float) -> tuple[Tensor, dict[str, Seen]]:
-        """One query (3, H, W) as a camera of this style (of `streets.STYLE`) delivers it.
-
-        And what each network makes of it.
-        """
+        """One query (3, H, W) seen by a camera of this style, and what each network makes of it."""
         query = self._restyled(self.queries[number : number + 1], style)
         same = self.gallery.pids == query.pids  # (G,)
         seen = {}

@@ -1,8 +1,4 @@
-"""Networks small enough for a pencil, and the meta-step in its plain form (lesson 05).
-
-The toy is a single rho with two parabolas for losses; Tiny has two layers and all that the real
-networks have.
-"""
+"""Networks small enough for a pencil, and the meta-step in its plain form (lesson 05)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,10 +40,7 @@ class Toy(nn.Module):
 
 
 def parabola(lowest: float, curvature: float) -> Callable:
-    """A criterion for the toy: curvature / 2 * (rho - lowest)^2.
-
-    A layer is linear in rho, so a squared error looks so.
-    """
+    """A criterion for the toy: curvature / 2 * (rho - lowest)^2."""
 
     def criterion(features: Tensor, logits: Tensor | None = None, batch: Batch = NO_IMAGES):
         loss = curvature / 2 * (features - lowest).square().sum()
