@@ -19,6 +19,22 @@ REGIMES = {
     "far streets": (far_streets, {}),
     "twice the schedule": (unseen_streets, {"iterations": 600}),
 }
+FINISHED_REGIMES = {
+    "unseen streets": (unseen_streets, {}),
+    "far streets": (far_streets, {}),
+    "at home": (supervised, {}),
+}
+
+
+def _compared(title: str, regimes: Mapping[str, tuple], seeds: int = 5) -> Experiment:
+    """Every variant in every regime, name -> (task, changes), beside the joint BIN there."""
+    rows, claims = [], []
+    for regime, (task, changes) in regimes.items():
+        for name, method in VARIANTS.items():
+            rows.append(Row(f"{name}: {regime}", method, changes, task=task, series=regime))
+            if name != "joint BIN":
+                claims.append((f"{name}: {regime}", f"joint BIN: {regime}"))
+    return Experiment(title, tuple(rows), tuple(claims), seeds)
 
 
 # The plan of the question below, written down before its runs.
@@ -32,15 +48,8 @@ REGIMES = {
 # undecided. Of twelve such intervals, one in twenty leaves zero out by chance: a single one is no
 # evidence.
 def _question() -> Experiment:
-    rows, claims = [], []
-    for regime, (task, changes) in REGIMES.items():
-        for name, method in VARIANTS.items():
-            row = Row(f"{name}: {regime}", method, changes, task=task, series=regime)
-            rows.append(row)
-            if name != "joint BIN":
-                claims.append((row.name, f"joint BIN: {regime}"))
     title = "Does meta-learning add to a joint BIN whose step size of rho is tuned as carefully?"
-    return Experiment(title, tuple(rows), tuple(claims))
+    return _compared(title, REGIMES)
 
 
 # The plan of the second look, written down after the question's numbers and before its own runs.
@@ -76,15 +85,8 @@ def _second_look() -> Experiment:
 # zero; it adds nothing worth having where neither does and both reach at most 2 points; else it is
 # undecided. The difference at home is told beside it.
 def _finished_question() -> Experiment:
-    tests = {"unseen streets": unseen_streets, "far streets": far_streets, "at home": supervised}
-    rows, claims = [], []
-    for test, task in tests.items():
-        for name, method in VARIANTS.items():
-            rows.append(Row(f"{name}: {test}", method, task=task, series=test))
-            if name != "joint BIN":
-                claims.append((f"{name}: {test}", f"joint BIN: {test}"))
     title = "Does meta-learning add to a joint BIN tuned as carefully, in finished trainings?"
-    return Experiment(title, tuple(rows), tuple(claims), seeds=10)
+    return _compared(title, FINISHED_REGIMES, seeds=10)
 
 
 QUESTION = _question()
