@@ -34,6 +34,11 @@ def pictures(images) -> set[bytes]:
 # ---- tasks ---------------------------------------------------------------------------
 
 
+def tiny(task: Task, **changes) -> Task:
+    """A task with few people."""
+    return replace(task, train_ids=4, test_ids=4, **changes)
+
+
 @pytest.mark.parametrize("targets", [(2, 3), (0, 1)])
 def test_people_to_be_found_were_not_trained_on(targets):
     task = replace(TINY, targets=targets)
@@ -45,15 +50,15 @@ def test_people_to_be_found_were_not_trained_on(targets):
 
 
 def test_a_single_street_is_seen_by_six_cameras_that_are_its_domains():
-    task = replace(tasks.single_street(3), world=TINY.world, train_ids=4, test_ids=4)
+    task = tiny(tasks.single_street(3), world=TINY.world)
     assert task.train_set().num_domains == 6 and not set(task.sources) & set(task.targets)
 
 
 def test_far_streets_differ_more_from_each_other_than_those_trained_on():
-    task = replace(tasks.far_streets(2), sources=(0, 1), targets=(2, 3), train_ids=4, test_ids=4)
-    plain = replace(task, target_style=None)
-    assert pictures(task.train_set()) == pictures(plain.train_set())
-    assert pictures(task.target_set()) != pictures(plain.target_set())
+    far = tiny(tasks.far_streets(2), sources=(0, 1), targets=(2, 3))
+    plain = replace(far, target_style=None)
+    assert pictures(far.train_set()) == pictures(plain.train_set())
+    assert pictures(far.target_set()) != pictures(plain.target_set())
 
 
 def test_settings_are_chosen_without_the_targets_and_on_other_worlds():
@@ -65,11 +70,15 @@ def test_settings_are_chosen_without_the_targets_and_on_other_worlds():
         assert set(at_home.targets) == set(at_home.sources)
 
 
-def test_every_method_has_the_same_budget_of_settings_that_it_can_take():
-    assert {*tasks.SPINE, *tasks.LIKE.values()} <= set(tasks.TUNED)
-    for method, settings in tasks.TUNED.items():
-        keys = {tasks.trial(method, TINY, 0, **setting).key() for setting in settings}
-        assert len(keys) == len(settings) == 6
+@pytest.mark.parametrize(
+    ("settings_of", "profile", "count"),
+    [(tasks.TUNED, "demo", 6), (tasks.FINISHED_SETTINGS, "finished", 8)],
+)
+def test_every_method_has_the_same_budget_of_settings_that_it_can_take(settings_of, profile, count):
+    assert {*tasks.SPINE, *tasks.LIKE.values()} <= set(settings_of)
+    for method, settings in settings_of.items():
+        trials = [tasks.trial(method, TINY, 0, profile, **setting) for setting in settings]
+        assert len({trial.key() for trial in trials}) == len(settings) == count
 
 
 # ---- trials --------------------------------------------------------------------------
@@ -79,8 +88,8 @@ def test_a_trial_is_known_by_its_content_and_not_by_its_methods_name():
     one = Trial("bn", QUICK, TINY)
     assert one.key() == replace(one, method="the same").key()
     style = replace(TINY, world=replace(TINY.world, style=0.5))
-    for other in (replace(one, config=replace(QUICK, seed=1)), replace(one, task=style)):
-        assert other.key() != one.key()
+    others = replace(one, config=replace(QUICK, seed=1)), replace(one, task=style)
+    assert one.key() not in {other.key() for other in others}
 
 
 def test_an_option_that_is_off_does_not_change_a_trials_key(monkeypatch):
