@@ -119,6 +119,11 @@ JOINT, PAPERS_JOINT = "BIN, two affine pairs", "BIN, the weights' step size"
         ("MetaBIN", "BN+IN half", (0, 0, 0)),
         ("BN, colour jitter", "BN", (1, 1, -1)),
         ("BN, MixStyle", "BN", (1, 1, -1)),
+        ("Switchable (BN+IN) [27]", JOINT, (1, 1, 0)),
+        ("Switchable (BN+IN) [27]", "IN", (0, -1, 1)),
+        ("MetaBIN", "Switchable (BN+IN) [27]", (-1, -1, -1)),
+        ("MetaBIN", "DualNorm [17]", (0, 0, -1)),
+        ("IBN-Net [31]", "BN", (1, 1, 1)),
     ],
 )
 def test_the_page_tells_what_finished_trainings_show(better, worse, signs):
