@@ -10,8 +10,8 @@ from sklearn.metrics import silhouette_score
 from sklearn.metrics.pairwise import cosine_distances as sklearn_distances
 from sklearn.neighbors import NearestNeighbors
 
+from metabin.analysis import embed_in_plane, spaces
 from metabin.analysis import embedding_study as study
-from metabin.analysis import spaces
 from metabin.evaluate.intervals import paired_interval
 from metabin.evaluate.retrieval import extract_features, retrieval
 from metabin.experiments import lesson_streets, load_network, read_results
@@ -110,16 +110,16 @@ def test_groups_that_are_apart_stay_apart_in_the_plane():
     draw = torch.Generator().manual_seed(0)
     groups = torch.arange(3).repeat_interleave(12)
     features = torch.eye(8)[groups] * 5 + 0.1 * torch.randn(36, 8, generator=draw)
-    plane = study.embed_in_plane(features, perplexity=8)
+    plane = embed_in_plane(features, perplexity=8)
     distances = torch.cdist(plane, plane).fill_diagonal_(float("inf"))
     assert plane.shape == (36, 2) and torch.equal(groups[distances.argmin(1)], groups)
     with pytest.raises(ValueError, match="perplexity=30.0 must be below"):
-        study.embed_in_plane(features[:20])
+        embed_in_plane(features[:20])
 
 
 @pytest.mark.parametrize(("start", "differs"), [("pca", False), ("random", True)])
 def test_a_seed_decides_where_a_picture_starts_at_random(start, differs):
-    one, again, other = (study.embed_in_plane(FEATURES, 5, seed, start) for seed in (0, 0, 1))
+    one, again, other = (embed_in_plane(FEATURES, 5, seed, start) for seed in (0, 0, 1))
     assert torch.equal(one, again)
     assert torch.allclose(one, other, atol=1) != differs
 
