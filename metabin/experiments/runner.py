@@ -178,7 +178,7 @@ def difference(claim: dict) -> str:
 
 def experiment_text(report: dict) -> str:
     """A report as a Markdown table, in percent: mean over seeds ± standard deviation."""
-    further = list(report["rows"][0].get("also", {}))
+    further = list(report["rows"][0].get("also", {})) if report["rows"] else []
     rows = []
     for row in report["rows"]:
         cells = [percent(row["metrics"]["rank1"]), percent(row["metrics"]["mAP"])]
