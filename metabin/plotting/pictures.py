@@ -1,16 +1,22 @@
 """The pictures that open lessons: drawn from formulas, hand-sized data, or a lesson's network."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import torch
 from matplotlib.figure import Figure
 
+from metabin.analysis.readings import restyle
 from metabin.analysis.toy import toy_step
 from metabin.config import Config
 from metabin.experiments import at_home, lesson_streets, load_network, read_results
-from metabin.plotting import data, gradients, layers, losses, meta, retrieval, rho
+from metabin.plotting import data, gradients, layers, losses, meta, retrieval, rho, worlds
 from metabin.plotting.people import draw_people
 from metabin.plotting.speed import draw_speed
 from metabin.plotting.training import draw_schedule
+from metabin.streets import make_streets
+
+STREETS = {}, {"gamma": 0.3}, {"gain_red": 0.4}  # the styles of three_streets.svg
 
 
 def speed() -> Figure:
@@ -27,6 +33,14 @@ def rank_list() -> Figure:
         "streets it\nnever saw": task.target_set(),
     }
     return retrieval.draw_teaser(load_network("bn"), streets)
+
+
+def three_streets() -> Figure:
+    """figures/three_streets.svg: two people of lesson 02, each by the cameras of three streets."""
+    world = replace(lesson_streets().world, height=128, width=64, style=0)
+    people = make_streets(world, [20], num_ids=2, images_per_camera=1).images[:3:2]
+    seen = [restyle(people, 0, **style) for style in STREETS]  # (2, 3, H, W) on each street
+    return worlds.draw_teaser([torch.stack(pictures) for pictures in zip(*seen, strict=True)])
 
 
 def meta_question() -> Figure:
@@ -46,4 +60,5 @@ PICTURES: dict[str, Callable[[], Figure]] = {  # the name of a file in figures/
     "schedule": lambda: draw_schedule(Config()),
     "speed": speed,
     "splits": data.draw_teaser,
+    "three_streets": three_streets,
 }

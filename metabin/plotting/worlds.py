@@ -13,6 +13,7 @@ from metabin.plotting.panels import legend_below, row_of_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
 
 SPREAD = 0.2  # between images of the two-channel world that lie in the same place
+FILLS, MARKERS = (INK, "white"), (("o", 11), ("s", 11), ("*", 17))  # of people; of streets
 
 
 def draw_pictures(rows: Mapping[str, Tensor], gap: int = 2, scale: float = 0.022) -> Figure:
@@ -48,21 +49,42 @@ def draw_two_channels(
     """
     size = max(9 / len(panels), 3.9), 4.3
     figure, axes = row_of_panels(len(panels), size, sharex=True)
-    fills, markers = (INK, "white"), (("o", 11), ("s", 11), ("*", 17))
     for axis, (label, images) in zip(axes, panels.items(), strict=True):
         lifts = _spread(axis, images.detach())
         for image, lift, person, street in zip(images, lifts, people, streets, strict=True):
             x, y = image.detach()[:, 0].numpy()  # (2,) pixels each
-            marker, size = markers[street]
-            look = {"marker": marker, "ms": size, "mfc": fills[person], "mec": INK}
+            marker, size = MARKERS[street]
+            look = {"marker": marker, "ms": size, "mfc": FILLS[person], "mec": INK}
             axis.plot(x, y + lift, color=FAINT, lw=1.5, **look)
         axis.set(title=label, xlabel="style channel", ylim=(-1.6, 1.6))
     axes[0].set_ylabel("identity channel")
-    handles = [dot(f"person {i}", mfc=fill, mec=INK) for i, fill in enumerate(fills, 1)]
+    handles = [dot(f"person {i}", mfc=fill, mec=INK) for i, fill in enumerate(FILLS, 1)]
     names = ("street A", "street B", "unseen street")
-    for name, (marker, size) in zip(names, markers, strict=True):
+    for name, (marker, size) in zip(names, MARKERS, strict=True):
         handles.append(dot(name, marker=marker, ms=size, color=FAINT))
     legend_below(figure, handles, columnspacing=1.2, handletextpad=0.2)
+    return figure
+
+
+def draw_teaser(people: Sequence[Tensor]) -> Figure:
+    """figures/three_streets.svg: two people on three streets; where do BN and IN put them?
+
+    people: the pictures (3, 3, H, W) of each, one on each street.
+    """
+    figure, axes = row_of_panels(3, (4.3, 4.3), sharey=False)
+    height, width = people[0].shape[-2:]
+    lefts = range(0, 3 * 2 * width, 2 * width)
+    rows = {f"person {i}": pictures for i, pictures in enumerate(people, 1)}
+    draw_picture_rows(axes[0], rows, lefts, gap=height // 8)
+    axes[0].set_title("on three streets")
+    for row, fill in enumerate(FILLS):
+        for left, (marker, size) in zip(lefts, MARKERS, strict=True):
+            place = left + 1.45 * width, (row + 0.5) * height + row * height // 8
+            axes[0].plot(*place, marker=marker, ms=size, mfc=fill, mec=INK, clip_on=False)
+    for axis, name in zip(axes[1:], ("BN", "IN"), strict=True):
+        axis.text(0.5, 0.5, "?", ha="center", va="center", fontsize=90, color=FAINT)
+        axis.set(title=f"after {name}", xlabel="style channel", xticks=(), yticks=())
+    axes[1].set_ylabel("identity channel")
     return figure
 
 
