@@ -11,7 +11,7 @@ from ipywidgets import Dropdown, FloatSlider, IntSlider, interactive
 from matplotlib.figure import Figure
 from PIL import Image
 
-from metabin.course import frames, lesson
+from metabin.course import figures, frames
 from metabin.course.frames import FRAMES, frames_of, smallest, to_html
 from metabin.course.lesson import figure, widget_with_twin
 
@@ -37,13 +37,13 @@ def widget():
 def published(monkeypatch):
     """What a headless notebook would keep of a widget."""
     bundles = []
-    monkeypatch.setattr(lesson, "get_ipython", lambda: object())
-    monkeypatch.setattr(lesson, "_publish", bundles.append)
+    monkeypatch.setattr(figures, "get_ipython", lambda: object())
+    monkeypatch.setattr(figures, "publish", bundles.append)
     return bundles
 
 
 def frames_for(*moving):
-    return frames_of(widget, lesson._shoot, moving)
+    return frames_of(widget, figures._shoot, moving)
 
 
 def alts(made) -> list[str]:
@@ -93,14 +93,14 @@ def test_a_slider_alone_keeps_all_its_positions_and_more_controls_share_forty():
 def test_choices_that_are_too_many_are_refused():
     many = Dropdown(options=list(range(50)))
     with pytest.raises(ValueError, match="^50 frames, more than 40: name fewer in `moving`"):
-        frames_of(lambda: interactive(lambda choice: None, choice=many), lesson._shoot)
+        frames_of(lambda: interactive(lambda choice: None, choice=many), figures._shoot)
 
 
 def test_a_frame_without_a_figure_shows_what_was_printed():
     def tell(on=False):
         draw() if on else print("choose < one")
 
-    made = frames_of(lambda: interactive(tell, on=False), lesson._shoot)
+    made = frames_of(lambda: interactive(tell, on=False), figures._shoot)
     nothing, drawn = BeautifulSoup(to_html(made), "html.parser").select(".frame")
     assert nothing.get_text() == "choose < one" and not nothing.img and drawn.img
 

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from metabin import plotting
-from metabin.course import answers, lesson
+from metabin.course import answers, figures, lesson
 from metabin.course.answers import CheckFailed, Exercise
 from metabin.course.lesson import (
     agree,
@@ -30,13 +30,14 @@ from metabin.course.lesson import (
 def published(monkeypatch):
     """The output bundles that a notebook would get."""
     bundles = []
-    monkeypatch.setattr(lesson, "_publish", bundles.append)
+    for module in (figures, lesson):
+        monkeypatch.setattr(module, "publish", bundles.append)
     return bundles
 
 
 @pytest.fixture
 def live(monkeypatch):
-    for module in (lesson, answers):
+    for module in (figures, answers):
         monkeypatch.setattr(module, "is_live", lambda: True)
 
 
@@ -312,7 +313,7 @@ def test_outside_a_notebook_only_the_twin_is_drawn():
 
 def test_with_somebody_there_the_widget_comes_before_its_twin(live, monkeypatch):
     drawn = []
-    monkeypatch.setattr(lesson, "display", drawn.append)
+    monkeypatch.setattr(figures, "display", drawn.append)
     widget_with_twin(lambda: "widget", lambda: drawn.append("twin"))
     assert drawn == ["widget", "twin"]
 
@@ -320,7 +321,7 @@ def test_with_somebody_there_the_widget_comes_before_its_twin(live, monkeypatch)
 def test_a_widgets_controls_show_their_whole_names(live, monkeypatch):
     from ipywidgets import FloatSlider, HBox, VBox
 
-    monkeypatch.setattr(lesson, "display", lambda shown: None)
+    monkeypatch.setattr(figures, "display", lambda shown: None)
     slider, other = FloatSlider(description="a long name of a knob"), FloatSlider()
     widget_with_twin(lambda: VBox([HBox([slider]), other]), lambda: None)
     assert slider.style.description_width == "9em" and slider.layout.width == "28em"
@@ -336,7 +337,7 @@ def test_a_picture_is_saved_finely_for_a_page_and_quickly_for_whoever_waits(publ
         )  # a PNG's width and height
 
     assert size() == (384, 192)
-    monkeypatch.setattr(lesson, "is_live", lambda: True)
+    monkeypatch.setattr(figures, "is_live", lambda: True)
     assert size() == (288, 144)
 
 
@@ -426,7 +427,7 @@ def test_whoever_watches_sees_progress_and_the_picture_so_far(live, monkeypatch)
         def update(self, bundle, raw):
             shown.append(bundle)
 
-    monkeypatch.setattr(lesson, "display", lambda *_, **__: Handle())
+    monkeypatch.setattr(figures, "display", lambda *_, **__: Handle())
     drawn = iter([Figure((1, 1)), Figure((1, 1))])
     assert list(follow(range(5), total=5, draw=lambda: next(drawn), every=3)) == list(range(5))
     assert [

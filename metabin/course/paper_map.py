@@ -56,11 +56,7 @@ STUDIES = {  # what a table or figure is about, and the code that makes it possi
     "Table 4": ("MLDG, episode separation", "meta.mldg_step", "config.METHODS"),
     "Table 5": ("normalizations, supervised too", "networks.convert_norm", "presets.SETTINGS"),
     "Table 6": ("architectures", "networks.build_backbone", "experiments.backbone_cost"),
-    "Fig. 1": (
-        "style kept, identity lost",
-        "analysis.style_and_identity",
-        "plotting.draw_phase",
-    ),
+    "Fig. 1": ("style kept, identity lost", "analysis.style_and_identity", "plotting.draw_phase"),
     "Fig. 2": ("domains and images per batch", "samplers.PKSampler", "samplers.split_domains"),
     "Fig. 3": ("t-SNE of unseen domains", "analysis.embed_in_plane"),
     "Fig. 4": ("rho in every layer", "analysis.rho_distribution"),
@@ -183,8 +179,7 @@ def result_of(item: str) -> Path | None:
 
 def _links(page: Path, paths: dict[Path, str]) -> str:
     """Markdown links to files, as they are written in a page."""
-    links = [f"[{name}]({os.path.relpath(path, page.parent)})" for path, name in paths.items()]
-    return ", ".join(links)
+    return ", ".join(f"[{n}]({os.path.relpath(path, page.parent)})" for path, n in paths.items())
 
 
 def paper_map(page: Path) -> str:
@@ -216,15 +211,12 @@ def status(page: Path) -> str:
             verdict = verdict[item]
         worlds = len(report.get("worlds", ())) or ""
         link = _links(page, {path: verdict}) if path else verdict
-        trainings = _trainings(path.stem) if worlds else ""
+        trainings = ""
+        if worlds:
+            finished = path.stem.endswith("-finished") or path.stem in OF_NO_PROFILE
+            trainings = "finished" if finished else "short"
         lines.append(f"| {item} | {ITEMS[item]} | {link} | {trainings} | {worlds} |")
     return "\n".join(lines)
-
-
-def _trainings(name: str) -> str:
-    """How long the trainings of a file of results were."""
-    finished = name.endswith("-finished") or name in OF_NO_PROFILE
-    return "finished" if finished else "short"
 
 
 PAGES = {  # page: the table that it holds, what makes the table
