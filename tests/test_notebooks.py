@@ -331,4 +331,5 @@ def test_a_lesson_runs_wrong_answers_fail_and_its_page_shows_every_picture(path,
             "a figure without alt text"
         )
     for link in page.find("main")("a", href=re.compile(r"^[^#:]+$")):
-        assert (path.parent / link["href"].replace(".html", ".ipynb")).exists(), link["href"]
+        name = link["href"].partition(".html")[0]
+        assert list(path.parent.glob(f"{name}.*")), link["href"]

@@ -6,8 +6,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 from metabin.__main__ import COMMANDS
+from metabin.course.lessons import read_notebook
+from metabin.course.pages import write_pages
 from metabin.experiments.results import read_results
 from metabin.runs.provenance import ROOT
 
@@ -49,6 +52,22 @@ def test_commands_and_paths_that_a_page_names_exist(page):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
     for path in re.findall(r"\b(?:metabin|tests|figures)/[\w/]+\.\w+", text):
         assert (ROOT / path).exists(), path
+
+
+def test_no_link_of_an_exported_page_is_dead(tmp_path):
+    *run, not_run = LESSONS
+    write_pages({lesson: read_notebook(lesson) for lesson in run}, tmp_path)
+    pages = {}
+    for path in tmp_path.iterdir():
+        pages[path.name] = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    names = {"index", *(page.stem for page in PAGES if page.parent == not_run.parent)}
+    assert set(pages) == {f"{name}.html" for name in names}
+    for name, page in pages.items():
+        for link in page("a", href=re.compile("^(?!https?:)")):
+            file, _, anchor = link["href"].partition("#")
+            target = pages[file or name]
+            assert not anchor or target.find(id=anchor), f"{name}: {link['href']}"
+    assert "was not run yet" in pages[f"{not_run.stem}.html"].get_text()
 
 
 def test_the_readme_is_short_and_lists_every_lesson_once():

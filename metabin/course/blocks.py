@@ -4,6 +4,7 @@ import ast
 import re
 import textwrap
 from dataclasses import dataclass, field
+from html import escape
 
 from metabin.course.frames import FRAMES, to_html
 from metabin.course.lessons import tagged
@@ -29,7 +30,7 @@ KINDS = {  # what a chunk of Markdown begins with, and what it is
 
 @dataclass
 class Block:
-    """A heading, text, predict, list, quote, math, table, picture, figure, frames, code or output."""
+    """A heading, text, predict, list, quote, math, table, picture, figure, frames, code, output or vote."""
 
     kind: str
     source: str  # Markdown; HTML of figure and frames, plain text of an output, Python of a code
@@ -50,7 +51,7 @@ def blocks_of(cell) -> list[Block]:
 
 def _results(cell) -> list[Block]:
     """What a code cell leaves: its source if it is a `spec`, then sources, figures, prints."""
-    blocks, printed = [], ""
+    blocks, text = [], ""
     if tagged(cell, "spec"):
         blocks.append(Block("code", cell.source, "Slowly, with the paper's letters"))
     for output in cell.get("outputs", []):
@@ -64,13 +65,38 @@ def _results(cell) -> list[Block]:
         elif "<img" in data.get("text/html", ""):
             blocks.append(Block("figure", data["text/html"]))
         elif output.get("name") == "stdout":
-            printed += output.text
-    if re.search(r"\d", printed):  # a result, not a word that all went well
-        for piece in TABLE.split(printed):
-            if piece.strip("\n"):
-                kind = "table" if TABLE.match(piece) else "output"
-                blocks.append(Block(kind, piece.strip("\n")))
+            text += output.text
+    if re.search(r"\d", text):  # a result, not a word that all went well
+        blocks += printed(text)
     return blocks
+
+
+def printed(text: str) -> list[Block]:
+    """Printed text: tables in Markdown, lines in equal columns as tables too, and the rest."""
+    blocks = []
+    for piece in TABLE.split(text):
+        piece = piece.strip("\n")
+        if TABLE.match(piece):
+            blocks.append(Block("table", piece))
+        elif piece:
+            table = _columns(piece.splitlines())
+            blocks.append(Block("table", table) if table else Block("output", piece))
+    return blocks
+
+
+def _columns(lines: list[str]) -> str:
+    """Lines that two spaces, or a colon, part into equally many columns, as a Markdown table."""
+    rows = []
+    for line in lines:
+        cells = re.split(r" {2,}(?:: )?", line.strip())
+        rows.append(cells if cells[1:] else [cell for cell in line.split(": ", 1) if cell])
+    counts = {len(row) for row in rows}
+    if len(counts) > 1 or 1 in counts or "|" in "".join(lines):
+        return ""
+    head = [[""] * len(rows[0]), ["---"] * len(rows[0])]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in head + rows)
+    table = re.sub(r"(?<![\w.)-])-(?=\d)", "−", escape(table, quote=False))
+    return re.sub(r"\brho\b", "ρ", table)
 
 
 def chunks(source: str) -> list[str]:

@@ -42,14 +42,11 @@ def slides(chosen) -> int:
     from metabin.course.deck import lesson_deck, plan_deck
     from metabin.course.plans import find_plan
     from metabin.course.runner import executed_copies
-    from metabin.course.vendor import MATHJAX, REVEAL, fetch
 
     folder, plan = ROOT / "build" / "slides", None
     if chosen.plan:
         plan = find_plan(ROOT / "notebooks" / "lesson_plans.md", chosen.plan)
     wanted = lessons(",".join(plan.lessons) if plan else chosen.lesson)
-    for package in (REVEAL, MATHJAX):
-        fetch(package, folder / "vendor")
     copies = executed_copies(wanted, ROOT / "build")
     if plan:
         write(folder / f"plan_{plan.name}.html", plan_deck(plan, copies))

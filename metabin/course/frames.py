@@ -24,6 +24,7 @@ MOST = 40  # frames of a widget
 BESIDE = 5  # positions of a slider that isn't alone
 DPI = 100
 PLAY = '<button type="button" class="play">▶ play</button>'  # of the slider before it
+LETTERS = {"rho": "ρ", "inner_lr": "β", "outer_lr": "γ"}  # of the paper, for names of the code
 VISIBLE = 24  # of 255: a change of colour that is seen
 
 
@@ -98,7 +99,7 @@ def _choices(control) -> list[tuple]:
 
 def _control(control, values: list) -> Control:
     """What HTML needs to know of a control with these values."""
-    name = control.description.replace("_", " ")
+    name = LETTERS.get(control.description, control.description.replace("_", " "))
     choices = _choices(control)
     if choices:
         kind = "checkbox" if isinstance(control.value, bool) else "select"
@@ -158,10 +159,7 @@ def to_html(made: dict) -> str:
     kinds = [control.kind for control in controls]
     if "range" in kinds:
         knobs.insert(kinds.index("range") + 1, PLAY)
-    return (
-        '<div class="moving" data-prevent-swipe>'
-        f'<div class="knobs">{"".join(knobs)}</div>{"".join(frames)}</div>'
-    )
+    return f'<div class="moving"><div class="knobs">{"".join(knobs)}</div>{"".join(frames)}</div>'
 
 
 def _frame_html(frame: dict) -> str:

@@ -15,7 +15,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from metabin.course.blocks import SOURCE, TABLE
+from metabin.course.blocks import SOURCE, printed
 from metabin.course.frames import FRAMES, SCRIPT, smallest, to_html
 from metabin.course.lessons import carry_pictures, find_lessons, read_notebook, tagged, title_of
 
@@ -27,8 +27,10 @@ CALLS = re.compile(r"(?:(?:lesson\.)?show\(.*\)\n?)+")  # a cell that only shows
 NAME = "MetaBIN, lesson by lesson"
 WELCOME = """Why a network loses people on a street that it has never seen, and what MetaBIN changes.
 Figures with sliders can be moved here; exercises and code are for JupyterLab."""
-LINK = re.compile(r"^([\w.-]+)\.ipynb")
+LINK = re.compile(r"^([\w.-]+)\.(?:ipynb|md)\b")  # to what has a page beside this one
+ELSEWHERE = re.compile(r"^(?!https?:|#|[\w.-]+\.html\b)")  # to a file that pages go without
 PNG = "data:image/png;base64,"
+NOT_YET = "<p>This lesson was not run yet: <code>make handouts</code> makes its page.</p>"
 
 
 def to_page(notebook, name: str, folded: bool = True, lessons: list[Path] = ()) -> str:
@@ -40,45 +42,62 @@ def to_page(notebook, name: str, folded: bool = True, lessons: list[Path] = ()) 
     """
     body = "\n".join(cell_html(cell, folded) for cell in notebook.cells)
     title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
-    return _page(title, body, "lesson", _around(name, lessons))
+    return _page(title, body, "lesson", _around(name, lessons) if lessons else None)
 
 
 def write_pages(copies: dict[Path, object], folder: Path) -> list[Path]:
-    """Write the pages of executed lessons, and the door that leads to every lesson with a page."""
+    """Write the pages of executed lessons, and what they lead to: the door and the prose beside.
+
+    A lesson that was not run yet has a page with its picture, its question and how to make it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    notebooks = next(iter(copies)).parent
+    lessons = find_lessons(notebooks)
+    pages = {"index": door(lessons)}
     for lesson, notebook in copies.items():
-        lessons = find_lessons(lesson.parent)
-        written.append(folder / f"{lesson.stem}.html")
-        written[-1].write_text(to_page(notebook, lesson.stem, lessons=lessons), encoding="utf-8")
-    ready = [lesson for lesson in lessons if (folder / f"{lesson.stem}.html").is_file()]
-    (folder / "index.html").write_text(door(ready), encoding="utf-8")
-    return [*written, folder / "index.html"]
+        pages[lesson.stem] = to_page(notebook, lesson.stem, lessons=lessons)
+    for lesson in lessons:
+        if lesson.stem not in pages and not (folder / f"{lesson.stem}.html").is_file():
+            pages[lesson.stem] = _page(title_of(lesson), NOT_YET + card(lesson), "door", [])
+    for path in notebooks.glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        title = text.partition("\n")[0].lstrip("# ")
+        pages[path.stem] = _page(title, markdown(text), "lesson", [])
+    for name, page in pages.items():
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    return [folder / f"{name}.html" for name in (*(path.stem for path in copies), "index")]
 
 
 def door(lessons: list[Path]) -> str:
     """The page with every lesson's title, picture and question, each a link to the lesson's page."""
-    cards = []
-    for lesson in lessons:
-        cell = read_notebook(lesson).cells[0]
-        carry_pictures(cell, lesson.parent)
-        page = BeautifulSoup(markdown(cell.source, cell.get("attachments")), "html.parser")
-        picture = page.img or ""
-        question = "".join(text.decode_contents() for text in page("p")[-1:])
-        cards.append(
-            f'<article><a href="{lesson.stem}.html"><h2>{escape(page.h1.get_text())}</h2>'
-            f"{picture}</a><p>{question}</p></article>"
-        )
-    return _page(NAME, "\n".join([f"<h1>{NAME}</h1><p>{WELCOME}</p>", *cards]), "door", ())
+    cards = "\n".join(map(card, lessons))
+    return _page(NAME, f"<h1>{NAME}</h1><p>{WELCOME}</p>{cards}", "door")
 
 
-def _page(title: str, body: str, kind: str, around: list[tuple]) -> str:
-    """The whole of a page around its body."""
+def card(lesson: Path) -> str:
+    """A lesson's title, picture and question, as a link to its page."""
+    cell = read_notebook(lesson).cells[0]
+    carry_pictures(cell, lesson.parent)
+    page = BeautifulSoup(markdown(cell.source, cell.get("attachments")), "html.parser")
+    question = "".join(text.decode_contents() for text in page("p")[-1:])
+    return (
+        f'<article><a href="{lesson.stem}.html"><h2>{escape(page.h1.get_text())}</h2>'
+        f"{page.img or ''}</a><p>{question}</p></article>"
+    )
+
+
+def _page(title: str, body: str, kind: str, around: list[tuple] | None = None) -> str:
+    """The whole of a page around its body; with a way to the door where `around` is a list."""
     soup = BeautifulSoup(body, "html.parser")
-    for link in soup("a", href=LINK):
+    for link in soup("a", href=True):
         link["href"] = LINK.sub(r"\1.html", link["href"])
-    for image in soup("img", src=re.compile(f"^{PNG}")):
-        image["src"] = smaller(image["src"])
+        if ELSEWHERE.match(link["href"]):
+            link.unwrap()
+    for anchor in soup(class_="anchor-link"):
+        anchor.decompose()
+    for heading in soup(id=True):  # links are written as GitHub has them
+        heading["id"] = heading["id"].lower()
+    shrink(soup)
     for image in soup("img", style=True):  # as wide as the page lets it be
         image["style"] = image["style"].replace("width:", "--width:", 1)
     for later in soup.select("details.code + details.code"):
@@ -90,10 +109,8 @@ def _page(title: str, body: str, kind: str, around: list[tuple]) -> str:
         f"@media screen and (prefers-color-scheme: dark) {{{colours}}}",
         (HERE / "page.css").read_text(encoding="utf-8"),
     ]
-    template = Environment(loader=FileSystemLoader(HERE), trim_blocks=True).get_template(
-        "page.html"
-    )
-    return template.render(
+    environment = Environment(loader=FileSystemLoader(HERE), trim_blocks=True)
+    return environment.get_template("page.html").render(
         title=title,
         body=soup.decode(),
         kind=kind,
@@ -107,21 +124,20 @@ def _page(title: str, body: str, kind: str, around: list[tuple]) -> str:
 
 def _around(name: str, lessons: list[Path]) -> list[tuple]:
     """The lessons before and after one of that name: a word, the page's name, the title."""
-    names = [lesson.stem for lesson in lessons]
-    if name not in names:
-        return []
-    place = names.index(name)
+    place = [lesson.stem for lesson in lessons].index(name)
     around = [("previous", lesson) for lesson in lessons[:place][-1:]]
     around += [("next", lesson) for lesson in lessons[place + 1 :][:1]]
     return [(word, lesson.stem, title_of(lesson)) for word, lesson in around]
 
 
-def smaller(source: str) -> str:
-    """A PNG as an address of data, or what is smaller and looks alike."""
+def shrink(page: BeautifulSoup) -> None:
+    """Keep each picture of a page in the smallest form that looks alike."""
     from PIL import Image
 
-    picture = Image.open(io.BytesIO(base64.b64decode(source.removeprefix(PNG))))
-    return min(source, smallest(picture, colours=256, quality=80), key=len)
+    for image in page("img", src=re.compile(f"^{PNG}")):
+        data = base64.b64decode(image["src"].removeprefix(PNG))
+        smaller = smallest(Image.open(io.BytesIO(data)), colours=256, quality=80)
+        image["src"] = min(image["src"], smaller, key=len)
 
 
 # ---- cells ---------------------------------------------------------------------------------------
@@ -133,7 +149,7 @@ def cell_html(cell, folded: bool = True) -> str:
         return markdown(cell.source, cell.get("attachments"))
     if tagged(cell, "injected-parameters"):
         return ""
-    outputs = "\n".join(output_html(output) for output in cell.get("outputs", []))
+    outputs = outputs_html(cell.get("outputs", []))
     if tagged(cell, "solution") and folded:
         return fold("Solution", f"{code(cell.source)}\n{outputs}", "solution")
     return f"{source_html(cell, folded)}\n{outputs}"
@@ -149,8 +165,20 @@ def source_html(cell, folded: bool = True) -> str:
     return code(cell.source) if open_ else fold("code", code(cell.source))
 
 
+def outputs_html(outputs: list) -> str:
+    """What a cell left, with everything that it printed between two figures in one piece."""
+    pieces, text = [], ""
+    for output in outputs:
+        if output.output_type == "stream":
+            text += output.text
+        elif html := output_html(output):
+            pieces += [printed_html(text), html]
+            text = ""
+    return "\n".join([*pieces, printed_html(text)])
+
+
 def output_html(output) -> str:
-    """What a cell left: a figure, frames, a shown source, printed text or an error."""
+    """A figure, frames, a shown source, a value or an error."""
     data = output.get("data", {})
     if FRAMES in data:
         return to_html(data[FRAMES])
@@ -160,17 +188,17 @@ def output_html(output) -> str:
         return shown_html(data["text/markdown"])
     if "image/png" in data:
         return f'<figure><img alt="" src="{PNG}{data["image/png"]}"></figure>'
-    text = output.get("text") or data.get("text/plain", "")
-    if output.output_type == "error":
-        text = "\n".join(output.traceback)
-    return "".join(map(printed_html, TABLE.split(strip_ansi(text))))
+    text = "\n".join(output.get("traceback", [data.get("text/plain", "")]))
+    return f'<pre class="printed">{escape(strip_ansi(text))}</pre>' if text else ""
 
 
 def printed_html(text: str) -> str:
-    """Printed text as it is, and a table in Markdown as a table."""
-    if TABLE.match(text):
-        return markdown(text)
-    return f'<pre class="printed">{escape(text.strip(chr(10)))}</pre>' if text.strip() else ""
+    """Printed text, its tables as tables."""
+    pieces = []
+    for block in printed(strip_ansi(text)):
+        plain = f'<pre class="printed">{escape(block.source)}</pre>'
+        pieces.append(markdown(block.source) if block.kind == "table" else plain)
+    return "".join(pieces)
 
 
 def shown_html(text: str) -> str:

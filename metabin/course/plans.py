@@ -1,13 +1,18 @@
 """Lesson plans: a class of so many minutes as parts of lessons, from notebooks/lesson_plans.md."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from metabin.course.blocks import Block
 from metabin.course.slides import Slide
 
 HEADING = re.compile(r"## (?:([A-Z]\w+) )?(\d+) minutes: (.+)")
 ROW = re.compile(r"\|\s*(\d+)\s*\|\s*(?:\[(\d\d)\][^|]*?)?\|([^|]*)\|([^|]*)\|$")
+VOTE = re.compile(r"\bquiz (\d+)")
+QUESTION = re.compile(
+    r"^### (\d+)\. (.+)\n\n((?:- .+\n)+)\n<details>.*\n\n((?s:.+?))\n\n</details>", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,7 @@ class Part:
     lesson: str  # its number, such as 02, or nothing
     name: str
     why: str
+    votes: tuple[Slide, ...] = ()  # questions of the quiz that `why` names
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ def read_plans(path: Path) -> dict[str, Plan]:
 
     Raises ValueError when a plan's parts don't add up to its minutes, or a name is there twice.
     """
-    plans, plan = {}, None
+    plans, plan, quiz = {}, None, read_quiz(path.with_name("quiz.md"))
     for line in path.read_text(encoding="utf-8").splitlines():
         heading, row = HEADING.match(line), ROW.match(line)
         if heading:
@@ -54,7 +60,8 @@ def read_plans(path: Path) -> dict[str, Plan]:
             plans[plan.name] = plan
         elif row:
             minutes, lesson, name, why = row.groups()
-            plan.parts.append(Part(int(minutes), lesson or "", name.strip(), why.strip()))
+            votes = tuple(quiz[number] for number in VOTE.findall(why))
+            plan.parts.append(Part(int(minutes), lesson or "", name.strip(), why.strip(), votes))
     for plan in plans.values():
         total = sum(part.minutes for part in plan.parts)
         if total != plan.minutes:
@@ -73,9 +80,21 @@ def find_plan(path: Path, wanted: str) -> Plan:
     return plans[wanted.lower()]
 
 
+def read_quiz(path: Path) -> dict[str, Slide]:
+    """The questions of a quiz by number, each a slide to vote on with its answer in the notes."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    slides = {}
+    for number, question, options, answer in QUESTION.findall(text):
+        shown, notes = [Block("vote", options)], [Block("text", answer)]
+        slides[number] = Slide("", f"Vote: quiz {number}", question, shown, notes)
+    return slides
+
+
 def slides_for(part: Part, slides: list[Slide]) -> list[Slide]:
-    """The slides of a lesson that a part names by a heading, or by the number of an exercise."""
-    if part.name.startswith("Exercise "):
+    """The slides of a part: those of the lesson's heading or exercise that it names, its votes."""
+    if not part.lesson:
+        chosen = [Slide("", part.name, part.name, [Block("text", part.why)])]
+    elif part.name.startswith("Exercise "):
         chosen = [slide for slide in slides if slide.heading.startswith(f"{part.name}:")]
     else:
         chosen = [slide for slide in slides if part.name in (slide.part, slide.heading)]
@@ -83,4 +102,5 @@ def slides_for(part: Part, slides: list[Slide]) -> list[Slide]:
         raise ValueError(
             f"the {part.minutes} minutes for {part.name!r}: lesson {part.lesson} has no such part"
         )
-    return chosen
+    how = Block("text", f"**{part.minutes} minutes.** {part.why}")
+    return [replace(chosen[0], notes=[how, *chosen[0].notes]), *chosen[1:], *part.votes]

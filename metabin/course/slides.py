@@ -1,10 +1,11 @@
 """What of a lesson stands on slides: nothing is marked in the notebooks, one plain rule reads them.
 
-A `##` heading begins a slide. A figure, a widget's frames, a quote, an equation, a list, a table, an exercise and the
-source of a `spec` cell or of a show() stand on one. A paragraph shows its first sentence, and its
-last one where that ends in a colon; whole it is a speaker note. "Predict" stands alone, before its
-answer. Other code is left out, and so are choice boxes, solutions, further reading and appendices.
-The browser makes the letters of a full slide smaller (deck.html).
+A `##` heading begins a slide. A figure, a widget's frames, a quote, an equation, a list, a table
+and an exercise stand on one; a source, of a `spec` cell or of a show(), stands below it. A
+paragraph shows its first sentence, and its last one where that ends in a colon; whole it is a
+speaker note. "Predict" stands alone, before its answer. Other code is left out, and so are choice
+boxes, asides in brackets, solutions, further reading and appendices.
+The browser makes the letters of a full slide smaller (deck.js).
 """
 
 import re
@@ -21,9 +22,11 @@ from metabin.course.blocks import (
 from metabin.course.lessons import tagged
 
 LINES, LETTERS = 11, 72  # of text on a slide, and letters in such a line
+TABLE_LINES = 18  # of a table, whose letters may be smaller
 CODE_LINES = 24  # of a source on a slide
 OUTPUT_LINES, OUTPUT_LETTERS = 16, 89  # of a printed result; a longer one is a note
-ALONE = 4  # least lines of a printed result with a slide to itself
+ALONE = 3  # least lines of a printed result with a slide to itself
+RESULTS = ("output", "table")
 LEAD = 3  # most sentences that lead to what a slide shows
 QUOTE_WORDS = 70  # longer quotes are notes
 COLUMNS = re.compile(r"\S {2,}\S")  # what would be torn apart where a line is wrapped
@@ -42,7 +45,7 @@ class Slide:
     heading: str
     shown: list[Block] = field(default_factory=list)
     notes: list[Block] = field(default_factory=list)
-    below: bool = False  # goes on with the source of the slide before it
+    below: bool = False  # a source, which belongs to the slide before it
 
     @property
     def last(self) -> str:
@@ -111,29 +114,40 @@ class SlideLayout:
     def text(self, block: Block) -> None:
         """A paragraph: one sentence below what it explains, or it leads to what comes next."""
         self.slide.notes.append(block)
+        goes_on = self.slide.shown and block.source[0].islower()  # after a formula: says little
+        if self.slide.last == "predict" or goes_on or block.source[0] == "(":
+            return
         first, *others = sentences(block)
-        if self.slide.last == "predict" or (self.slide.shown and block.source[0].islower()):
-            return  # what goes on after a formula says little by itself
-        explains = self.slide.last in EXPLAINED and not self.lead and first.source[-1] != ":"
-        if explains and height(first) <= self.slide.room():
-            self.slide.shown.append(first)
+        slide = self.explained()
+        explains = slide.last in EXPLAINED and not self.lead and first.source[-1] != ":"
+        if explains and height(first) <= slide.room():
+            slide.shown.append(first)
         else:
             others.insert(0, first)
         self.lead += others
 
+    def explained(self) -> Slide:
+        """What the next sentence explains: a figure, also where what it shows is printed behind."""
+        before = self.slides[-2:][0]
+        only_results = all(block.kind in RESULTS for block in self.slide.shown)
+        return before if only_results and before.last in PICTURED else self.slide
+
     def anchor(self, block: Block) -> None:
         """What is shown whole: on this slide where it has room, else on a new one."""
+        kinds, result = [shown.kind for shown in self.slide.shown], block.kind in RESULTS
+        lead = self.lead[-1:] if block.kind in PICTURED else self.lead[-LEAD:]
         alone = block.kind in (*PICTURED, "predict") or self.slide.last in ("code", "predict")
-        if self.slide.last == "code" and block.kind == "output":
-            alone = bool(self.lead)
-        needed = height(block) + sum(map(height, self.lead[-LEAD:]))
-        anchored = any(shown.kind != "text" for shown in self.slide.shown)
-        if anchored and (alone or needed > self.slide.room()):
-            if block.kind == "output" and not self.lead and block.source.count("\n") < ALONE - 1:
+        if self.slide.last == "code" and result:
+            alone = bool(lead)
+        alone = alone or any(kind in PICTURED for kind in kinds)
+        needed = height(block) + sum(map(height, lead))
+        if set(kinds) - {"text"} and (alone or needed > self.slide.room()):
+            lines = block.source.count("\n") + 1 - 2 * (block.kind == "table")
+            if result and not lead and lines < ALONE:
                 self.slide.notes.append(block)
                 return
             self.begin()
-        self.slide.shown += [*self.lead[-LEAD:], block]
+        self.slide.shown += [*lead, block]
         self.lead = []
 
     def items(self, block: Block) -> None:
@@ -152,14 +166,14 @@ class SlideLayout:
         self.anchor(page)
 
     def code(self, block: Block) -> None:
-        """A source, on slides of its own; what doesn't fit goes on below."""
+        """A source, on slides of its own below what leads to it."""
         docstring, code = docstring_and_code(block.source)
         pieces = pages_of(code, CODE_LINES)
         self.lead = []
         for number, piece in enumerate(pieces, 1):
             if self.slide.shown:
                 self.begin()
-            self.slide.below = number > 1
+                self.slide.below = True
             title = f"{block.title} ({number} of {len(pieces)})" if pieces[1:] else block.title
             self.slide.shown.append(Block("code", piece, title))
         if docstring:
@@ -181,7 +195,7 @@ def is_note(block: Block) -> bool:
         return len(lines) > OUTPUT_LINES or any(map(COLUMNS.search, wide))
     if block.kind == "quote":
         return len(block.source.split()) > QUOTE_WORDS
-    return block.kind in ("aside", "fence") or (block.kind == "table" and len(lines) > LINES)
+    return block.kind in ("aside", "fence") or (block.kind == "table" and len(lines) > TABLE_LINES)
 
 
 def slides_of(notebook, lesson: str) -> list[Slide]:
@@ -221,7 +235,7 @@ def opening(notebook, lesson: str) -> SlideLayout:
     for block in others:
         shown = block.kind in ("picture", "quote") or block.source.startswith("**The question")
         (layout.slide.shown if shown else layout.slide.notes).append(block)
-    layout.begin("After this lesson you can")
+    layout.begin("After this lesson you can", "After this lesson you can")
     for block in blocks_of(notebook.cells[1]):
         if block.kind == "list" and not layout.slide.shown:
             layout.items(block)
