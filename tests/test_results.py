@@ -135,6 +135,30 @@ def test_the_page_tells_what_finished_trainings_show(better, worse, signs):
         assert (low > 0) - (high < 0) == sign
 
 
+def test_the_page_tells_what_the_parts_of_the_meta_step_add():
+    report = read_results("table3", "finished")
+    pairs = [
+        ("tri + scat + shuf, fixed", "tri, fixed"),
+        ("MetaBIN", "tri + scat + shuf, fixed"),
+        ("tri, fixed", "CE, fixed"),
+        ("CE, fixed", "BN"),
+    ]
+    gaps = differences(report, pairs)
+    abroad = [gaps[f"{better} − {worse}, unseen"] for better, worse in pairs]
+    assert all(in_points(gap) in PAGE for gap in abroad)
+    assert all(low <= 0 <= high for _, low, high in abroad[:3])
+    controls = differences(report, [("MetaBIN", "rho at random"), ("MetaBIN", "no inner step")])
+    walk = list(controls.values())[:3]
+    assert all(in_points(gap) in PAGE for gap in walk)
+    assert walk[2][1] > 0, "at home the direction matters"
+    shown = [name for name, (_, low, high) in controls.items() if not low <= 0 <= high]
+    assert shown == ["MetaBIN − rho at random, home"]
+    assert f"by {100 * walk[2][0]:.1f} points, 95 % CI [{100 * walk[2][1]:.1f}, " in LESSON_10
+    rho = {row["name"]: mean(row["rho_mean"]) for row in report["rows"] if "rho_mean" in row}
+    ends = f"its mean ends at {rho['rho at random']:.2f}"
+    assert f"{ends})" in PAGE and f"({ends}, MetaBIN's at {rho['MetaBIN']:.2f})" in LESSON_10
+
+
 def test_no_length_of_the_push_is_told_from_another_but_all_are_from_the_joint_bin():
     report = read_results("push")
     lengths = ("no push", "push up to 1", "push up to 10", "push up to 100")
