@@ -93,6 +93,8 @@ def _columns(lines: list[str]) -> str:
     counts = {len(row) for row in rows}
     if len(counts) > 1 or 1 in counts or "|" in "".join(lines):
         return ""
+    if len(rows) == 1 and "CI [" not in lines[0]:
+        return ""  # a sentence
     head = [[""] * len(rows[0]), ["---"] * len(rows[0])]
     table = "\n".join(f"| {' | '.join(row)} |" for row in head + rows)
     table = re.sub(r"(?<![\w.)-])-(?=\d)", "−", escape(table, quote=False))

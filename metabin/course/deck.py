@@ -9,7 +9,7 @@ from pygments.formatters import HtmlFormatter
 
 from metabin.course import pages
 from metabin.course.blocks import Block
-from metabin.course.frames import SCRIPT
+from metabin.course.frames import SCRIPT, shrink
 from metabin.course.plans import Plan, slides_for
 from metabin.course.slides import Slide, slides_of
 
@@ -58,7 +58,7 @@ def inline(source: str) -> str:
 def bare_figures(source: str) -> str:
     """Pictures with their alt texts, and what moves them; the slide says how large they are."""
     page = BeautifulSoup(source, "html.parser")
-    pages.shrink(page)
+    shrink(page)
     for image in page("img"):
         del image["style"]
     return "".join(map(str, page(class_="moving") or page("img")))

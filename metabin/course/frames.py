@@ -23,6 +23,7 @@ SCRIPT = Path(__file__).with_name("frames.js").read_text(encoding="utf-8")
 MOST = 40  # frames of a widget
 BESIDE = 5  # positions of a slider that isn't alone
 DPI = 100
+PNG = "data:image/png;base64,"
 PLAY = '<button type="button" class="play">▶ play</button>'  # of the slider before it
 LETTERS = {"rho": "ρ", "inner_lr": "β", "outer_lr": "γ"}  # of the paper, for names of the code
 VISIBLE = 24  # of 255: a change of colour that is seen
@@ -140,6 +141,16 @@ def smallest(picture, colours: int, quality: int) -> str:
         few.save(drawing, "WEBP", lossless=True, quality=20, method=1)
         data = min(drawing.getvalue(), photo.getvalue(), key=len)
     return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
+
+
+def shrink(page) -> None:
+    """Keep each PNG of a parsed page in the smallest form that looks alike."""
+    from PIL import Image
+
+    for image in page("img", src=lambda source: source and source.startswith(PNG)):
+        data = base64.b64decode(image["src"].removeprefix(PNG))
+        smaller = smallest(Image.open(io.BytesIO(data)), colours=256, quality=80)
+        image["src"] = min(image["src"], smaller, key=len)
 
 
 # ---- in a page or deck ---------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """Notebooks as pages: one HTML file each that reads like an article and needs nothing from the web."""
 
-import base64
-import io
 import re
 from html import escape
 from pathlib import Path
@@ -16,7 +14,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from metabin.course.blocks import SOURCE, printed
-from metabin.course.frames import FRAMES, SCRIPT, smallest, to_html
+from metabin.course.frames import FRAMES, SCRIPT, shrink, to_html
 from metabin.course.lessons import carry_pictures, find_lessons, read_notebook, tagged, title_of
 
 HERE = Path(__file__).parent
@@ -29,7 +27,6 @@ WELCOME = """Why a network loses people on a street that it has never seen, and 
 Figures with sliders can be moved here; exercises and code are for JupyterLab."""
 LINK = re.compile(r"^([\w.-]+)\.(?:ipynb|md)\b")  # to what has a page beside this one
 ELSEWHERE = re.compile(r"^(?!https?:|#|[\w.-]+\.html\b)")  # to a file that pages go without
-PNG = "data:image/png;base64,"
 NOT_YET = "<p>This lesson was not run yet: <code>make handouts</code> makes its page.</p>"
 
 
@@ -37,12 +34,11 @@ def to_page(notebook, name: str, folded: bool = True, lessons: list[Path] = ()) 
     """A notebook as HTML, to read and to print, that needs nothing from the web.
 
     Formulas are MathML; pictures are inside, with their alt text; the only script moves frames.
-    Solutions and plumbing are `folded` away until somebody opens them, and printed only then.
-    `lessons` are those among which the page leads on and back.
+    Solutions and plumbing are `folded` away until somebody opens them, and printed only then. The
+    page leads on and back among `lessons`.
     """
     body = "\n".join(cell_html(cell, folded) for cell in notebook.cells)
-    title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
-    return _page(title, body, "lesson", _around(name, lessons) if lessons else None)
+    return _page(body, "lesson", _around(name, lessons) if lessons else None)
 
 
 def write_pages(copies: dict[Path, object], folder: Path) -> list[Path]:
@@ -58,11 +54,11 @@ def write_pages(copies: dict[Path, object], folder: Path) -> list[Path]:
         pages[lesson.stem] = to_page(notebook, lesson.stem, lessons=lessons)
     for lesson in lessons:
         if lesson.stem not in pages and not (folder / f"{lesson.stem}.html").is_file():
-            pages[lesson.stem] = _page(title_of(lesson), NOT_YET + card(lesson), "door", [])
-    for path in notebooks.glob("*.md"):
-        text = path.read_text(encoding="utf-8")
-        title = text.partition("\n")[0].lstrip("# ")
-        pages[path.stem] = _page(title, markdown(text), "lesson", [])
+            body = f"<h1>{escape(title_of(lesson))}</h1>{NOT_YET}{card(lesson)}"
+            pages[lesson.stem] = _page(body, "door", [])
+    for text in notebooks.glob("*.md"):
+        body = markdown(text.read_text(encoding="utf-8"))
+        pages[text.stem] = _page(body, "lesson", [])
     for name, page in pages.items():
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return [folder / f"{name}.html" for name in (*(path.stem for path in copies), "index")]
@@ -70,8 +66,12 @@ def write_pages(copies: dict[Path, object], folder: Path) -> list[Path]:
 
 def door(lessons: list[Path]) -> str:
     """The page with every lesson's title, picture and question, each a link to the lesson's page."""
+    texts = sorted(lessons[0].parent.glob("*.md"))
+    beside = " · ".join(
+        f'<a href="{text.stem}.html">{text.stem.replace("_", " ")}</a>' for text in texts
+    )
     cards = "\n".join(map(card, lessons))
-    return _page(NAME, f"<h1>{NAME}</h1><p>{WELCOME}</p>{cards}", "door")
+    return _page(f"<h1>{NAME}</h1><p>{WELCOME}</p><p>{beside}</p>{cards}", "door")
 
 
 def card(lesson: Path) -> str:
@@ -79,14 +79,15 @@ def card(lesson: Path) -> str:
     cell = read_notebook(lesson).cells[0]
     carry_pictures(cell, lesson.parent)
     page = BeautifulSoup(markdown(cell.source, cell.get("attachments")), "html.parser")
-    question = "".join(text.decode_contents() for text in page("p")[-1:])
+    texts = [text for text in page("p") if text.get_text().startswith("The question")]
+    question = "".join(text.decode_contents() for text in texts or page("p")[-1:])
     return (
         f'<article><a href="{lesson.stem}.html"><h2>{escape(page.h1.get_text())}</h2>'
         f"{page.img or ''}</a><p>{question}</p></article>"
     )
 
 
-def _page(title: str, body: str, kind: str, around: list[tuple] | None = None) -> str:
+def _page(body: str, kind: str, around: list[tuple] | None = None) -> str:
     """The whole of a page around its body; with a way to the door where `around` is a list."""
     soup = BeautifulSoup(body, "html.parser")
     for link in soup("a", href=True):
@@ -111,7 +112,7 @@ def _page(title: str, body: str, kind: str, around: list[tuple] | None = None) -
     ]
     environment = Environment(loader=FileSystemLoader(HERE), trim_blocks=True)
     return environment.get_template("page.html").render(
-        title=title,
+        title=soup.h1.get_text(),
         body=soup.decode(),
         kind=kind,
         parts=parts,
@@ -128,16 +129,6 @@ def _around(name: str, lessons: list[Path]) -> list[tuple]:
     around = [("previous", lesson) for lesson in lessons[:place][-1:]]
     around += [("next", lesson) for lesson in lessons[place + 1 :][:1]]
     return [(word, lesson.stem, title_of(lesson)) for word, lesson in around]
-
-
-def shrink(page: BeautifulSoup) -> None:
-    """Keep each picture of a page in the smallest form that looks alike."""
-    from PIL import Image
-
-    for image in page("img", src=re.compile(f"^{PNG}")):
-        data = base64.b64decode(image["src"].removeprefix(PNG))
-        smaller = smallest(Image.open(io.BytesIO(data)), colours=256, quality=80)
-        image["src"] = min(image["src"], smaller, key=len)
 
 
 # ---- cells ---------------------------------------------------------------------------------------
@@ -186,8 +177,6 @@ def output_html(output) -> str:
         return data["text/html"]
     if "text/markdown" in data:
         return shown_html(data["text/markdown"])
-    if "image/png" in data:
-        return f'<figure><img alt="" src="{PNG}{data["image/png"]}"></figure>'
     text = "\n".join(output.get("traceback", [data.get("text/plain", "")]))
     return f'<pre class="printed">{escape(strip_ansi(text))}</pre>' if text else ""
 
@@ -206,9 +195,8 @@ def shown_html(text: str) -> str:
     source = SOURCE.search(text)
     if source is None or source[2].count("\n") < 3 * LONG:
         return markdown(text)
-    file = markdown(text[: source.start()].strip())
-    file = BeautifulSoup(file, "html.parser").p.decode_contents()
-    return fold(f"code, {file}", code(source[2]))
+    file = escape(text.partition("\n")[0].strip("*"))
+    return fold(f"code, <em>{file}</em>", code(source[2]))
 
 
 def fold(word: str, html: str, kind: str = "code") -> str:
@@ -218,11 +206,8 @@ def fold(word: str, html: str, kind: str = "code") -> str:
 
 def join(later) -> None:
     """Put what a fold holds into the fold before it, where nothing stands between them."""
-    before = later.find_previous_sibling("details")
-    if (
-        later.summary.string == before.summary.string
-        and not later.find_previous(string=True).strip()
-    ):
+    before, between = later.find_previous_sibling("details"), later.find_previous(string=True)
+    if later.summary.string == before.summary.string and not between.strip():
         later.summary.decompose()
         before.extend(list(later.contents))
         later.decompose()

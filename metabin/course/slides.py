@@ -9,7 +9,7 @@ The browser makes the letters of a full slide smaller (deck.js).
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from metabin.course.blocks import (
     Block,
@@ -22,14 +22,12 @@ from metabin.course.blocks import (
 from metabin.course.lessons import tagged
 
 LINES, LETTERS = 11, 72  # of text on a slide, and letters in such a line
-TABLE_LINES = 18  # of a table, whose letters may be smaller
 CODE_LINES = 24  # of a source on a slide
-OUTPUT_LINES, OUTPUT_LETTERS = 16, 89  # of a printed result; a longer one is a note
+RESULT_LINES = 18  # of a table or print, whose letters may be smaller; a longer one is a note
 ALONE = 3  # least lines of a printed result with a slide to itself
 RESULTS = ("output", "table")
 LEAD = 3  # most sentences that lead to what a slide shows
 QUOTE_WORDS = 70  # longer quotes are notes
-COLUMNS = re.compile(r"\S {2,}\S")  # what would be torn apart where a line is wrapped
 EXERCISE = re.compile(r"\*\*(\d+)\. (.+?)\*\* \(([^)]*)\)\.?\s*(.*)", re.DOTALL)
 BEHIND = ("Further reading", "Appendix")  # parts for readers
 PICTURED = ("figure", "picture", "frames")
@@ -151,19 +149,12 @@ class SlideLayout:
         self.lead = []
 
     def items(self, block: Block) -> None:
-        """A list: whole on one slide if it can, else its items' first sentences, cut when full."""
-        items = re.split(r"\n(?=(?:[-*]|\d+\.) )", block.source)
+        """A list: whole if it fits on a slide, else its items' first sentences."""
         if height(block) > LINES:
             self.slide.notes.append(block)
-            items = [item if len(item) < 2 * LETTERS else first_sentence(item) for item in items]
-        page = Block("list", items[0], attachments=block.attachments)
-        for item in items[1:]:
-            longer = Block("list", f"{page.source}\n{item}", attachments=block.attachments)
-            if height(longer) > LINES:
-                self.anchor(page)
-                longer = Block("list", item, attachments=block.attachments)
-            page = longer
-        self.anchor(page)
+            items = re.split(r"\n(?=(?:[-*]|\d+\.) )", block.source)
+            block = replace(block, source="\n".join(map(first_sentence, items)))
+        self.anchor(block)
 
     def code(self, block: Block) -> None:
         """A source, on slides of its own below what leads to it."""
@@ -189,13 +180,12 @@ class SlideLayout:
 
 def is_note(block: Block) -> bool:
     """Whether a block is too long for a wall, or not meant for it."""
-    lines = block.source.splitlines()
-    if block.kind == "output":
-        wide = [line for line in lines if len(line) > OUTPUT_LETTERS]
-        return len(lines) > OUTPUT_LINES or any(map(COLUMNS.search, wide))
+    lines = block.source.count("\n") + 1
+    if block.kind in RESULTS:
+        return lines > RESULT_LINES
     if block.kind == "quote":
         return len(block.source.split()) > QUOTE_WORDS
-    return block.kind in ("aside", "fence") or (block.kind == "table" and len(lines) > TABLE_LINES)
+    return block.kind in ("aside", "fence")
 
 
 def slides_of(notebook, lesson: str) -> list[Slide]:
