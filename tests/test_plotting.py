@@ -11,6 +11,7 @@ from metabin.plotting import (
     LOSSES,
     draw_balances,
     draw_differences,
+    draw_differences_by_test,
     draw_inner_step,
     draw_losses,
     draw_pictures,
@@ -132,6 +133,14 @@ def test_a_difference_is_filled_only_where_its_interval_excludes_zero():
             faces[tuple(line.get_ydata())] = line.get_markerfacecolor()
     assert faces == {(0,): "#222222", (1,): "white"}
     assert {(10, 0), (5, 0), (15, 0), (10, 1), (-5, 1), (25, 1)} <= drawn_points(axis)
+
+
+def test_differences_of_each_test_have_a_panel_of_their_own():
+    rows = {"IN − BN, unseen": (0.2, 0.1, 0.3), "IN − BN, far": (0.4, 0.3, 0.5)}
+    figure = draw_differences_by_test(rows | {"IN − BN, home": (-0.05, -0.06, -0.04)})
+    assert [axis.get_title() for axis in figure.axes][::2] == ["on unseen streets", "at home"]
+    assert [(20, 0) in drawn_points(axis) for axis in figure.axes] == [True, False, False]
+    assert (-5, 0) in drawn_points(figure.axes[2])
 
 
 def test_an_inner_steps_changes_are_drawn_in_points_and_rhos_move_as_it_is():

@@ -5,7 +5,7 @@ from metabin.runs.exports import exports
 __getattr__, __all__ = exports(
     __name__,
     {
-        "metabin.plotting.claims": "draw_differences",
+        "metabin.plotting.claims": "draw_differences draw_differences_by_test",
         "metabin.plotting.embeddings": "draw_distances draw_figure3 draw_moments draw_planes"
         " draw_sensitivity note",
         "metabin.plotting.gradients": "draw_figure5",

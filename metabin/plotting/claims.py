@@ -28,6 +28,23 @@ def draw_differences(rows: Mapping[str, Sequence[float]], label: str) -> Figure:
     return figure
 
 
+def draw_differences_by_test(differences: Mapping[str, Sequence[float]]) -> Figure:
+    """Differences of Rank-1 in the tests of finished trainings, a panel each, in points.
+
+    Their names end with the test: "IN − BN, far". A dot is open where its interval holds 0.
+    """
+    rows = list(dict.fromkeys(name.rpartition(", ")[0] for name in differences))
+    figure, axes = plt.subplots(1, 3, figsize=(13, 0.5 * len(rows) + 1.8))
+    words = {"unseen": "on unseen streets", "far": "on far streets", "home": "at home"}
+    for axis, (test, title) in zip(axes, words.items(), strict=True):
+        intervals = np.array([differences[f"{row}, {test}"] for row in rows])  # (rows, 3)
+        _draw_rows(axis, rows, 100 * intervals, range(len(rows)))
+        axis.set_title(title)
+        axis.tick_params(axis="y", labelleft=axis is axes[0], labelsize=12)
+    figure.supxlabel("difference of Rank-1, points, with 95 % interval", fontsize=13)
+    return figure
+
+
 def _draw_rows(axis: Axes, names: list[str], intervals: np.ndarray, shown: Sequence[int]) -> None:
     """A named row for each difference; these of them with their intervals, and a line at 0."""
     axis.axvline(0, color=FAINT, lw=1.5, zorder=0)
