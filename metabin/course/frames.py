@@ -21,7 +21,6 @@ import numpy as np
 FRAMES = "application/vnd.metabin.frames+json"  # what a headless run leaves of a widget
 SCRIPT = Path(__file__).with_name("frames.js").read_text(encoding="utf-8")
 MOST = 40  # frames of a widget
-BESIDE = 5  # positions of a slider that isn't alone
 DPI = 100
 PNG = "data:image/png;base64,"
 PLAY = '<button type="button" class="play">▶ play</button>'  # of the slider before it
@@ -67,28 +66,24 @@ def frames_of(widget: Callable, shot: Callable, moving: Sequence[str] = ()) -> d
 
 
 def _grid(controls: list) -> list[list]:
-    """The values at which each control is drawn; those of sliders are thinned until all fit."""
-    most = BESIDE if len(controls) > 1 else MOST
-    counts = [len(_choices(c)) or min(most, round((c.max - c.min) / c.step) + 1) for c in controls]
-    while prod(counts) > MOST:
-        sliders = [i for i, control in enumerate(controls) if not _choices(control)]
-        if not any(counts[i] > 1 for i in sliders):
-            raise ValueError(f"{prod(counts)} frames, more than {MOST}: name fewer in `moving`")
-        longest = max(sliders, key=counts.__getitem__)
-        counts[longest] -= 1 + counts[longest] % 2  # odd, so that the middle is there
-    grid = []
-    for control, count in zip(controls, counts, strict=True):
-        grid.append([value for _, value in _choices(control)] or _spread(control, count))
-    return grid
+    """The values at which each control is drawn: fewer of each slider until all fit."""
+    for most in [MOST] * (len(controls) == 1) + [5, 3, 1]:  # odd: the middle is there
+        grid = [_values(control, most) for control in controls]
+        count = prod(map(len, grid))
+        if count <= MOST:
+            return grid
+    raise ValueError(f"{count} frames, more than {MOST}: name fewer in `moving`")
 
 
-def _spread(slider, count: int) -> list:
-    """Values from one end of a slider to the other; its own one where there is room for one only."""
-    if count == 1:
-        return [slider.value]
-    span = (slider.max - slider.min) / (count - 1)
-    digits = None if isinstance(slider.value, int) else 6
-    return [round(slider.min + i * span, digits) for i in range(count)]
+def _values(control, most: int) -> list:
+    """What can be chosen; of a slider at most so many values, from end to end, or its own one."""
+    choices = [value for _, value in _choices(control)]
+    if choices or most == 1:
+        return choices or [control.value]
+    count = min(most, round((control.max - control.min) / control.step) + 1)
+    span = (control.max - control.min) / (count - 1)
+    digits = None if isinstance(control.value, int) else 6
+    return [round(control.min + i * span, digits) for i in range(count)]
 
 
 def _choices(control) -> list[tuple]:
