@@ -1,10 +1,10 @@
 """Differences, pairs and numbers of worlds as figures: is what they show what went in?"""
 
 import pytest
-from conftest import drawn_points
+from conftest import drawn_points, title_of
 
 from metabin import plotting
-from metabin.plotting.claims import draw_claims, draw_luck, draw_needed, draw_pairing
+from metabin.plotting.claims import draw_claims, draw_pairing
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,6 @@ def claim(better: str, worse: str, *rank1: float) -> dict:
     return {"better": better, "worse": worse, "rank1": list(rank1), "mAP": [x / 2 for x in rank1]}
 
 
-FAR = claim("MetaBIN", "BN", 0.9, 0.8, 1.0)
 REPORT = {
     "title": "Table 9",
     "rows": [row("BN", 50.9, 59.5), row("MetaBIN", 64.7, 72.3), row("BIN")],
@@ -44,13 +43,6 @@ def test_what_leaves_zero_out_is_filled_and_what_does_not_is_open():
         if line.get_marker() == "o"
     ]
     assert faces[0] != "white" and faces[1] == "white"
-
-
-def test_what_lies_far_beyond_the_others_is_written_at_the_edge():
-    near = [claim("MetaBIN", "BIN", 0.01, -0.02, 0.04)] * 2
-    axis = draw_claims(REPORT | {"claims": [*near, FAR]}).axes[0]
-    assert [text.get_text() for text in axis.texts] == ["+90.0 [+80.0, +100.0]"]
-    assert axis.get_xlim()[1] < 50 and not draw_claims(REPORT).axes[0].texts
 
 
 def test_map_is_drawn_beside_the_papers_map():
@@ -86,16 +78,11 @@ def test_a_pairing_joins_the_worlds_and_shows_the_differences_of_the_second_from
     assert [label.get_text() for label in both.get_xticklabels()] == list(rates)
 
 
-def test_needed_worlds_have_a_line_for_each_spread():
-    axis = draw_needed(
-        {"small": 1.0, "large": 4.0}, (0.5, 1.0), {"small": [40, 12], "large": [500, 130]}
-    ).axes[0]
-    assert [list(line.get_ydata()) for line in axis.lines[:2]] == [[40, 12], [500, 130]]
-    assert len(axis.get_legend().get_texts()) == 2
-
-
-def test_luck_and_holms_line_stand_beside_the_sorted_p_values():
-    luck, holm, found, _ = draw_luck([0.01, 0.2, 0.5, 0.9]).axes[0].lines
-    assert list(luck.get_ydata()) == pytest.approx([0.2, 0.4, 0.6, 0.8])
-    assert list(holm.get_ydata()) == pytest.approx([0.05 / 4, 0.05 / 3, 0.05 / 2, 0.05])
-    assert list(found.get_ydata()) == [0.01, 0.2, 0.5, 0.9]
+def test_differences_of_each_test_have_a_panel_of_their_own():
+    rows = {"IN − BN, unseen": (0.2, 0.1, 0.3), "IN − BN, far": (0.4, 0.3, 0.5)}
+    rows["IN − BN, home"] = -0.05, -0.06, -0.04
+    panels = plotting.draw_differences_by_test(rows).axes
+    titles = ["on unseen streets", "on far streets", "at home"]
+    assert [title_of(axis) for axis in panels] == titles
+    for axis, middle in zip(panels, (20, 40, -5), strict=True):
+        assert (middle, 0) in drawn_points(axis)

@@ -1,29 +1,18 @@
-"""The figures of lesson 11: every number where it belongs, and the committed teaser up to date."""
+"""The figures of lesson 11: every number where it belongs."""
 
-import re
-
-import matplotlib
 import numpy as np
 import pytest
 import torch
 from conftest import title_of
 
-from metabin.evaluate.certainty import half_width
-from metabin.plotting import LOOKS, STYLE, save
+from metabin.plotting import LOOKS
 from metabin.plotting.data import (
-    TARGETS,
-    ablation_steps,
-    draw_half_widths,
     draw_published,
     draw_repeated_tests,
     draw_rules,
     draw_selection,
-    draw_teaser,
     draw_two_areas,
 )
-from metabin.runs.provenance import ROOT
-
-FIGURES = ROOT / "figures"
 
 
 def markers(axis, *kinds):
@@ -71,18 +60,6 @@ def test_a_bar_for_each_method_under_each_rule():
     assert axis.containers[0][0].get_hatch() == LOOKS["bn"].hatch
 
 
-def test_targets_stand_at_their_queries_and_half_widths_over_the_band_of_differences():
-    targets = {"a": (0.5, 100), "b": (0.8, 400)}
-    (axis,) = draw_half_widths(targets, [0.3, 0.1, 2.0]).axes
-    assert markers(axis, *TARGETS) == [
-        (n, pytest.approx(100 * half_width(rate, n))) for rate, n in targets.values()
-    ]
-    labels = [line.get_label() for line in axis.lines if len(line.get_xdata()) == 1]
-    assert labels == ["a, 100 queries: ±9.8", "b, 400 queries: ±3.9"]
-    (band,) = axis.patches
-    assert (band.get_bbox().y0, band.get_bbox().y1) == (0.1, 2.0)
-
-
 def test_tests_with_the_wrong_sign_are_hatched_and_counted():
     draws = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 3.0, 4.0])
     (axis,) = draw_repeated_tests({"step": (1.5, draws)}).axes
@@ -113,46 +90,3 @@ def test_what_was_not_run_is_said_and_not_drawn(ours):
     assert markers(axis, LOOKS["paper"].marker) == [(50, 0), (60, 1)]
     assert markers(axis, LOOKS["metabin"].marker) == ([] if ours is None else [(63.2, 2)])
     assert ("not run" in [text.get_text() for text in axis.texts]) == (ours is None)
-
-
-def test_the_same_numbers_give_the_same_bytes(tmp_path):
-    one, two = (save(draw_teaser(), tmp_path / f"{name}.svg").read_bytes() for name in "ab")
-    assert one == two and len(one) > 1000
-
-
-def test_the_teaser_shows_the_printed_rates_on_one_split():
-    (axis,) = draw_teaser().axes
-    printed = [
-        (0.569, 316),
-        (0.725, 100),
-        (0.497, 125),
-        (0.797, 60),
-    ]  # MetaBIN in Table 1; VIPeR, PRID, GRID, i-LIDS
-    assert markers(axis, *TARGETS) == [
-        (n, pytest.approx(100 * half_width(rate, n))) for rate, n in printed
-    ]
-    band = axis.patches[0].get_bbox()
-    assert (
-        (band.y0, band.y1)
-        == (pytest.approx(0.1), pytest.approx(1.2))
-        == (min(ablation_steps()), max(ablation_steps()))
-    )
-
-
-def test_the_committed_teaser_is_todays(tmp_path):
-    """By where its ticks and markers stand."""
-    with matplotlib.style.context(STYLE):
-        today = save(draw_teaser(), tmp_path / "splits.svg")
-    drawn, kept = (
-        [
-            float(x)
-            for xy in re.findall(
-                r'<use [^>]*?x="(.*?)" y="(.*?)"', path.read_text(encoding="utf-8")
-            )
-            for x in xy
-        ]
-        for path in (today, FIGURES / "splits.svg")
-    )
-    assert len(drawn) > 10 and kept == pytest.approx(drawn, abs=1), (
-        "draw it again: python -m metabin figures --picture splits"
-    )

@@ -12,12 +12,8 @@ from metabin.plotting.gradients import (
     draw_figure5,
     draw_origins,
     draw_signs,
-    draw_teaser,
     draw_velocities,
 )
-from metabin.runs.provenance import ROOT
-
-FIGURES = ROOT / "figures"
 
 ROWS = [[0.2, 0.1, 0.3], [-0.1, -0.3, 0.1], [-0.4, -0.5, -0.3]]  # up, undecided, down
 
@@ -49,7 +45,7 @@ def test_figure5_has_a_row_for_each_loss_a_column_for_each_moment_and_open_dots_
         assert dots(axis) == {"filled": {(1, 0.2), (3, -0.4)}, "open": {(2, -0.1)}}
         low, high = axis.get_ylim()
         assert low == -high and high > 0.5, "zero in the middle, all bars inside"
-        assert axis.lines[0].get_color() == LOSSES[loss][0]
+        assert axis.lines[0].get_color() == LOSSES[loss].colour
         assert "25% of channels > 0" in [text.get_text() for text in axis.texts]
 
 
@@ -103,13 +99,3 @@ def test_cosines_whose_interval_holds_zero_are_in_brackets():
     (axis,) = draw_agreement({"end": found}, ("a", "b", "c")).axes
     texts = {(text.get_position()): text.get_text() for text in axis.texts}
     assert texts == {(0.5, 0.5): "+0.90", (0.5, 1.5): "(-0.10)", (1.5, 1.5): "-0.50"}
-
-
-def test_the_opening_picture_shades_the_papers_signs_and_holds_no_gradient():
-    panels = draw_teaser().axes
-    shaded = {}
-    for axis in panels:
-        [area] = axis.patches
-        shaded[axis.get_title(loc="left") or axis.get_title()] = area.get_bbox().intervaly.tolist()
-        assert dots(axis) == {"filled": set(), "open": set()}
-    assert shaded == {"scatter": [0, 1], "shuffle": [0, 1], "triplet": [0, -1]}

@@ -80,21 +80,3 @@ def test_later_phases_stay_empty_while_one_steps_through():
     axis = drawing.draw_phases(PHASES, until=1).axes[0]
     assert [text.get_text() for text in axis.texts] == ["0.5  in 1,200"]
     assert axis.collections[0].get_array().shape == (len(PHASES), len(GROUPS) + 1)
-
-
-def test_the_gap_between_orders_shows_every_split_and_the_median():
-    gap = {"cosine": torch.tensor([[1.0, 0.5], [1.0, 0.7], [0.9, 0.6]]), "length": torch.ones(3, 2)}
-    axis = drawing.draw_order_gap([0.1, 1], {"net": gap}).axes[0]
-    drawn = [line.get_ydata().tolist() for line in axis.lines[:4]]
-    assert [pytest.approx(row) for row in drawn] == [[1.0, 0.5], [1.0, 0.7], [0.9, 0.6], [1.0, 0.6]]
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["0.1", "1"]
-
-
-def test_drift_is_that_of_the_first_layer():
-    found = {
-        "mean": torch.tensor([[0.1, 9.0], [0.2, 9.0]]),
-        "var": torch.tensor([[1.0, 9.0], [0.5, 9.0]]),
-    }
-    mean, var = drawing.draw_drift({"held": found}).axes
-    assert mean.lines[0].get_ydata() == pytest.approx([0.1, 0.2])
-    assert var.lines[0].get_xydata().tolist() == [[1, 1.0], [2, 0.5]]

@@ -1,15 +1,8 @@
 """The drawing of how near training is to what a machine could do."""
 
-import json
-
-import matplotlib
 import pytest
 
-from metabin.plotting.speed import SHARES, draw_speed, phase_parts
-from metabin.plotting.style import LOOKS, LOSSES, STYLE, save
-from metabin.runs.provenance import ROOT
-
-FIGURES = ROOT / "figures"
+from metabin.plotting.speed import draw_speed, phase_parts
 
 ROW = {"base_ms": 900.0, "meta_train_ms": 400.0, "meta_test_ms": 100.0}
 ROW |= {
@@ -39,19 +32,3 @@ def test_the_bars_are_stacked_and_end_where_the_phase_or_its_limit_does():
     assert [bar.get_x() for bar in axis.containers[2]] == pytest.approx([500, 200, 110])
     said = [text.get_text().strip() for text in axis.texts]
     assert said == ["900 ms, 1.8 × the least", "400 ms, 2.0 × the least", "100 ms, 0.9 × the least"]
-
-
-def test_a_parts_colour_is_no_methods_and_no_losss():
-    others = {look.colour for look in LOOKS.values()} | {colour for colour, _ in LOSSES.values()}
-    assert not others & {colour for colour, _ in SHARES.values()}
-
-
-def test_the_committed_figure_is_that_of_the_committed_numbers(tmp_path):
-    with matplotlib.style.context(STYLE):
-        training = json.loads((FIGURES / "results" / "bench.json").read_text(encoding="utf-8"))[
-            "training"
-        ]
-        today = save(draw_speed(training["rows"][0], training["limits"]), tmp_path / "speed.svg")
-    assert today.read_text(encoding="utf-8").count("<path") == (
-        FIGURES / "speed.svg"
-    ).read_text().count("<path")

@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from metabin.plotting.marks import dot, draw_intervals, name_rows
-from metabin.plotting.panels import row_of_panels
+from metabin.plotting.panels import row_of_panels, titled_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
 from metabin.plotting.tables import look_of
 
@@ -17,56 +15,49 @@ DIFFERENCE = {"color": INK, "marker": "o", "ms": 11}
 PAPER = {"color": "#8A8A8A", "mec": "none", "marker": LOOKS["paper"].marker, "ms": 9, "ls": ""}
 
 
-def draw_differences(rows: Mapping[str, Sequence[float]], label: str) -> Figure:
+def draw_differences(rows: Mapping[str, Sequence[float]], label: str) -> plt.Figure:
     """Differences with their intervals, (mean, low, high) as fractions, in points.
 
     A dot is open where its interval holds 0.
     """
     figure, axis = plt.subplots(figsize=(8.5, 0.55 * len(rows) + 1.5))
-    _draw_rows(axis, list(rows), 100 * np.array(list(rows.values())), range(len(rows)))
+    _draw_rows(axis, rows)
     axis.set_xlabel(label)
     return figure
 
 
-def draw_differences_by_test(differences: Mapping[str, Sequence[float]]) -> Figure:
+def draw_differences_by_test(differences: Mapping[str, Sequence[float]]) -> plt.Figure:
     """Differences of Rank-1 in the tests of finished trainings, a panel each, in points.
 
     Their names end with the test: "IN − BN, far". A dot is open where its interval holds 0.
     """
     rows = list(dict.fromkeys(name.rpartition(", ")[0] for name in differences))
-    figure, axes = plt.subplots(1, 3, figsize=(13, 0.5 * len(rows) + 1.8))
-    words = {"unseen": "on unseen streets", "far": "on far streets", "home": "at home"}
-    for axis, (test, title) in zip(axes, words.items(), strict=True):
-        intervals = np.array([differences[f"{row}, {test}"] for row in rows])  # (rows, 3)
-        _draw_rows(axis, rows, 100 * intervals, range(len(rows)))
-        axis.set_title(title)
-        axis.tick_params(axis="y", labelleft=axis is axes[0], labelsize=12)
+    tests = {"on unseen streets": "unseen", "on far streets": "far", "at home": "home"}
+    figure, axes = titled_panels(tests, (4.33, 0.5 * len(rows) + 1.8), sharey=False)
+    for axis, test in axes:
+        _draw_rows(axis, {row: differences[f"{row}, {test}"] for row in rows})
+        axis.tick_params(axis="y", labelleft=axis is axes[0][0], labelsize=12)
     figure.supxlabel("difference of Rank-1, points, with 95 % interval", fontsize=13)
     return figure
 
 
-def _draw_rows(axis: Axes, names: list[str], intervals: np.ndarray, shown: Sequence[int]) -> None:
-    """A named row for each difference; these of them with their intervals, and a line at 0."""
+def _draw_rows(axis: plt.Axes, rows: Mapping[str, Sequence[float]]) -> None:
+    """A named row for each difference with its interval, in points, and a line at 0."""
     axis.axvline(0, color=FAINT, lw=1.5, zorder=0)
-    draw_intervals(axis, shown, intervals[shown], DIFFERENCE, across=True, open_at_zero=True)
-    name_rows(axis, names)
+    intervals = 100 * np.array(list(rows.values()))  # (rows, 3)
+    draw_intervals(axis, range(len(rows)), intervals, DIFFERENCE, across=True, open_at_zero=True)
+    name_rows(axis, rows)
 
 
-def draw_claims(report: Mapping, metric: str = "rank1") -> Figure:
+def draw_claims(report: Mapping, metric: str = "rank1") -> plt.Figure:
     """A line for each claim of a report: the paired difference over worlds, in points.
 
     It has its 95 % interval and is open where that holds 0. The paper's printed difference is a
-    grey mark, where it printed both rows. What is far beyond the others is written at the edge, so
-    that they can be seen. metric: "rank1" or "mAP".
+    grey mark, where it printed both rows. metric: "rank1" or "mAP".
     """
     claims, printed = report["claims"], _printed(report, metric)
     figure, axis = plt.subplots(figsize=(11, 1.9 + 0.62 * len(claims)))
-    intervals = 100 * np.array([claim[metric] for claim in claims])  # (claims, 3)
-    edge = 3 * max(np.median(np.abs(intervals).max(1)), 1.0)
-    beyond = (intervals.min(1) > edge) | (intervals.max(1) < -edge)  # (claims,)
-    _draw_rows(axis, list(map(_label, claims)), intervals, np.flatnonzero(~beyond))
-    for y in np.flatnonzero(beyond):
-        _write_at_edge(axis, y, intervals[y], edge)
+    _draw_rows(axis, {_label(claim): claim[metric] for claim in claims})
     for y, gap in printed.items():
         axis.plot(gap, y + 0.28, **PAPER)
     axis.tick_params(axis="y", labelsize=12)
@@ -76,15 +67,6 @@ def draw_claims(report: Mapping, metric: str = "rank1") -> Figure:
         figure.legend(handles=[dot("the paper's, on real data", **PAPER)], loc="outside lower left")
     figure.suptitle(textwrap.fill(report["title"], 70))
     return figure
-
-
-def _write_at_edge(axis: Axes, y: float, interval: Sequence[float], edge: float) -> None:
-    middle, low, high = interval
-    side, marker, align = (1, ">", "right") if middle > 0 else (-1, "<", "left")
-    axis.plot(side * edge, y, marker, ms=11, color=INK)
-    words = f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
-    style = {"textcoords": "offset points", "ha": align, "va": "center"}
-    axis.annotate(words, (side * edge, y), (-10 * side, 0), **style)
 
 
 def _printed(report: Mapping, metric: str) -> dict[int, float]:
@@ -112,7 +94,7 @@ def draw_pairing(
     rates: Mapping[str, Sequence[float]],
     intervals: Sequence[Sequence[float]],
     methods: Sequence[str],
-) -> Figure:
+) -> plt.Figure:
     """Two rows over the same worlds: left each with its interval, right the paired difference.
 
     A line on the left is a world. rates: two names, each with one rate per world; intervals:
@@ -124,11 +106,11 @@ def draw_pairing(
     for i, method in enumerate(methods):
         look = look_of(method)
         both.plot([0.12 + 0.76 * i] * worlds.shape[1], worlds[i], "o", color=look.colour)
-        style = {"color": look.colour, "marker": look.marker, "ms": 13, "mec": "white"}
-        draw_intervals(both, [1.24 * i - 0.12], percent[i : i + 1], style)
+        style = look.marks | {"ms": 13, "mec": "white"}
+        draw_intervals(both, [1.24 * i - 0.12], percent[i], style)
     gap.axhline(0, color=FAINT, lw=1.5)
     gap.plot([0] * worlds.shape[1], worlds[1] - worlds[0], "o", color=FAINT)
-    draw_intervals(gap, [0.2], percent[2:], DIFFERENCE)
+    draw_intervals(gap, [0.2], percent[2], DIFFERENCE)
     both.set_xticks((0, 1), list(rates))
     both.set(xlim=(-0.4, 1.4), ylabel="Rank-1 (%)", title="each by itself")
     gap.set(xlim=(-0.4, 0.6), ylabel="points", title="difference in each world", xticks=())
@@ -137,7 +119,7 @@ def draw_pairing(
 
 def draw_needed(
     spreads: Mapping[str, float], wanted: Sequence[float], needed: Mapping[str, Sequence[int]]
-) -> Figure:
+) -> plt.Figure:
     """Worlds needed over the difference that is to be seen, in points.
 
     A line for each spread of paired differences, in points.
@@ -155,7 +137,7 @@ def draw_needed(
     return figure
 
 
-def draw_luck(p_values: Sequence[float]) -> Figure:
+def draw_luck(p_values: Sequence[float]) -> plt.Figure:
     """Sorted p-values of claims, where pure luck would put them, and Holm's line.
 
     Each must stay below that line to count.

@@ -1,6 +1,8 @@
 """`python -m metabin figures`: draw the figures again, from figures/results/ or from formulas."""
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from metabin.experiments.command import add_experiment_flags
@@ -45,7 +47,7 @@ def draw_experiments(experiment: str, profile: str) -> None:
         report = read_results(name, profile)
         print(procedure.text(report), end="\n\n")
         if procedure.draw:
-            _keep(getattr(plotting, procedure.draw), report, file)
+            _keep(partial(getattr(plotting, procedure.draw), report), file)
 
 
 def draw_pictures(name: str) -> None:
@@ -55,14 +57,13 @@ def draw_pictures(name: str) -> None:
     if name not in (*PICTURES, "all"):
         raise ValueError(f"no picture {name!r}: choose one of {', '.join(PICTURES)}, all")
     for picture in PICTURES if name == "all" else [name]:
-        _keep(PICTURES[picture], None, picture)
+        _keep(PICTURES[picture], picture)
 
 
-def _keep(draw, report: dict | None, name: str) -> None:
+def _keep(draw: Callable, name: str) -> None:
     """Draw in the house style and write figures/NAME.svg."""
     from metabin.plotting.style import save, use_style
     from metabin.runs.provenance import ROOT
 
     use_style()
-    figure = draw() if report is None else draw(report)
-    print(save(figure, ROOT / "figures" / f"{name}.svg"))
+    print(save(draw(), ROOT / "figures" / f"{name}.svg"))

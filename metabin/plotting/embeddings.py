@@ -1,17 +1,16 @@
 """How pictures by t-SNE are drawn, and beside them distances, doubts and moments of a training."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import seaborn as sns
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.collections import LineCollection
 from matplotlib.patches import Patch
 
-from metabin.plotting.marks import dot, method_line, side_by_side
-from metabin.plotting.panels import legend_below, row_of_panels
+from metabin.plotting.marks import dot, method_dot, side_by_side
+from metabin.plotting.panels import legend_below, titled_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
 
 # Tol's muted colours, none of them a method's. L* is 22, 31, 44, 56, 64, 83: a greyscale print
@@ -29,20 +28,25 @@ SHAPES = {"query": "o", "gallery": "^"}
 
 
 def _draw_plane(
-    axis: Axes, plane: Sequence, groups: Sequence[int], query: Sequence[bool], linked: bool = False
+    axis: plt.Axes,
+    plane: Sequence,
+    groups: Sequence[int],
+    query: Sequence[bool],
+    linked: bool = False,
 ) -> None:
     """Points (N, 2) in their groups' colours; `linked` joins queries to their group's gallery."""
     points, groups, query = np.asarray(plane), np.asarray(groups), np.asarray(query, dtype=bool)
-    palette, size = GROUPS, 5.5 if len(points) > 150 else 8
-    edge = {"mew": 0.5, "mec": "white"}
-    if linked:
-        palette, size, edge = PEOPLE, 8, {"mew": 0.9, "mec": INK}
+    palette = PEOPLE if linked else GROUPS
+    edge = {"mew": 0.9, "mec": INK} if linked else {"mew": 0.5, "mec": "white"}
+    size = 5.5 if len(points) > 150 and not linked else 8
     for i, group in enumerate(np.unique(groups)):
-        here, colour = groups == group, palette[i % len(palette)]
+        colour, here = palette[i % len(palette)], groups == group
+        queries, gallery = points[here & query], points[here & ~query]
         if linked:
-            _draw_links(axis, points[here & query], points[here & ~query], colour)
-        for chosen, marker in zip((query, ~query), SHAPES.values(), strict=True):
-            axis.plot(*points[chosen & here].T, marker, color=colour, ms=size, **edge)
+            lines = list(product(queries, gallery))
+            axis.add_collection(LineCollection(lines, colors=colour, lw=1.8, zorder=1))
+        for chosen, marker in zip((queries, gallery), SHAPES.values(), strict=True):
+            axis.plot(*chosen.T, marker, color=colour, ms=size, **edge)
     axis.set(xticks=[], yticks=[])  # the axes of t-SNE have no meaning and no unit
     axis.set_box_aspect(1)
     axis.set_aspect("equal", adjustable="datalim")
@@ -50,23 +54,14 @@ def _draw_plane(
     axis.spines[:].set_visible(True)
 
 
-def _draw_links(axis: Axes, queries: np.ndarray, gallery: np.ndarray, colour: str) -> None:
-    """Lines from each query (Q, 2) to each gallery picture (G, 2), as one path."""
-    if len(queries) and len(gallery):
-        starts = np.repeat(queries, len(gallery), axis=0)  # (Q*G, 2)
-        ends = np.tile(gallery, (len(queries), 1))  # (Q*G, 2)
-        gaps = np.full_like(starts, np.nan)  # the pen is lifted between lines
-        path = np.stack([starts, ends, gaps], axis=1).reshape(-1, 2)
-        axis.plot(*path.T, color=colour, lw=1.8, zorder=1)
-
-
-def _shapes() -> list[Line2D]:
-    return [dot(role, marker=marker, ms=9, color=FAINT) for role, marker in SHAPES.items()]
-
-
-def _colours(names: Sequence[str]) -> list[Patch]:
+def _legend(figure: plt.Figure, names: Sequence[str], shapes: bool, columns: int = 0) -> None:
+    """Groups by their colour and, where there are both, queries and gallery by their shape."""
     pairs = zip(names, GROUPS, strict=False)
-    return [Patch(facecolor=colour, label=name) for name, colour in pairs]
+    handles = [Patch(facecolor=colour, label=name) for name, colour in pairs]
+    for role, marker in SHAPES.items() if shapes else ():
+        handles.append(dot(role, marker=marker, ms=9, color=FAINT))
+    if handles:
+        legend_below(figure, handles, columns, columnspacing=1.0, handlelength=1.2)
 
 
 def draw_planes(
@@ -76,7 +71,7 @@ def draw_planes(
     notes: Sequence[str] = (),
     names: Sequence[str] = (),
     linked: bool = False,
-) -> Figure:
+) -> plt.Figure:
     """Pictures (N, 2) of the same points by title: colour is the group, shape query or gallery.
 
     `notes` stand below the pictures, in their order; `names` are the groups' in the legend. Lines
@@ -95,21 +90,17 @@ def draw_planes(
         axis.set_title(title)
     for axis, text in zip(axes.flat, notes, strict=False):
         axis.set_xlabel(text, fontsize=12)
-    handles = _colours(names)
-    if len(set(np.asarray(query).tolist())) > 1:
-        handles += _shapes()
-    if handles:
-        legend_below(figure, handles, max(2, 2 * columns - 2))
+    _legend(figure, names, len(np.unique(query)) > 1, max(2, 2 * columns - 2))
     return figure
 
 
 def note(scores: Mapping[str, float]) -> str:
     """What must stand below a picture: how far its neighbourhoods can be trusted."""
     right, space = 100 * scores["right"], 100 * scores["right_space"]
-    return f"trust {scores['trust']:.3f}\nnearest is right: {right:.0f} %, in space {space:.0f} %"
+    return f"trust {scores['trust']:.3f}\nnearest is right: {right:.0f} %\nin space: {space:.0f} %"
 
 
-def draw_figure3(report: Mapping) -> Figure:
+def draw_figure3(report: Mapping) -> plt.Figure:
     """Figure 3 on streets, of figures/results/figure3.json: each network's pictures.
 
     Above, colour is the street. Below, on the first street, colour is the person, and lines join
@@ -117,7 +108,7 @@ def draw_figure3(report: Mapping) -> Figure:
     """
     views = report["all_streets"], report["one_street"]
     methods = list(views[0]["planes"])
-    figure, axes = plt.subplots(2, len(methods), figsize=(3.35 * len(methods), 8.7), squeeze=False)
+    figure, axes = plt.subplots(2, len(methods), figsize=(3.35 * len(methods), 9.2), squeeze=False)
     for row, view, group in zip(axes, views, ("streets", "pids"), strict=True):
         for axis, method in zip(row, methods, strict=True):
             plane, linked = view["planes"][method], group == "pids"
@@ -127,27 +118,28 @@ def draw_figure3(report: Mapping) -> Figure:
         axis.set_title(LOOKS[method].name)
     axes[0, 0].set_ylabel("colour: unseen street")
     axes[1, 0].set_ylabel(f"{report['streets'][0]}, colour: person")
-    handles = _colours(report["streets"]) + _shapes()
-    legend_below(figure, handles, columnspacing=1.0, handlelength=1.2)
+    _legend(figure, report["streets"], shapes=True)
     return figure
 
 
-def draw_distances(distances: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+def draw_distances(distances: Mapping[str, Mapping[str, Sequence[float]]]) -> plt.Figure:
     """Queries' mean distance to gallery pictures of their person ("own") and to "others".
 
     A panel for each method. Dashed lines are the means.
     """
-    figure, axes = row_of_panels(len(distances), (3.4, 3.9))
+    titles = {LOOKS[method].name: pair for method, pair in distances.items()}
+    labels = {"xlabel": "1 − cosine", "ylabel": "queries"}
+    figure, panels = titled_panels(titles, (3.4, 3.9), **labels)
     largest = max(max(*pair["own"], *pair["others"]) for pair in distances.values())
     bins = np.linspace(0, largest * 1.02, 32)
     others = {"facecolor": "#D9D9D9", "hatch": "//", "edgecolor": "#777777"}
-    for axis, (method, pair) in zip(axes, distances.items(), strict=True):
+    for (axis, pair), method in zip(panels, distances, strict=True):
         own = {"facecolor": LOOKS[method].colour, "edgecolor": "white"}
-        for values, look in ((pair["own"], own), (pair["others"], others)):
-            sns.histplot(np.asarray(values), bins=bins, ax=axis, lw=0.5, alpha=0.85, **look)
-            axis.axvline(np.mean(np.asarray(values)), color=INK, ls="--", lw=1.5)
-        axis.set(title=LOOKS[method].name, xlabel="1 − cosine", xlim=(0, bins[-1]))
-        axis.set_ylabel("queries")
+        for name, look in (("own", own), ("others", others)):
+            values = np.asarray(pair[name])
+            sns.histplot(values, bins=bins, ax=axis, lw=0.5, alpha=0.85, **look)
+            axis.axvline(values.mean(), color=INK, ls="--", lw=1.5)
+        axis.set_xlim(0, bins[-1])
         axis.label_outer()
     label = "to the own gallery pictures (in the method's colour)"
     handles = [Patch(facecolor="#666666", label=label), Patch(**others, label="to other people's")]
@@ -155,51 +147,45 @@ def draw_distances(distances: Mapping[str, Mapping[str, Sequence[float]]]) -> Fi
     return figure
 
 
-def draw_sensitivity(table: Mapping[str, Mapping], space: Mapping[str, float]) -> Figure:
+def draw_sensitivity(table: Mapping[str, Mapping], space: Mapping[str, float]) -> plt.Figure:
     """Own / others and trust of other starts and perplexities, a dot for each picture.
 
     table: `embedding_study.sensitivity` of each method. Short lines at the left edge are the ratios
     in `space`, from which nobody drew anything.
     """
-    figure, axes = row_of_panels(2, (6.25, 4.6), sharey=False)
+    titles = {"Own / others, as drawn": "ratio", "Trustworthiness": "trust"}
+    figure, axes = titled_panels(titles, (6.25, 4.6), sharey=False, xlabel="perplexity")
+    (ratio, _), _ = axes
     perplexities = list(next(iter(table.values())))
-    handles = []
-    shifts = side_by_side(len(table), 0.16)
-    for (method, by_perplexity), shift in zip(table.items(), shifts, strict=True):
-        look = LOOKS[method]
-        dots = {"marker": look.marker, "color": look.colour, "ms": 13 if look.size > 10 else 9}
-        for x, scores in enumerate(by_perplexity.values()):
-            for axis, score in zip(axes, ("ratio", "trust"), strict=True):
-                across = np.full(len(scores[score]), x + shift)
-                axis.plot(across, scores[score], mew=0.5, alpha=0.85, ls="", **dots)
-        axes[0].hlines(space[method], -0.95, -0.6, color=look.colour, lw=4)
-        handles.append(dot(look.name, **dots))
-    axes[0].set_xticks([-0.78, *range(len(perplexities))], ["space", *perplexities])
-    axes[1].set_xticks(range(len(perplexities)), perplexities)
-    axes[0].axvline(-0.5, color=FAINT, lw=1)
-    axes[0].set(title="Own / others, as drawn", ylim=(0, None))
-    axes[1].set_title("Trustworthiness")
-    for axis in axes:
-        axis.set_xlabel("perplexity")
+    for method, shift in zip(table, side_by_side(len(table), 0.16), strict=True):
+        dots = LOOKS[method].curve | {"ls": "", "ms": 9, "mew": 0.5, "alpha": 0.85}
+        for axis, score in axes:
+            values = np.array([scores[score] for scores in table[method].values()])  # (P, starts)
+            axis.plot(np.arange(len(values)) + shift, values, **dots)
+        ratio.hlines(space[method], -0.95, -0.6, color=dots["color"], lw=4)
+    for axis, _ in axes:
+        axis.set_xticks(range(len(perplexities)), perplexities)
         axis.grid(axis="x", visible=False)
-    legend_below(figure, handles)
+    ratio.set_xticks([-0.78, *range(len(perplexities))], ["space", *perplexities])
+    ratio.axvline(-0.5, color=FAINT, lw=1)
+    ratio.set_ylim(0, None)
+    legend_below(figure, [method_dot(method) for method in table])
     return figure
 
 
-def draw_moments(numbers: Mapping[str, Mapping], guess: float) -> Figure:
+def draw_moments(numbers: Mapping[str, Mapping], guess: float) -> plt.Figure:
     """Four numbers of each network at moments of its training, means over streets, in percent.
 
     numbers: method -> percent -> `analysis.spaces.space_numbers`. A dotted line marks the purity
     that guessing gives.
     """
-    figure, axes = row_of_panels(len(MOMENTS), (3.7, 4.3), sharey=False)
-    for axis, (title, quantity) in zip(axes, MOMENTS.items(), strict=True):
+    figure, axes = titled_panels(MOMENTS, (3.7, 4.3), sharey=False, xlabel="of the training")
+    for axis, quantity in axes:
         for method, rows in numbers.items():
             means = [100 * np.mean(row[quantity]) for row in rows.values()]
-            axis.plot(range(len(means)), means, ms=11, **method_line(method))
+            axis.plot(range(len(means)), means, ms=11, **LOOKS[method].curve)
         if quantity == "purity":
             axis.axhline(100 * guess, color=FAINT, ls=":")
-        axis.set(title=title, xlabel="of the training")
         axis.set_xticks(range(len(rows)), [f"{percent} %" for percent in rows])
-    legend_below(figure, axes[0])
+    legend_below(figure, axes[0][0])
     return figure

@@ -5,23 +5,21 @@ from itertools import combinations
 
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
 from metabin.analysis.gradient_study import CLAIMS
-from metabin.plotting.losses import DOMAINS, draw_arrows, draw_points
-from metabin.plotting.marks import dot, draw_intervals, draw_tiles
-from metabin.plotting.panels import legend_below, row_of_panels
+from metabin.plotting.losses import draw_arrows, draw_points, explain_points
+from metabin.plotting.marks import ask, draw_intervals, draw_tiles
+from metabin.plotting.panels import legend_below, row_of_panels, titled_panels
 from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
 
-MARKERS = {"scatter": "s", "shuffle": "^", "triplet": "o", "sum": "D"}
-SIGNS = ListedColormap([LOSSES["triplet"][0], "#EEEEEE", LOSSES["shuffle"][0]])  # -, undecided, +
+ENDS = LOSSES["triplet"].colour, LOSSES["shuffle"].colour
+SIGNS = ListedColormap([ENDS[0], "#EEEEEE", ENDS[1]])  # minus, undecided, plus
 
 
-def _mark_directions(axis: Axes, size: float = 12, side: str = "right") -> None:
+def _mark_directions(axis: plt.Axes, size: float = 12, side: str = "right") -> None:
     """A line at zero, and at one side which way a gradient's sign moves rho."""
     axis.axhline(0, color=INK, lw=1.2, zorder=1)
     for y, va, text in ((0.98, "top", "to IN ↑"), (0.02, "bottom", "to BN ↓")):
@@ -30,9 +28,9 @@ def _mark_directions(axis: Axes, size: float = 12, side: str = "right") -> None:
         axis.annotate(text, (x, y), xycoords="axes fraction", **style)
 
 
-def _draw_layers(axis: Axes, rows: Sequence[Sequence[float]], loss: str) -> None:
+def _draw_layers(axis: plt.Axes, rows: Sequence[Sequence[float]], loss: str) -> None:
     """(mean, low, high) of each layer: an open marker where the interval holds zero."""
-    look = {"color": LOSSES[loss][0], "marker": MARKERS[loss], "ms": 8}
+    look = LOSSES[loss].marks | {"ms": 8}
     layers = range(1, len(rows) + 1)
     draw_intervals(axis, layers, rows, look, open_at_zero=True)
     reach = 1.35 * np.abs(rows).max()
@@ -40,7 +38,7 @@ def _draw_layers(axis: Axes, rows: Sequence[Sequence[float]], loss: str) -> None
     axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
 
 
-def draw_figure5(report: Mapping) -> Figure:
+def draw_figure5(report: Mapping) -> plt.Figure:
     """Figure 5 on streets: each loss's gradient with respect to rho by layer.
 
     A row for each loss, a column for each moment. Dots are means over a layer's channels, bars 95 %
@@ -48,8 +46,8 @@ def draw_figure5(report: Mapping) -> Figure:
     all channels have a positive gradient.
     """
     moments, losses = report["moments"], list(next(iter(report["moments"].values()))["layers"])
-    shape, size = (len(losses), len(moments)), (13.5, 8.6)
-    figure, axes = plt.subplots(*shape, figsize=size, sharex=True, squeeze=False)
+    shape = len(losses), len(moments)
+    figure, axes = plt.subplots(*shape, figsize=(13.5, 8.6), sharex=True, squeeze=False)
     for column, (moment, measured) in enumerate(moments.items()):
         for row, loss in enumerate(losses):
             axis = axes[row, column]
@@ -61,7 +59,7 @@ def draw_figure5(report: Mapping) -> Figure:
             axis.tick_params(labelsize=11)
             axis.yaxis.get_offset_text().set_fontsize(10)
             if not column:
-                axis.set_ylabel(f"{loss}\n∂L/∂ρ", color=LOSSES[loss][0])
+                axis.set_ylabel(f"{loss}\n∂L/∂ρ", color=LOSSES[loss].colour)
         axes[0, column].set_title(f"{moment}, mean ρ {measured['rho']:.2f}", pad=18, fontsize=14)
         axes[-1, column].set_xlabel("layer")
     return figure
@@ -69,28 +67,23 @@ def draw_figure5(report: Mapping) -> Figure:
 
 def draw_velocities(
     features: Tensor, velocities: Mapping[str, Tensor], pids: Tensor, domains: Tensor
-) -> Figure:
+) -> plt.Figure:
     """Where features (N, 2) go: style to the right, identity upward.
 
     A panel for each of `velocities` (N, 2).
     """
-    figure, axes = row_of_panels(len(velocities), (6.2, 4), sharex=True)
-    for axis, (title, arrows) in zip(axes, velocities.items(), strict=True):
+    labels = {"xlabel": "channel 1: style", "ylabel": "channel 2: identity"}
+    figure, axes = titled_panels(velocities, (6.2, 4), sharex=True, **labels)
+    for axis, arrows in axes:
         draw_points(axis, features, pids, domains, grow=2)
         draw_arrows(axis, features, arrows, INK, width=0.006)
         axis.plot(0, 0, "+", mec=INK, ms=14, mew=2)
-        axis.set(title=title, xlabel="channel 1: style", ylabel="channel 2: identity")
         axis.margins(0.2)
-        axis.label_outer()
-    handles = []
-    for number, (colour, marker, size) in zip(domains.unique().tolist(), DOMAINS, strict=False):
-        label = f"street {number + 1}, either person"
-        handles.append(dot(label, marker=marker, ms=size, color=colour))
-    legend_below(figure, handles)
+    explain_points(figure, domains, below=True)
     return figure
 
 
-def draw_directions(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+def draw_directions(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> plt.Figure:
     """Gradients by layer, a panel for each title: a line for each loss, and the sum of several."""
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
@@ -102,10 +95,8 @@ def draw_directions(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figu
         if len(lines) > 1:
             lines["sum"] = np.sum(list(lines.values()), axis=0)
         for loss, values in lines.items():
-            colour, line = LOSSES["all"] if loss == "sum" else LOSSES[loss]
-            x = range(1, len(values) + 1)
-            look = {"color": colour, "ls": line, "marker": MARKERS[loss], "ms": 8}
-            [shown[loss]] = axis.plot(x, values, label=loss, **look)
+            look = LOSSES["all" if loss == "sum" else loss].curve | {"label": loss, "ms": 8}
+            [shown[loss]] = axis.plot(range(1, len(values) + 1), values, **look)
         reach = 1.25 * max(np.abs(values).max() for values in lines.values())
         axis.set(title=title, ylim=(-reach or -1, reach or 1))
         axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
@@ -117,7 +108,7 @@ def draw_directions(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figu
     return figure
 
 
-def draw_signs(rows: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
+def draw_signs(rows: Mapping[str, Sequence[Sequence[float]]]) -> plt.Figure:
     """Signs by layer, a row for each condition: + or -, on grey where the interval holds zero."""
     middle, low, high = np.array(list(rows.values())).transpose(2, 0, 1)  # (rows, L) each
     decided = np.sign(middle) * ((low > 0) | (high < 0))
@@ -133,7 +124,7 @@ def draw_signs(rows: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
     return figure
 
 
-def draw_origins(studies: Mapping[str, Mapping], origins: Sequence[float]) -> Figure:
+def draw_origins(studies: Mapping[str, Mapping], origins: Sequence[float]) -> plt.Figure:
     """The scatter loss's gradient over the cosine's origin, and what the rule predicts.
 
     studies: "measured", "centre", "spread" of each network, (origins, L, 3), of
@@ -141,7 +132,7 @@ def draw_origins(studies: Mapping[str, Mapping], origins: Sequence[float]) -> Fi
     """
     figure, axes = row_of_panels(len(studies) + 1, (4.9, 4.8), sharey=False)
     *panels, rule = axes
-    looks = ("o", INK, "white"), ("s", *[LOSSES["shuffle"][0]] * 2)  # marker, edge, face
+    looks = ("o", INK, "white"), ("s", *[LOSSES["shuffle"].colour] * 2)  # marker, edge, face
     for axis, (name, study), look in zip(panels, studies.items(), looks, strict=False):
         means = {key: np.array(values)[..., 0] for key, values in study.items()}  # (origins, L)
         measured, predicted = means["measured"], (means["centre"] - means["spread"]) / 2
@@ -168,11 +159,11 @@ def draw_origins(studies: Mapping[str, Mapping], origins: Sequence[float]) -> Fi
 
 def draw_agreement(
     moments: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str]
-) -> Figure:
+) -> plt.Figure:
     """Cosines between gradients by moment; in brackets where the interval holds zero."""
-    figure, axes = row_of_panels(len(moments), (3.6, 4.8))
+    figure, axes = titled_panels(moments, (3.6, 4.8))
     shape = len(names) - 1, len(names) - 1
-    for axis, (moment, cosines) in zip(axes, moments.items(), strict=True):
+    for axis, cosines in axes:
         tiles, words = np.full(shape, np.nan), np.full(shape, "", object)
         for left, below in combinations(names, 2):
             middle, low, high = cosines[f"{left}, {below}"]
@@ -183,20 +174,17 @@ def draw_agreement(
         labels = {"xticklabels": names[:-1], "yticklabels": names[1:]}
         draw_tiles(axis, tiles, words, {"fontsize": 12}, **scale, **labels)
         axis.tick_params(axis="x", labelrotation=45)
-        axis.set_title(moment)
     return figure
 
 
-def draw_teaser() -> Figure:
+def draw_teaser() -> plt.Figure:
     """figures/gradient_question.svg: which way the paper says that each loss pushes rho."""
-    figure, axes = row_of_panels(len(CLAIMS), (4.2, 3.4))
-    for axis, (loss, sign) in zip(axes, CLAIMS.items(), strict=True):
+    limits = {"xlim": (0.3, 11.7), "ylim": (-1, 1), "yticks": [], "xticks": range(1, 12, 2)}
+    figure, axes = titled_panels(CLAIMS, (4.2, 3.4), xlabel="layer", ylabel="∂L/∂ρ", **limits)
+    for (axis, sign), loss in zip(axes, CLAIMS, strict=True):
         axis.axhspan(0, sign, color=LOOKS["paper"].colour, alpha=0.25, lw=0)
-        axis.annotate("?", (6, 0), ha="center", va="center", fontsize=40, color=LOSSES[loss][0])
-        axis.set(title=loss, xlabel="layer", xlim=(0.3, 11.7), ylim=(-1, 1), yticks=[])
-        axis.set_xticks(range(1, 12, 2))
+        ask(axis, colour=LOSSES[loss].colour)
         axis.grid(visible=False)
         _mark_directions(axis)
-    axes[0].set_ylabel("∂L/∂ρ")
     legend_below(figure, [Patch(color=LOOKS["paper"].colour, alpha=0.25, label="the paper says")])
     return figure

@@ -5,15 +5,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from metabin.norm import batch_instance_norm
-from metabin.plotting.marks import dot, draw_lines_by_name, name_rows, write_beside
-from metabin.plotting.panels import legend_below, row_of_panels
-from metabin.plotting.style import FAINT, INK, LOOKS, to_picture
+from metabin.plotting.marks import (
+    BOX,
+    ask,
+    dot,
+    draw_lines_by_name,
+    draw_picture_rows,
+    name_rows,
+    write_beside,
+)
+from metabin.plotting.panels import legend_below, titled_panels
+from metabin.plotting.style import FAINT, INK, LOOKS
 
 # Colour and marker of an image, none of them a method's.
 IMAGES = (("#7B3294", "o"), ("#8C6D46", "s"), ("#4D4D4D", "^"))
@@ -26,21 +33,23 @@ def three_images() -> Tensor:
     return torch.tensor(THREE_IMAGES).double().view(3, 1, 1, 2)
 
 
-def draw_lines(panels: Mapping[str, tuple[Tensor, Tensor | None]]) -> Figure:
+def draw_lines(panels: Mapping[str, tuple[Tensor, Tensor | None]]) -> plt.Figure:
     """One channel before (N, P) and after (N, P) a layer, a panel for each label.
 
     Every image lies on a line of its own. Where nothing comes after, the panel asks: its values
     wait on the axis.
     """
-    figure, axes = row_of_panels(len(panels), (4.1, 4.6), sharex=True)
-    for axis, (label, (before, after)) in zip(axes, panels.items(), strict=True):
+    labels = {"xlabel": "x, before the layer", "ylabel": "y, after the layer"}
+    figure, axes = titled_panels(panels, (4.1, 4.6), sharex=True, **labels)
+    for axis, (before, after) in axes:
+        before = before.detach().cpu()  # (N, P)
         if after is None:
-            _ask(axis, before.detach().cpu())
+            ask(axis, 0.75)
+            for (colour, marker), x in zip(IMAGES, before, strict=False):
+                axis.plot(x, 0 * x, marker, mec=colour, mfc="white", mew=2, ms=10)
         else:
-            _draw_images(axis, before.detach().cpu(), after.detach().cpu())
+            _draw_images(axis, before, after.detach().cpu())
         axis.axhline(0, color=FAINT, lw=1, zorder=0)
-        axis.set(title=label, xlabel="x, before the layer")
-    axes[0].set_ylabel("y, after the layer")
     handles = []
     for i, (colour, marker) in enumerate(IMAGES, 1):
         handles.append(dot(f"image {i}", color=colour, marker=marker, ls="-"))
@@ -48,37 +57,31 @@ def draw_lines(panels: Mapping[str, tuple[Tensor, Tensor | None]]) -> Figure:
     return figure
 
 
-def _draw_images(axis: Axes, before: Tensor, after: Tensor) -> None:
+def _draw_images(axis: plt.Axes, before: Tensor, after: Tensor) -> None:
     """Each image's values (N, P) before and after, and the line through them."""
     dashes = {"lw": 1.2, "ls": (0, (2, 2)), "alpha": 0.7}
     for (colour, marker), x, y in zip(IMAGES, before, after, strict=False):
-        slope = float((y[-1] - y[0]) / (x[-1] - x[0]))
-        axis.axline((float(x[0]), float(y[0])), slope=slope, color=colour, **dashes)
+        ends = torch.stack([x, y], 1)[[0, -1]].tolist()  # of P points
+        axis.axline(*ends, color=colour, **dashes)
         axis.plot(x, y, color=colour, marker=marker, ms=11)
 
 
-def _ask(axis: Axes, before: Tensor) -> None:
-    """Each image's values (N, P) as open marks on the axis, below a question mark."""
-    for (colour, marker), x in zip(IMAGES, before, strict=False):
-        axis.plot(x, 0 * x, marker, color=colour, mec=colour, mfc="white", mew=2, ms=10)
-    style = {"ha": "center", "va": "center", "fontsize": 60, "color": FAINT}
-    axis.text(0.5, 0.75, "?", transform=axis.transAxes, **style)
-
-
-def draw_reach(paths: Mapping[str, Sequence[Tensor]]) -> Figure:
+def draw_reach(paths: Mapping[str, Sequence[Tensor]]) -> plt.Figure:
     """What a channel can make of x: the share p of BN's response (across) and q of IN's (up).
 
     A panel for each layer. Each path (T, 2) shows (p, q) while rho falls from 1 (filled dot) to 0
     (open dot). The quadrants that one shared affine pair reaches are tinted in the first panel, the
     whole plane in the others.
     """
-    figure, axes = row_of_panels(len(paths), (5.4, 5.2))
+    labels = {"xlabel": "p, how much of BN's response", "ylabel": "q, how much of IN's response"}
+    limits = {"xlim": (-2, 2), "ylim": (-2, 2), "aspect": "equal"}
+    figure, axes = titled_panels(paths, (5.4, 5.2), **limits, **labels)
     tint = {"facecolor": LOOKS["bin"].colour, "alpha": 0.16, "lw": 0}
     ends = {"ρ = 1": {"mfc": INK, "mec": INK, "mew": 2}}
     ends["ρ = 0"] = ends["ρ = 1"] | {"mfc": "white"}
-    for axis, (label, lines) in zip(axes, paths.items(), strict=True):
-        same, opposite = [(0, 0), (-2, -2)], [(-2, 0), (0, -2)]  # signs of p and q
-        for corner in same if axis is axes[0] else same + opposite:
+    same, opposite = [(0, 0), (-2, -2)], [(-2, 0), (0, -2)]  # signs of p and q
+    for i, (axis, lines) in enumerate(axes):
+        for corner in same + opposite if i else same:
             axis.add_patch(Rectangle(corner, 2, 2, zorder=0, **tint))
         for path in lines:
             path = path.detach().cpu()
@@ -87,56 +90,47 @@ def draw_reach(paths: Mapping[str, Sequence[Tensor]]) -> Figure:
                 axis.plot(*point, "o", ms=11, **look)
         axis.axhline(0, color=FAINT, lw=1.5, zorder=1)
         axis.axvline(0, color=FAINT, lw=1.5, zorder=1)
-        axis.set(title=label, xlabel="p, how much of BN's response")
-        axis.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal")
         axis.grid(visible=False)
-    axes[0].set_ylabel("q, how much of IN's response")
     handles = [dot(name, **look) for name, look in ends.items()]
     legend_below(figure, [Patch(label="can be reached", **tint), *handles])
     return figure
 
 
-def draw_variance(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
+def draw_variance(panels: Mapping[str, tuple[Tensor, Tensor]]) -> plt.Figure:
     """Each channel's batch variance: its shares within images (C,) and between them (C,)."""
-    figure, axes = row_of_panels(len(panels), (6, 4))
+    labels = {"xlabel": "channel", "ylabel": "share of the variance (%)"}
+    figure, axes = titled_panels(panels, (6, 4), ylim=(0, 100), **labels)
     within = {"color": "#BDBDBD", "label": "within images: kept by IN"}
     between = {"color": "#5E3C99", "hatch": "//", "label": "between their means: removed by IN"}
-    for axis, (label, values) in zip(axes, panels.items(), strict=True):
+    for axis, values in axes:
         kept, removed = 100 * (torch.stack(values) / sum(values)).detach().cpu().numpy()
         channels = range(1, len(kept) + 1)
         axis.bar(channels, kept, 0.8, **within)
         axis.bar(channels, removed, 0.8, bottom=kept, **between)
-        axis.set(title=label, xlabel="channel", ylim=(0, 100))
         axis.grid(axis="x", visible=False)
-    axes[0].set_ylabel("share of the variance (%)")
-    legend_below(figure, axes[0])
+    legend_below(figure, axes[0][0])
     return figure
 
 
-def draw_layer_cost(cost: Mapping[str, float]) -> Figure:
+def draw_layer_cost(cost: Mapping[str, float]) -> plt.Figure:
     """Time and kept memory of BIN and of two separate calls, of `bench.layer_cost`.
 
     Time is a multiple of BN's, memory one of the input's.
     """
-    figure, axes = row_of_panels(2, (5.5, 3), sharey=False)
-    titles = {
-        "over_bn": "forward + backward, BN = 1",
-        "kept": "kept for the backward pass, input = 1",
-    }
-    for axis, (key, title) in zip(axes, titles.items(), strict=True):
+    titles = {"forward and backward, BN = 1": "over_bn", "memory kept, input = 1": "kept"}
+    figure, axes = titled_panels(titles, (5.5, 3), sharey=False)
+    for axis, key in axes:
         values = [cost[f"bin_{key}"], cost[f"naive_{key}"]]
         bars = axis.barh((0, 1), values, 0.7, color=(LOOKS["bin"].colour, "#DDDDDD"))
         bars[0].set_hatch(LOOKS["bin"].hatch)
-        box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-        axis.bar_label(bars, fmt="%.2f", padding=8, fontsize=15, bbox=box)
+        axis.bar_label(bars, fmt="%.2f", padding=8, fontsize=15, bbox=BOX)
         axis.axvline(1, color=INK, lw=1.5, ls=":")
-        axis.set_title(title, fontsize=14)
         axis.set_xlim(0, 1.15 * max(1, *values))
         name_rows(axis, ["the layer", "two calls"])
     return figure
 
 
-def draw_rho_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: int) -> Figure:
+def draw_rho_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: int) -> plt.Figure:
     """rho over the steps of some walks toward a goal, after `misled` steps away from it (grey)."""
     figure, axis = plt.subplots(figsize=(9, 4.4))
     axis.axvspan(0, misled, color="#E8E8E8", lw=0)
@@ -151,7 +145,7 @@ def draw_rho_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: in
 
 def draw_decay(
     epochs: Sequence[float], lines: Mapping[str, Sequence[float]], marks: Sequence[int]
-) -> Figure:
+) -> plt.Figure:
     """A weight over the epochs, a line for each way to treat it.
 
     Values at the marked epochs are written beside it.
@@ -181,7 +175,7 @@ KINDS = {  # a norm layer's class -> what it is called, its colour and hatch
 }
 
 
-def draw_family(panels: Mapping[str, Mapping[str, Sequence[str]]]) -> Figure:
+def draw_family(panels: Mapping[str, Mapping[str, Sequence[str]]]) -> plt.Figure:
     """Which layer stands where: a panel for each backbone, a row for each method.
 
     Each norm layer is a tile; it is named by its class, a key of KINDS.
@@ -207,48 +201,36 @@ def draw_family(panels: Mapping[str, Mapping[str, Sequence[str]]]) -> Figure:
     return figure
 
 
-def draw_channel(pictures: Tensor, maps: Mapping[str, Tensor], labels: Sequence[str]) -> Figure:
+def draw_channel(pictures: Tensor, maps: Mapping[str, Tensor], labels: Sequence[str]) -> plt.Figure:
     """One channel of several pictures (R, 3, H, W), a row each: the picture, then its maps.
 
-    maps: (R, h, w) by label. They share one scale of greys; the small number is a map's mean. All
-    stands in one axes, laid out by hand in inches: a slider redraws this, and twenty axes would
-    take five times as long.
+    maps: (R, h, w) by label. They share one scale of greys; the small number is a map's mean.
     """
-    high, wide = 2.0, 1.6  # of a tile, and from one column to the next
-    size = 0.95 + wide * (1 + len(maps)), 0.35 + 2.35 * len(pictures)
-    figure = plt.figure(figsize=size, layout="none")
-    axis = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
-    lowest, highest = (float(end) for end in torch.stack(list(maps.values())).aminmax())
-
-    def tile(row: int, column: int, image: np.ndarray, **look) -> tuple[float, float]:
-        """Draw a picture at its row and column; returns the middle of its lower edge."""
-        x, y = 0.95 + wide * (column + 0.5), 0.35 + 2.35 * row
-        half = high * image.shape[1] / image.shape[0] / 2
-        axis.imshow(image, extent=(x - half, x + half, y + high, y), aspect="auto", **look)
-        return x, y + high
-
-    for row, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-        x, bottom = tile(row, 0, to_picture(picture))
-        left = x - high * picture.shape[2] / picture.shape[1] / 2
-        axis.text(left - 0.1, bottom - high / 2, label, ha="right", va="center")
-        for column, rows in enumerate(maps.values(), 1):
-            values = rows[row].detach().cpu()  # (h, w)
-            x, bottom = tile(row, column, values.numpy(), cmap="gray", vmin=lowest, vmax=highest)
-            axis.text(x, bottom + 0.05, f"{values.mean():+.2f}", ha="center", va="top", fontsize=12)
-    for column, label in enumerate(maps, 1):
-        axis.text(0.95 + wide * (column + 0.5), 0.27, label, ha="center", va="bottom", fontsize=13)
-    axis.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    height, width = pictures.shape[-2:]
+    values = torch.stack(list(maps.values()), 1).detach().cpu()  # (R, M, h, w)
+    low, high = values.aminmax()
+    greys = 255 * interpolate((values - low) / (high - low), (height, width))
+    greys = greys.byte()[:, :, None].expand(-1, -1, 3, -1, -1)  # (R, M, 3, H, W)
+    rows = {}
+    for label, picture, grey in zip(labels, pictures, greys, strict=True):
+        rows[label] = torch.cat([picture[None], grey])
+    lefts, gap = 1.6 * width * np.arange(1 + len(maps)), height / 5
+    figure, axis = plt.subplots(figsize=(0.95 + 1.6 * len(lefts), 0.35 + 2.35 * len(rows)))
+    draw_picture_rows(axis, rows, lefts, gap)
+    middles = lefts[1:] + width / 2
+    for row, means in enumerate(values.mean((2, 3)).tolist(), 1):
+        for x, mean in zip(middles, means, strict=True):
+            style = {"ha": "center", "va": "top", "fontsize": 12}
+            axis.text(x, row * (height + gap) - gap, f"{mean:+.2f}", **style)
+    axis.set_ylim(len(rows) * (height + gap), -0.5)
+    axis.set_xticks(middles, list(maps))
+    axis.xaxis.tick_top()
     return figure
 
 
-def draw_teaser() -> Figure:
+def draw_teaser() -> plt.Figure:
     """figures/layer.svg: what BN does to three images' values; what do BIN and IN do?"""
     x, one, zero = three_images(), torch.ones(1).double(), torch.zeros(1).double()
     y = batch_instance_norm(x, (one, one, zero, one, zero), eps=1e-12)
-    return draw_lines(
-        {
-            "ρ = 1: BN": (x.flatten(1), y.flatten(1)),
-            "ρ = ½: BIN": (x.flatten(1), None),
-            "ρ = 0: IN": (x.flatten(1), None),
-        }
-    )
+    asked = dict.fromkeys(("ρ = ½: BIN", "ρ = 0: IN"), (x.flatten(1), None))
+    return draw_lines({"ρ = 1: BN": (x.flatten(1), y.flatten(1))} | asked)

@@ -4,30 +4,38 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import seaborn as sns
-from matplotlib.axes import Axes
+from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 from seaborn.utils import relative_luminance
 from torch import Tensor
 
-from metabin.plotting.style import INK, LOOKS, to_picture
+from metabin.plotting.style import FAINT, INK, LOOKS, to_picture
 
+# Behind words that stand on something.
+BOX = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
 # Colour, line and width of lines that are no method's, in their order.
 LINES = (INK, "-", 3.2), ("#AA4499", "--", 2.6), ("#999933", "-.", 2.6), ("#332288", ":", 3.0)
 
 
-def write_beside(axis: Axes, text: str, point: tuple, shift: tuple, **style) -> None:
+def write_beside(axis: plt.Axes, text: str, point: tuple, shift: tuple, **style) -> None:
     """Write a text so many points (across, up) from a point of the panel."""
     axis.annotate(text, point, shift, textcoords="offset points", **style)
 
 
-def without_frame(axis: Axes) -> None:
+def ask(axis: plt.Axes, y: float = 0.5, colour: str = FAINT) -> None:
+    """A question mark at this height of the panel, for what the lesson is about to find."""
+    style = {"ha": "center", "va": "center", "fontsize": 60, "color": colour}
+    axis.text(0.5, y, "?", transform=axis.transAxes, **style)
+
+
+def without_frame(axis: plt.Axes) -> None:
     """Take away grid, spines and ticks; labels stay."""
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
 
 
-def name_rows(axis: Axes, names: Iterable[str]) -> None:
+def name_rows(axis: plt.Axes, names: Iterable[str]) -> None:
     """Name the rows 0, 1, ... from top to bottom, without lines through them."""
     names = list(names)
     axis.set_yticks(range(len(names)), names)
@@ -40,20 +48,17 @@ def side_by_side(count: int, gap: float) -> np.ndarray:
     return gap * (np.arange(count) - (count - 1) / 2)
 
 
-def method_line(method: str) -> dict:
-    """Colour, marker, line and name of a method, as `Axes.plot` takes them."""
-    look = LOOKS[method]
-    return {"color": look.colour, "marker": look.marker, "ls": look.line, "label": look.name}
-
-
-def draw_rates(axis: Axes, x: Sequence, rates: Mapping[str, Sequence[float]]) -> None:
-    """Rates (fractions) over x in percent, a line for each method."""
+def draw_rates(
+    axis: plt.Axes, rates: Mapping[str, Sequence[float]], x: Sequence | None = None
+) -> None:
+    """Rates (fractions) over x (None: 1, 2, ...) in percent, a line for each method."""
     for method, values in rates.items():
-        axis.plot(x, 100 * np.asarray(values), **method_line(method))
+        across = range(1, len(values) + 1) if x is None else x
+        axis.plot(across, 100 * np.asarray(values), **LOOKS[method].curve)
 
 
 def draw_band(
-    axis: Axes, x: Sequence, middle: Sequence, ends: tuple[Sequence, Sequence], look: Mapping
+    axis: plt.Axes, x: Sequence, middle: Sequence, ends: tuple[Sequence, Sequence], look: Mapping
 ) -> None:
     """A line over x, in the band between its lower and its upper ends."""
     axis.fill_between(x, *ends, color=look["color"], alpha=0.2, lw=0)
@@ -61,7 +66,7 @@ def draw_band(
 
 
 def draw_lines_by_name(
-    axis: Axes, lines: Mapping[str, Sequence[float]], x: Sequence | None = None
+    axis: plt.Axes, lines: Mapping[str, Sequence[float]], x: Sequence | None = None
 ) -> None:
     """A line for each name over x (None: 0, 1, ...), each in the next look of LINES."""
     for (name, values), (colour, line, width) in zip(lines.items(), LINES, strict=False):
@@ -70,7 +75,7 @@ def draw_lines_by_name(
 
 
 def draw_intervals(
-    axis: Axes,
+    axis: plt.Axes,
     at: Sequence[float],
     intervals: Sequence[Sequence[float]],
     look: Mapping,
@@ -94,7 +99,9 @@ def draw_intervals(
             axis.plot(*(values[chosen] for values in points), **style)
 
 
-def draw_tiles(axis: Axes, values: np.ndarray, words: np.ndarray, font: Mapping, **options) -> None:
+def draw_tiles(
+    axis: plt.Axes, values: np.ndarray, words: np.ndarray, font: Mapping, **options
+) -> None:
     """A heat map of seaborn's, with these options, and words on its tiles.
 
     They are white on dark tiles, and grey where a value is masked or missing.
@@ -112,33 +119,33 @@ def draw_tiles(axis: Axes, values: np.ndarray, words: np.ndarray, font: Mapping,
     without_frame(axis)
 
 
+def draw_picture(axis: plt.Axes, image: Tensor, top: float, left: float) -> None:
+    """A uint8 image (3, H, W) at a place of the panel, in pixels; set the panel's limits after."""
+    height, width = image.shape[-2:]
+    extent = left - 0.5, left + width - 0.5, top + height - 0.5, top - 0.5
+    axis.imshow(to_picture(image), extent=extent)
+
+
 def draw_picture_rows(
-    axis: Axes, rows: Mapping[str, Tensor], lefts: Sequence[int], gap: int
+    axis: plt.Axes, rows: Mapping[str, Tensor], lefts: Sequence[int], gap: int
 ) -> None:
-    """Rows of pictures (N, 3, H, W) with their names, on one canvas; `lefts` in pixels."""
+    """Rows of pictures (N, 3, H, W) with their names; `lefts` in pixels."""
     height, width = next(iter(rows.values())).shape[-2:]
-    canvas = white_canvas(len(rows) * (height + gap) - gap, max(lefts) + width)
     for row, images in enumerate(rows.values()):
         for image, left in zip(images, lefts, strict=False):
-            paste(canvas, image, row * (height + gap), left)
-    axis.imshow(canvas)
+            draw_picture(axis, image, row * (height + gap), left)
+    bottom = len(rows) * (height + gap) - gap
+    axis.set(xlim=(-0.5, max(lefts) + width - 0.5), ylim=(bottom - 0.5, -0.5), xticks=[])
     middles = [row * (height + gap) + height / 2 for row in range(len(rows))]
     axis.set_yticks(middles, list(rows))
-    axis.set_xticks([])
     without_frame(axis)
-
-
-def white_canvas(height: int, width: int) -> np.ndarray:
-    """White pixels, (height, width, 3)."""
-    return np.full((height, width, 3), 255, np.uint8)
-
-
-def paste(canvas: np.ndarray, image: Tensor, top: int, left: int) -> None:
-    """Put a uint8 image (3, H, W) on a canvas."""
-    height, width = image.shape[-2:]
-    canvas[top : top + height, left : left + width] = to_picture(image)
 
 
 def dot(label: str, **look) -> Line2D:
     """A marker for a legend."""
     return Line2D([], [], label=label, **{"ls": "", "marker": "o", "ms": 11} | look)
+
+
+def method_dot(method: str) -> Line2D:
+    """A method's marker for a legend."""
+    return dot(LOOKS[method].name, **LOOKS[method].marks)

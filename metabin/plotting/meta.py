@@ -5,25 +5,26 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from metabin.analysis.toy import ToyStep
 from metabin.analysis.trace import GROUPS, Phase
 from metabin.plotting.marks import LINES, draw_lines_by_name, draw_tiles, side_by_side, write_beside
-from metabin.plotting.panels import legend_below, row_of_panels
+from metabin.plotting.panels import legend_below, titled_panels
 from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
 
-TRAIN, TEST = LOSSES["scatter + shuffle"][0], LOSSES["triplet"][0]  # meta-train and meta-test
+TRAIN, TEST = (
+    LOSSES["scatter + shuffle"].colour,
+    LOSSES["triplet"].colour,
+)  # meta-train and meta-test
 # What a phase did to a group: nothing, moved it, moved rho, moved rho virtually.
 STILL, MOVED, MOVED_RHO, VIRTUAL = range(4)
 TILES = ListedColormap(["#F5F5F5", "#5B6C7D", LOOKS["metabin"].colour, "#F6CDB9"])
 
 
-def _draw_step(axis: Axes, step: ToyStep) -> None:
+def _draw_step(axis: plt.Axes, step: ToyStep) -> None:
     """Both losses over rho, and three moves.
 
     The inner move (1), the slope of L_mte at rho' (2), and that slope followed from rho (3).
@@ -57,7 +58,7 @@ def _draw_step(axis: Axes, step: ToyStep) -> None:
     axis.grid(visible=False)
 
 
-def _draw_move(axis: Axes, number: str, name: str, move: tuple, y: float, colour: str) -> None:
+def _draw_move(axis: plt.Axes, number: str, name: str, move: tuple, y: float, colour: str) -> None:
     """An arrow along rho, its number behind its tail, the name of its end before its head."""
     start, end = move
     if abs(end - start) < 1e-9:
@@ -70,18 +71,17 @@ def _draw_move(axis: Axes, number: str, name: str, move: tuple, y: float, colour
     write_beside(axis, name, (end, y), (-shift, 0), ha=before, **style)
 
 
-def draw_steps(panels: Mapping[str, ToyStep]) -> Figure:
+def draw_steps(panels: Mapping[str, ToyStep]) -> plt.Figure:
     """A meta-step of the toy in each panel: both curves, and three numbered moves."""
     size = max(7.5 / len(panels), 5.2), 4.6
-    figure, axes = row_of_panels(len(panels), size, sharey=False)
-    for axis, (title, step) in zip(axes, panels.items(), strict=True):
+    figure, axes = titled_panels(panels, size, sharey=False)
+    for axis, step in axes:
         _draw_step(axis, step)
-        axis.set_title(title)
-    legend_below(figure, axes[0])
+    legend_below(figure, axes[0][0])
     return figure
 
 
-def draw_phases(phases: Sequence[Phase], until: int | None = None) -> Figure:
+def draw_phases(phases: Sequence[Phase], until: int | None = None) -> plt.Figure:
     """What each phase of an iteration moves: a row for each phase, a column for each group.
 
     The last column is the virtual rho', in a lighter colour. A dark tile moved, by the length and
@@ -105,14 +105,16 @@ def draw_phases(phases: Sequence[Phase], until: int | None = None) -> Figure:
     return figure
 
 
-def draw_order_gap(step_sizes: Sequence[float], gaps: Mapping[str, Mapping[str, Tensor]]) -> Figure:
+def draw_order_gap(
+    step_sizes: Sequence[float], gaps: Mapping[str, Mapping[str, Tensor]]
+) -> plt.Figure:
     """First against second order over the inner step size, of `meta_study.order_gap`.
 
     A dot for each split, a line of medians.
     """
-    figure, axes = row_of_panels(2, (6, 4.2), sharey=False)
-    titles = {"cosine": "Cosine of the two gradients", "length": "Length, first order / second"}
-    for axis, (quantity, title) in zip(axes, titles.items(), strict=True):
+    titles = {"Cosine of the two gradients": "cosine", "Length, first order / second": "length"}
+    figure, axes = titled_panels(titles, (6, 4.2), sharey=False, xlabel="inner step size β")
+    for axis, quantity in axes:
         looks = zip(gaps.items(), LINES, "os^D", side_by_side(len(gaps), 0.12), strict=False)
         for (name, gap), (colour, line, width), marker, shift in looks:
             x, values = np.arange(len(step_sizes)) + shift, gap[quantity].cpu()  # (splits, sizes)
@@ -121,25 +123,25 @@ def draw_order_gap(step_sizes: Sequence[float], gaps: Mapping[str, Mapping[str, 
             axis.plot(x, np.median(values, axis=0), label=name, **look)
         axis.axhline(1, color=FAINT, lw=1.5, ls=":", zorder=0)
         axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
-        axis.set(title=title, xlabel="inner step size β", ylim=(0, None))
-    legend_below(figure, axes[0])
+        axis.set_ylim(0, None)
+    legend_below(figure, axes[0][0])
     return figure
 
 
-def draw_drift(drifts: Mapping[str, Mapping[str, Tensor]]) -> Figure:
+def draw_drift(drifts: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
     """Running statistics of the first layer, with the meta phases held or free.
 
     drifts: of `meta_study.drift`. Left, how far the mean is from that over all base
     batches; right, the variance over that.
     """
-    figure, axes = row_of_panels(2, (6, 4.2), sharey=False)
-    titles = {"mean": "Mean: distance in standard deviations", "var": "Variance: ratio"}
-    for axis, (quantity, title) in zip(axes, titles.items(), strict=True):
+    titles = {"Mean: distance in standard deviations": "mean", "Variance: ratio": "var"}
+    figure, axes = titled_panels(titles, (6, 4.2), sharey=False, xlabel="iteration")
+    for axis, quantity in axes:
         lines = {name: drift[quantity][:, 0].tolist() for name, drift in drifts.items()}
         draw_lines_by_name(axis, lines, range(1, len(next(iter(lines.values()))) + 1))
-        axis.set(title=title, xlabel="iteration")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0].set_ylim(0, None)
-    axes[1].axhline(1, color=FAINT, lw=1.5, ls=":", zorder=0)
-    legend_below(figure, axes[0])
+    (mean, _), (variance, _) = axes
+    mean.set_ylim(0, None)
+    variance.axhline(1, color=FAINT, lw=1.5, ls=":", zorder=0)
+    legend_below(figure, mean)
     return figure

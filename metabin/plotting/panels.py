@@ -1,48 +1,47 @@
-"""Figures of several panels: in a row, or one for each norm layer."""
+"""Figures of several panels in a row, and the legend below them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from matplotlib import pyplot as plt
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+
+Content = TypeVar("Content")
 
 
 def row_of_panels(
     count: int, size: tuple[float, float], sharey: bool = True, **options
-) -> tuple[Figure, list[Axes]]:
+) -> tuple[plt.Figure, list[plt.Axes]]:
     """So many panels side by side, each of this size in inches; more options of `plt.subplots`."""
     size = size[0] * count, size[1]
     figure, axes = plt.subplots(1, count, figsize=size, sharey=sharey, squeeze=False, **options)
     return figure, list(axes[0])
 
 
+def titled_panels(
+    contents: Mapping[str, Content],
+    size: tuple[float, float],
+    sharex: bool = False,
+    sharey: bool = True,
+    ylabel: str = "",
+    **settings,
+) -> tuple[plt.Figure, list[tuple[plt.Axes, Content]]]:
+    """A row with a panel for each title; each comes with what it is to show.
+
+    `settings` are all panels', as `Axes.set` takes them; `ylabel` stands at the first alone.
+    """
+    figure, axes = row_of_panels(len(contents), size, sharey, sharex=sharex)
+    for axis, title in zip(axes, contents, strict=True):
+        axis.set(title=title, **settings)
+    axes[0].set_ylabel(ylabel)
+    return figure, list(zip(axes, contents.values(), strict=True))
+
+
 def legend_below(
-    figure: Figure, entries: Axes | Sequence[Artist], columns: int = 0, **style
+    figure: plt.Figure, entries: plt.Axes | Sequence[Artist], columns: int = 0, **style
 ) -> None:
     """One legend for all panels, in a row below them: of these artists, or of one panel's."""
-    if isinstance(entries, Axes):
+    if isinstance(entries, plt.Axes):
         entries, _ = entries.get_legend_handles_labels()
     columns = columns or len(entries)
     figure.legend(handles=entries, loc="outside lower center", ncols=columns, **style)
-
-
-def grid(count: int) -> tuple[int, int]:
-    """Rows and columns for so many panels, four in a row."""
-    columns = min(count, 4)
-    return -(-count // columns), columns
-
-
-def layer_panels(figure: Figure | SubFigure, count: int, label: str) -> list[Axes]:
-    """So many panels, four in a row, whose y axis is rho; `label` stands below each column."""
-    rows, columns = grid(count)
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for i, axis in enumerate(axes.flat):
-        axis.set_visible(i < count)
-        axis.set_yticks((0, 0.5, 1))
-        if i + columns >= count:  # nothing below it
-            axis.set_xlabel(label)
-            axis.tick_params(labelbottom=True)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("ρ")
-    return list(axes.flat[:count])

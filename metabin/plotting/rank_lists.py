@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from matplotlib.figure import Figure
+from matplotlib import pyplot as plt
 from torch import Tensor
 
 from metabin.datasets.decode import decode
@@ -41,7 +41,7 @@ def draw_result(file: Path) -> list[Path]:
     return drawn
 
 
-def draw_kept_lists(kept: Sequence[Mapping]) -> Figure:
+def draw_kept_lists(kept: Sequence[Mapping]) -> plt.Figure:
     """A row for each query with its average precision, and cosines below its nearest pictures."""
     lists = {}
     for number, ranked in enumerate(kept, start=1):

@@ -7,8 +7,6 @@ import numpy as np
 import seaborn as sns
 import torch
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
@@ -18,14 +16,13 @@ from metabin.evaluate.certainty import half_width
 from metabin.evaluate.retrieval import extract_features
 from metabin.plotting.marks import (
     dot,
+    draw_picture,
     draw_picture_rows,
     draw_rates,
     draw_tiles,
-    paste,
-    white_canvas,
     write_beside,
 )
-from metabin.plotting.panels import legend_below, row_of_panels
+from metabin.plotting.panels import legend_below, titled_panels
 from metabin.plotting.style import INK, RIGHT, WRONG
 
 GREY = "#8C8C8C"
@@ -44,27 +41,24 @@ class RankList(NamedTuple):
     captions: Sequence[str] = ()  # of the query and of the K images
 
 
-def draw_album(streets: Mapping[str, Tensor], people: Mapping[str, Sequence[str]]) -> Figure:
+def draw_album(streets: Mapping[str, Tensor], people: Mapping[str, Sequence[str]]) -> plt.Figure:
     """A panel for each street: a row for each person, a group of columns for each camera.
 
     streets: images (P, C, K, 3, H, W) uint8 of P people by C cameras, K each. people: their names.
     """
     _, cameras, each, _, _, width = next(iter(streets.values())).shape
-    rows = max(len(images) for images in streets.values())
-    figure, axes = row_of_panels(len(streets), (5.6, 1.45 * rows + 0.8), sharey=False)
-    gap, group = 2, each * (width + 2) + 6  # pixels; from one camera to the next
+    rows, gap = max(map(len, streets.values())), 2  # pixels between pictures
+    figure, panels = titled_panels(streets, (5.6, 1.45 * rows + 0.8), sharey=False)
     lefts = [i * (width + gap) + i // each * 6 for i in range(cameras * each)]
-    middles = [camera * group + (group - 8) / 2 for camera in range(cameras)]
-    for axis, (name, images) in zip(axes, streets.items(), strict=True):
-        draw_picture_rows(
-            axis, dict(zip(people[name], images.flatten(1, 2), strict=True)), lefts, gap
-        )
+    middles = np.reshape(lefts, (cameras, each)).mean(1) + width / 2
+    for (axis, images), names in zip(panels, people.values(), strict=True):
+        named = dict(zip(names, images.flatten(1, 2), strict=True))
+        draw_picture_rows(axis, named, lefts, gap)
         axis.set_xticks(middles, [f"camera {c}" for c in range(cameras)])
-        axis.set_title(name)
     return figure
 
 
-def draw_rank_lists(lists: Mapping[str, Sequence]) -> Figure:
+def draw_rank_lists(lists: Mapping[str, Sequence]) -> plt.Figure:
     """Rank lists below each other, in one panel, so that a browser can draw them quickly.
 
     lists: the fields of a RankList by label. A right picture has a solid green frame and a tick, a
@@ -91,42 +85,37 @@ def draw_rank_lists(lists: Mapping[str, Sequence]) -> Figure:
     return figure
 
 
-def draw_rank_list(axis: Axes, ranked: RankList, top: float, points: float) -> None:
+def draw_rank_list(axis: plt.Axes, ranked: RankList, top: float, points: float) -> None:
     """One list, in pixels: each picture with its rank, frame and caption. points: of a pixel."""
-    pictures = list(ranked.images) if ranked.query is None else [ranked.query, *ranked.images]
-    height, width = pictures[0].shape[-2:]
-    right = [None] * (ranked.query is not None) + [bool(hit) for hit in ranked.right]
-    canvas = white_canvas(height, (width + 8) * len(pictures) + 8)
-    rank = 0
-    for k, (picture, hit) in enumerate(zip(pictures, right, strict=True)):
-        left = 2 + k * (width + 8) + 8 * (hit is not None)
-        middle = left + width / 2
-        paste(canvas, picture, 0, left)
-        title, weight = "query", "normal"
-        if hit is not None:
-            rank += 1
-            title, weight = f"{rank} {'✓' if hit else '✗'}", "bold" if hit else "normal"
-            colour, line = (RIGHT, "-") if hit else (WRONG, (0, (2, 1)))
+    query = [] if ranked.query is None else [ranked.query]
+    titles = ["query"] * len(query)
+    titles += [f"{rank} {'✓' if hit else '✗'}" for rank, hit in enumerate(ranked.right, 1)]
+    height, width = ranked.images.shape[-2:]
+    for k, (picture, title) in enumerate(zip([*query, *ranked.images], titles, strict=True)):
+        left = 2 + k * (width + 8) + 8 * (title != "query")
+        draw_picture(axis, picture, top, left)
+        style = {"ha": "center", "fontsize": 6.4 * points}
+        style["fontweight"] = "bold" if "✓" in title else "normal"
+        axis.text(left + width / 2, top - 4, title, **style)
+        if title != "query":
+            colour, line = (RIGHT, "-") if "✓" in title else (WRONG, (0, (2, 1)))
             frame = {"fc": "none", "ec": colour, "ls": line, "lw": 2.2 * points}
             corner = left - 1.5, top - 1.5
             axis.add_patch(Rectangle(corner, width + 2, height + 2, **frame))
-        style = {"ha": "center", "fontsize": 6.4 * points, "fontweight": weight}
-        axis.text(middle, top - 4, title, **style)
-        if len(ranked.captions):
+        if ranked.captions:
             style = {"ha": "center", "fontsize": 5.6 * points}
-            axis.text(middle, top + height + 10, ranked.captions[k], **style)
-    extent = -0.5, canvas.shape[1] - 0.5, top + height - 0.5, top - 0.5
-    axis.imshow(canvas, interpolation="none", extent=extent)
+            axis.text(left + width / 2, top + height + 10, ranked.captions[k], **style)
 
 
-def draw_similarities(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
+def draw_similarities(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
     """How similar pairs are: cosines (pairs,) of each kind in PAIRS, a panel for each title.
 
     An upright line marks each mean.
     """
-    figure, axes = row_of_panels(len(panels), (5.2, 3.9))
+    labels = {"xlabel": "cosine", "ylabel": "share of pairs"}
+    figure, axes = titled_panels(panels, (5.2, 3.9), xlim=(-0.8, 1), yticks=[], **labels)
     bars = {"stat": "density", "element": "step", "binrange": (-1, 1), "bins": 40, "lw": 1.6}
-    for axis, (title, pairs) in zip(axes, panels.items(), strict=True):
+    for (axis, pairs), title in zip(axes, panels, strict=True):
         for name, cosines in pairs.items():
             colour, line, hatch = PAIRS[name]
             look = {"facecolor": colour + "40", "edgecolor": colour, "hatch": hatch}
@@ -135,17 +124,16 @@ def draw_similarities(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
             axis.axvline(mean, color=colour, ls=line)
             above = {"xycoords": ("data", "axes fraction"), "ha": "center"}
             write_beside(axis, f"{mean:.2f}", (mean, 1), (0, 2), **above)
-        axis.set(xlabel="cosine", ylabel="share of pairs", yticks=[], xlim=(-0.8, 1))
         axis.set_title(title, pad=22)
         axis.grid(visible=False)
         axis.label_outer()
-    legend_below(figure, axes[0])
+    legend_below(figure, axes[0][0])
     return figure
 
 
 def draw_styles(
     cameras: Sequence[tuple[str, int]], columns: Sequence[str], styles: Tensor, known: int
-) -> Figure:
+) -> plt.Figure:
     """What each camera does, (C, S) in spreads, as tiles with their numbers.
 
     The first `known` rows are training streets.
@@ -165,19 +153,17 @@ def draw_styles(
     return figure
 
 
-def draw_cmc(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
+def draw_cmc(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
     """Rank-k over k for each method: (K,) fractions, a panel for each kind of streets."""
-    figure, axes = row_of_panels(len(panels), (5.2, 3.9))
-    for axis, (title, curves) in zip(axes, panels.items(), strict=True):
-        count = len(next(iter(curves.values())))
-        draw_rates(axis, range(1, count + 1), curves)
-        axis.set(title=title, xlabel="k", ylim=(0, 102), xticks=[1, 5, 10, 15, 20])
-    axes[0].set_ylabel("Rank-k (%)")
-    legend_below(figure, axes[0])
+    labels = {"xlabel": "k", "ylabel": "Rank-k (%)", "xticks": [1, 5, 10, 15, 20]}
+    figure, axes = titled_panels(panels, (5.2, 3.9), ylim=(0, 102), **labels)
+    for axis, curves in axes:
+        draw_rates(axis, curves)
+    legend_below(figure, axes[0][0])
     return figure
 
 
-def draw_chance(drawn: Mapping[int, Tensor], rate: float) -> Figure:
+def draw_chance(drawn: Mapping[int, Tensor], rate: float) -> plt.Figure:
     """Rates (R,) of so many people drawn again and again, by their number.
 
     A bar holds 95 % of the draws, dots are forty of them. The dashed lines are
@@ -186,8 +172,8 @@ def draw_chance(drawn: Mapping[int, Tensor], rate: float) -> Figure:
     figure, axis = plt.subplots(figsize=(9, 4.4))
     people = np.geomspace(min(drawn) / 1.2, max(drawn) * 1.2, 100)
     width = np.array([half_width(rate, n) for n in people])
-    for edge in (rate - width, rate + width):
-        axis.plot(people, 100 * edge, color=GREY, ls="--", label="formula, one query each")
+    edges = 100 * np.stack([rate - width, rate + width], 1)  # (100, 2)
+    axis.plot(people, edges, color=GREY, ls="--", label="formula, one query each")
     axis.axhline(100 * rate, color=GREY, lw=1.2)
     dots = {"marker": "o", "mec": "none", "color": INK}
     for count, rates in drawn.items():
@@ -202,7 +188,7 @@ def draw_chance(drawn: Mapping[int, Tensor], rate: float) -> Figure:
     return figure
 
 
-def draw_teaser(model: nn.Module, streets: Mapping[str, ImageSet]) -> Figure:
+def draw_teaser(model: nn.Module, streets: Mapping[str, ImageSet]) -> plt.Figure:
     """figures/rank_list.svg: the rank list for the query in the middle of each set of streets."""
     lists = {}
     for name, images in streets.items():

@@ -1,18 +1,17 @@
-"""rho: where it is in every layer (Figs. 4, 9, 10), and what it is worth."""
+"""rho: where it is in every layer (Figs. 4, 9, 10), where a loss takes it, what it is worth."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import seaborn as sns
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from metabin.plotting.marks import dot, draw_intervals, side_by_side
-from metabin.plotting.panels import legend_below, row_of_panels
+from metabin.analysis.rho_by_loss import Walk
+from metabin.plotting.marks import ask, draw_intervals, method_dot, side_by_side, write_beside
+from metabin.plotting.panels import legend_below, row_of_panels, titled_panels
 from metabin.plotting.style import FAINT, INK, LOOKS
 
 ENDS = [LOOKS["in"].colour, LOOKS["bn"].colour]
@@ -20,7 +19,7 @@ BALANCE = LinearSegmentedColormap.from_list("balance", ENDS)  # rho 0 … 1
 Interval = Sequence[float]  # middle, low, high
 
 
-def _stack(axis: Axes, shares: Sequence[Sequence[float]]) -> None:
+def _stack(axis: plt.Axes, shares: Sequence[Sequence[float]]) -> None:
     """A bar for each layer, cut by the share (L, bins) of its channels in each part of [0, 1].
 
     IN is at the bottom.
@@ -39,27 +38,31 @@ def _stack(axis: Axes, shares: Sequence[Sequence[float]]) -> None:
     axis.grid(visible=False)
 
 
-def _explain_colours(figure: Figure, axes: Sequence[Axes], bins: int) -> None:
+def _explain_colours(figure: plt.Figure, axes: Sequence[plt.Axes], bins: int) -> None:
     scale = ScalarMappable(BoundaryNorm(np.linspace(0, 1, bins + 1), BALANCE.N), BALANCE)
     bar = figure.colorbar(scale, ax=list(axes), ticks=(0, 0.5, 1), pad=0.02)
     bar.ax.set_yticklabels(("0, IN", "0.5", "1, BN"))
     bar.ax.set_title("ρ", fontsize=14, loc="center")
 
 
-def draw_reading(rho: Tensor, bins: int = 10) -> Figure:
+def _draw_channels(axis: plt.Axes, rho: np.ndarray) -> None:
+    """A dot for each channel's rho (C,), in the colour of its balance."""
+    tints = {"c": rho, "cmap": BALANCE, "vmin": 0, "vmax": 1}
+    axis.scatter(range(1, len(rho) + 1), rho, s=110, edgecolors=INK, **tints)
+
+
+def draw_reading(rho: Tensor, bins: int = 10) -> plt.Figure:
     """One layer's rho (C,) in three ways: a dot a channel, their histogram, the bar of Fig. 4."""
     values = rho.detach().cpu().numpy()  # (C,)
-    channels = range(1, len(values) + 1)
     figure, axes = plt.subplots(1, 3, figsize=(11, 4.2), width_ratios=(2.2, 1.4, 0.8))
     dots, histogram, bar = axes
-    tints = {"c": values, "cmap": BALANCE, "vmin": 0, "vmax": 1}
-    dots.scatter(channels, values, s=110, edgecolors=INK, **tints)
+    _draw_channels(dots, values)
     sns.histplot(y=values, bins=bins, binrange=(0, 1), ax=histogram, linewidth=0, alpha=1)
     for i, patch in enumerate(histogram.patches):
         patch.set_facecolor(BALANCE((i + 0.5) / bins))
     counts, _ = np.histogram(values, bins, (0, 1))
     _stack(bar, [counts / counts.sum()])
-    dots.set_xticks(channels[:: max(len(values) // 5, 1)])
+    dots.set_xticks(range(1, len(values) + 1, max(len(values) // 5, 1)))
     dots.set(title="every channel", xlabel="channel", ylabel="ρ", ylim=(-0.03, 1.03))
     histogram.set(title="histogram", xlabel="channels", ylabel="", ylim=(-0.03, 1.03))
     bar.set(title="bar", xlabel="", xticks=(), ylabel="channels (%)")
@@ -67,23 +70,19 @@ def draw_reading(rho: Tensor, bins: int = 10) -> Figure:
     return figure
 
 
-def draw_teaser() -> Figure:
+def draw_teaser() -> plt.Figure:
     """figures/rho_question.svg: sixteen channels' rho before training; where are they after it?"""
-    figure, axes = row_of_panels(2, (5.2, 3.8))
-    channels = np.arange(1, 17)
-    tints = {"c": np.ones(16), "cmap": BALANCE, "vmin": 0, "vmax": 1}
-    axes[0].scatter(channels, np.ones(16), s=110, edgecolors=INK, **tints)
-    style = {"ha": "center", "va": "center", "fontsize": 90, "color": FAINT}
-    axes[1].text(8.5, 0.5, "?", **style)
-    for axis, title in zip(axes, ("before training", "after training"), strict=True):
-        axis.set(title=title, xlabel="channel of a norm layer", xticks=(1, 4, 7, 10, 13, 16))
-        axis.set(xlim=(0.2, 16.8), ylim=(-0.06, 1.06))
-    axes[0].set_ylabel("ρ")
-    axes[0].set_yticks((0, 0.5, 1), ("0, IN", "0.5", "1, BN"))
+    titles = dict.fromkeys(("before training", "after training"))
+    limits = {"xlim": (0.2, 16.8), "ylim": (-0.06, 1.06), "xticks": range(1, 17, 3)}
+    labels = {"xlabel": "channel of a norm layer", "ylabel": "ρ"}
+    figure, [(before, _), (after, _)] = titled_panels(titles, (5.2, 3.8), **limits, **labels)
+    _draw_channels(before, np.ones(16))
+    before.set_yticks((0, 0.5, 1), ("0, IN", "0.5", "1, BN"))
+    ask(after)
     return figure
 
 
-def draw_rho_layers(report: Mapping) -> Figure:
+def draw_rho_layers(report: Mapping) -> plt.Figure:
     """The share of each layer's channels by rho: a panel for each row that has rho.
 
     A title has the mean rho and Rank-1. report: figure4, figure9 or figure10 of
@@ -101,49 +100,88 @@ def draw_rho_layers(report: Mapping) -> Figure:
     return figure
 
 
-def draw_surgery(panels: Mapping[str, Mapping[str, Interval]]) -> Figure:
+def draw_balances(balances: Mapping[str, Tensor]) -> plt.Figure:
+    """A histogram of all balancing parameters (C,) for each label, from IN (0) to BN (1)."""
+    labels = {"xlabel": "ρ   (0: IN, 1: BN)", "ylabel": "channels", "xlim": (0, 1)}
+    figure, panels = titled_panels(balances, (5, 3.2), sharey=False, **labels)
+    for axis, rho in panels:
+        _draw_histogram(axis, rho.cpu())
+    return figure
+
+
+def draw_rho_by_loss(walks: Mapping[str, Walk], steps: Sequence[int]) -> plt.Figure:
+    """A column for each loss, a histogram of all channels for each of these moments of its walk.
+
+    Each has a scale of its own: shapes are compared, not heights. The upright line is the mean,
+    which is written beside it. A title has the loss at the walk's first and last batch and the step
+    size.
+    """
+    size = 4.1 * len(walks), 1.15 * len(steps) + 1.7
+    figure, axes = plt.subplots(len(steps), len(walks), figsize=size, sharex=True, squeeze=False)
+    for column, (loss, walk) in zip(axes.T, walks.items(), strict=True):
+        for axis, step in zip(column, steps, strict=True):
+            _draw_histogram(axis, walk.rho(step))
+        change = f"loss {walk.losses[0]:.2f} → {walk.losses[-1]:.2f}"
+        change += f", step size {walk.step_size:.3g}"
+        column[0].set_title(f"{loss}\n{change}", fontsize=13)
+        column[-1].set(xlabel="ρ   (0: IN, 1: BN)", xlim=(0, 1), xticks=(0, 0.5, 1))
+    for axis, step in zip(axes[:, 0], steps, strict=True):
+        label = f"{step} steps" if step else "start"
+        axis.set_ylabel(label, rotation=0, ha="right", va="center")
+    return figure
+
+
+def _draw_histogram(axis: plt.Axes, rho: Tensor) -> None:
+    """The share of channels in twenty parts of [0, 1], in the colours of their balance; the mean."""
+    counts, edges = np.histogram(rho.numpy(), 20, (0, 1))
+    middles, shares = (edges[:-1] + edges[1:]) / 2, 100 * counts / counts.sum()
+    axis.bar(middles, shares, 1 / 20, color=BALANCE(middles), edgecolor=INK)
+    mean = rho.mean().item()
+    axis.axvline(mean, color=INK, lw=2.4)
+    side, shift = ("right", -6) if mean > 0.5 else ("left", 6)  # the text keeps to the wider side
+    style = {"xycoords": ("data", "axes fraction"), "ha": side}
+    write_beside(axis, f"mean {mean:.2f}", (mean, 0.78), (shift, 0), **style)
+    axis.set(yticks=(), ylim=(0, 1.5 * shares.max()))
+    axis.grid(visible=False)
+
+
+def draw_surgery(panels: Mapping[str, Mapping[str, Interval]]) -> plt.Figure:
     """Changes of mAP in points by layer, (middle, low, high) as fractions.
 
     A panel for each operation, a bar for each layer, filled where its interval excludes 0. Panels
     named "to BN" and "to IN" have the methods' colours.
     """
-    colours = {"to BN": LOOKS["bn"].colour, "to IN": LOOKS["in"].colour}
-    figure, axes = row_of_panels(len(panels), (4.6, 4.4))
-    for axis, (title, layers) in zip(axes, panels.items(), strict=True):
-        colour, x = colours.get(title, "#777777"), range(len(layers))
+    methods = {"to BN": "bn", "to IN": "in"}
+    labels = {"xlabel": "norm layer", "ylabel": "change of mAP, points"}
+    figure, axes = titled_panels(panels, (4.6, 4.4), **labels)
+    for (axis, layers), title in zip(axes, panels, strict=True):
+        colour, x = LOOKS[methods.get(title, title)].colour, range(len(layers))
         middle, low, high = 100 * np.array(list(layers.values())).T  # (L,) each
         faces = np.where((low > 0) | (high < 0), colour, "white")
         axis.bar(x, middle, 0.8, color=faces, edgecolor=colour, lw=1.5)
         axis.vlines(x, low, high, color=INK, lw=1.6)
         axis.axhline(0, color=FAINT, lw=1.5)
         axis.set_xticks(x, list(layers), fontsize=11)
-        axis.set(title=title, xlabel="norm layer")
         axis.grid(axis="x", visible=False)
-    axes[0].set_ylabel("change of mAP, points")
     return figure
 
 
-def draw_correlations(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> Figure:
+def draw_correlations(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> plt.Figure:
     """Rank correlations with their intervals: a panel for each title.
 
     In it, for each method, the layers and their mean; open where the interval holds 0.
     """
-    figure, axes = row_of_panels(len(panels), (6.2, 4.6))
-    for axis, (title, methods) in zip(axes, panels.items(), strict=True):
-        handles = []
-        shifts = side_by_side(len(methods), 0.3)
-        for (method, layers), shift in zip(methods.items(), shifts, strict=True):
-            look, intervals = LOOKS[method], list(layers.values())
-            style = {"color": look.colour, "marker": look.marker}
-            x, count = np.arange(1, len(layers) + 1) + shift, len(layers)
-            draw_intervals(axis, x[:-1], intervals[:-1], style | {"ms": 8}, open_at_zero=True)
-            draw_intervals(axis, x[-1:], intervals[-1:], style | {"ms": 13}, open_at_zero=True)
-            handles.append(dot(look.name, **style))
+    labels = {"xlabel": "norm layer", "ylabel": "rank correlation with ρ"}
+    figure, axes = titled_panels(panels, (6.2, 4.6), ylim=(-1, 1), **labels)
+    methods = next(iter(panels.values()))
+    count = len(next(iter(methods.values())))  # of the layers and their mean
+    for axis, by_method in axes:
+        for method, shift in zip(methods, side_by_side(len(methods), 0.3), strict=True):
+            x, look = np.arange(1, count + 1) + shift, LOOKS[method].marks | {"ms": 8}
+            draw_intervals(axis, x, list(by_method[method].values()), look, open_at_zero=True)
         axis.axhline(0, color=FAINT, lw=1.5)
         axis.axvline(count - 0.5, color=FAINT, lw=1)
         axis.set_xticks(range(1, count + 1), [*range(1, count), "mean"], fontsize=11)
-        axis.set(title=title, xlabel="norm layer", ylim=(-1, 1))
         axis.grid(axis="x", visible=False)
-    axes[0].set_ylabel("rank correlation with ρ")
-    legend_below(figure, handles)
+    legend_below(figure, [method_dot(method) for method in methods])
     return figure

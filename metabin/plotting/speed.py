@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
 from metabin.plotting.style import INK
 
@@ -23,11 +23,10 @@ def phase_parts(row: Mapping, limits: Mapping[str, float]) -> dict[str, list[flo
     """
     parts = {}
     for phase in ("base", "meta-train", "meta-test"):
-        least = [
-            1e12 * _amount(row["gflop"], phase) / limits["flops"],
-            1e12 * _amount(row["norms_gb"], phase) / limits["bytes"],
-        ]
-        parts[phase] = [*least, row[f"{phase.replace('-', '_')}_ms"] - sum(least)]
+        arithmetic = 1e12 * _amount(row["gflop"], phase) / limits["flops"]
+        copies = 1e12 * _amount(row["norms_gb"], phase) / limits["bytes"]
+        rest = row[f"{phase.replace('-', '_')}_ms"] - arithmetic - copies
+        parts[phase] = [arithmetic, copies, rest]
     return parts
 
 
@@ -38,25 +37,21 @@ def _amount(amounts: Mapping[str, float], phase: str) -> float:
     return amounts[phase]
 
 
-def draw_speed(row: Mapping, limits: Mapping[str, float]) -> Figure:
+def draw_speed(row: Mapping, limits: Mapping[str, float]) -> plt.Figure:
     """What each phase takes, and what its convolutions and norms must take on this machine."""
     parts = phase_parts(row, limits)
+    widths = np.array(list(parts.values())).clip(min=0)  # (phases, shares)
+    ends = widths.cumsum(1)
     figure, axis = plt.subplots(figsize=(10, 3.6))
-    left = [0.0] * len(parts)
-    rows = range(len(parts))
-    by_share = zip(*parts.values(), strict=True)
-    for (name, (colour, hatch)), widths in zip(SHARES.items(), by_share, strict=True):
-        shown = [max(width, 0.0) for width in widths]
-        look = {"color": colour, "hatch": hatch, "edgecolor": INK}
-        axis.barh(rows, shown, 0.6, left, label=name, **look)
-        left = [start + width for start, width in zip(left, shown, strict=True)]
-    for y, (end, (arithmetic, copies, rest)) in enumerate(zip(left, parts.values(), strict=True)):
-        least = arithmetic + copies
-        text = f"  {least + rest:.0f} ms, {(least + rest) / least:.1f} × the least"
-        axis.text(end, y, text, va="center")
-    axis.set_yticks(rows, parts)
+    for i, (name, (colour, hatch)) in enumerate(SHARES.items()):
+        look = {"color": colour, "hatch": hatch, "edgecolor": INK, "label": name}
+        axis.barh(list(parts), widths[:, i], 0.6, ends[:, i] - widths[:, i], **look)
+    for y, part in enumerate(parts.values()):
+        total, least = sum(part), sum(part[:2])
+        text = f"  {total:.0f} ms, {total / least:.1f} × the least"
+        axis.text(ends[y, -1], y, text, va="center")
     axis.invert_yaxis()
-    axis.set(xlabel="milliseconds of one iteration", xlim=(0, 1.4 * max(left)))
+    axis.set(xlabel="milliseconds of one iteration", xlim=(0, 1.4 * ends.max()))
     axis.grid(axis="y", visible=False)
     figure.legend(loc="outside upper center", ncols=3)
     return figure

@@ -28,12 +28,27 @@ class Look:
         """The marker's size in points: a star's rays are thin."""
         return 16 if self.marker == "*" else 10
 
+    @property
+    def marks(self) -> dict:
+        """Colour and marker, as `Axes.plot` takes them."""
+        return {"color": self.colour, "marker": self.marker}
+
+    @property
+    def curve(self) -> dict:
+        """Colour, marker, line and name, as `Axes.plot` takes them."""
+        return self.marks | {"ls": self.line, "label": self.name}
+
+    @property
+    def bars(self) -> dict:
+        """Colour and hatch, as `Axes.bar` takes them."""
+        return {"color": self.colour, "hatch": self.hatch}
+
 
 class Looks(dict[str, Look]):
-    """Looks by method; a method that has none, such as one from outside, gets a neutral look."""
+    """Looks by name; what has none, such as a method from outside, gets a neutral look."""
 
-    def __missing__(self, method: str) -> Look:
-        return Look(method, "#777777", "o", "", "-")
+    def __missing__(self, name: str) -> Look:
+        return Look(name, "#777777", "o", "", "-")
 
 
 # Okabe and Ito's colour-blind safe palette, its lightness stretched so that a greyscale print
@@ -52,22 +67,15 @@ LOOKS = Looks(
 )
 
 
-class LossLooks(dict[str, tuple[str, str]]):
-    """Colour and line by loss; a loss from outside is drawn in grey."""
-
-    def __missing__(self, loss: str) -> tuple[str, str]:
-        return "#777777", (0, (3, 1, 1, 1))
-
-
-# None of them looks like a method; the last two are sums for an inner step.
-LOSSES = LossLooks(
+# No loss looks like a method; the last two are sums for an inner step.
+LOSSES = Looks(
     {
-        "id": ("#332288", "-"),
-        "triplet": ("#AA4499", "-"),
-        "scatter": ("#999933", "--"),
-        "shuffle": ("#44AA99", "-."),
-        "scatter + shuffle": ("#44AA99", "--"),
-        "all": ("#222222", ":"),
+        "id": Look("id", "#332288", "v", "", "-"),
+        "triplet": Look("triplet", "#AA4499", "o", "", "-"),
+        "scatter": Look("scatter", "#999933", "s", "", "--"),
+        "shuffle": Look("shuffle", "#44AA99", "^", "", "-."),
+        "scatter + shuffle": Look("scatter + shuffle", "#44AA99", "s", "", "--"),
+        "all": Look("all", "#222222", "D", "", ":"),
     }
 )
 
