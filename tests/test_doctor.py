@@ -72,7 +72,7 @@ def test_what_isnt_there_is_no_problem_unless_it_was_asked_for(tmp_path, check):
     code, text = check(tmp_path, "--set", "viper", "grid")
     assert code == 1 and text.count("you asked for this set, and it is not there") == 2
     code, text = check(tmp_path / "nowhere")
-    assert code == 1 and "nowhere is no folder: give the folder" in text
+    assert code == 1 and "nowhere is not there: give the folder" in text
     (tmp_path / "people.csv").touch()
     assert "people.csv is a file: give the folder" in check(tmp_path / "people.csv")[1]
 

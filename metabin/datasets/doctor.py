@@ -10,7 +10,7 @@ from textwrap import wrap
 
 from metabin.datasets.damage import examine_pictures
 from metabin.datasets.dataset import DataSet
-from metabin.datasets.folders import subfolders, within
+from metabin.datasets.folders import no_folder, subfolders, within
 from metabin.datasets.listing import PARTS, Listing
 from metabin.datasets.market1501 import FOLDERS
 from metabin.datasets.matches import match_queries
@@ -47,9 +47,8 @@ def check_sets(
 
     It is 1 when a set has a problem or one that was named isn't there. `fast` opens no picture.
     """
-    if not data_root.is_dir():
-        what = "is a file" if data_root.is_file() else "is no folder"
-        print(f"{data_root} {what}: give the folder that holds the data sets as --data-root")
+    if problem := no_folder(data_root):
+        print(problem)
         return 1
     print(f"Data sets in {data_root.resolve()}\n")
     diagnoses = []

@@ -28,6 +28,14 @@ def files_of(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
+def no_folder(data_root: Path) -> str:
+    """Why sets can't be looked for below a path, and what to give; "" where it is a folder."""
+    if data_root.is_dir():
+        return ""
+    what = "is a file" if data_root.is_file() else "is not there"
+    return f"{data_root} {what}: give the folder that holds the data sets as --data-root"
+
+
 def subfolders(folder: Path) -> list[Path]:
     """Sorted; without hidden folders and the one that a Mac puts into archives."""
     try:

@@ -63,7 +63,10 @@ def list_own(root: Path | str) -> tuple[Listing, ...]:
     read = {within(root, name) for name in folders.values()}
     listing = list_layout(root, root.resolve().name, ANY_NAME, folders)
     if listing is None:
-        read = person_folders(root, folders)
+        read = {}  # each person's folder -> part
+        for part, name in folders.items():
+            people = within(root, name)
+            read |= dict.fromkeys(subfolders(people) if people.is_dir() else (), part)
         listing = list_people(root, read)
     if listing is None:
         names = ", ".join(f"{name}/" for name in FOLDERS.values())
@@ -86,16 +89,6 @@ def unread_pictures(root: Path, read: Collection[Path]) -> list[str]:
             if suffix_of(name) in PICTURES and not name.startswith("."):
                 names.append(str((Path(place) / name).relative_to(root)))
     return count_names(root, "left out", "pictures in folders that are not read", names)
-
-
-def person_folders(root: Path, folders: Mapping[str, str]) -> dict[Path, str]:
-    """The persons' folders in the folder of each part, with the part."""
-    persons = {}
-    for part, name in folders.items():
-        people = within(root, name)
-        if people.is_dir():
-            persons |= dict.fromkeys(subfolders(people), part)
-    return persons
 
 
 def list_people(root: Path, persons: Mapping[Path, str]) -> Listing | None:
@@ -172,13 +165,12 @@ def read_table(file: Path) -> list[TableRow]:
     separator = max(",;\t", key=header.count)
     table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
     table.fieldnames = [name.strip().lower() for name in table.fieldnames or ()]
-    for name in COLUMNS:
-        if name not in table.fieldnames:
+    for name in (*COLUMNS, *OPTIONAL):
+        if name in COLUMNS and name not in table.fieldnames:
             raise ValueError(
                 f"{file}: no column {name!r} in {header!r}; expected {', '.join(COLUMNS)} and, if "
                 f"wanted, {', '.join(OPTIONAL)}"
             )
-    for name in (*COLUMNS, *OPTIONAL):
         if table.fieldnames.count(name) > 1:
             raise ValueError(f"{file}: two columns are called {name!r}")
     rows = []
@@ -230,10 +222,7 @@ def plain_word(word: str) -> str:
 
 
 def list_domain(origin: Path, rows: Sequence[TableRow]) -> Listing:
-    """The listing of one domain from a table or a folder.
-
-    Persons whose names differ in case only are one, and remarked.
-    """
+    """One domain from a table or a folder; persons whose names differ in case only are one."""
     pids = number_words([row.pid for row in rows])
     camids = number_words([row.camid for row in rows])
     pictures, spellings = [], defaultdict(set)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from metabin.datasets.decode import Size
+from metabin.datasets.folders import no_folder
 from metabin.datasets.listing import PARTS, Listing
 from metabin.datasets.matches import obstacle, unmatched_remarks
 from metabin.datasets.sets import SETS
@@ -25,8 +26,7 @@ if TYPE_CHECKING:  # a command's --help doesn't wait for torch
 class ProtocolRun(NamedTuple):
     """One training: sets to learn from and to be tested on, and the parts that are learnt from.
 
-    With `cameras` each camera of a source is a domain, otherwise each source is one. `protocol` is
-    the name of the protocol whose run this is.
+    With `cameras` a domain is a camera, otherwise a source. `protocol` is the protocol's name.
     """
 
     sources: tuple[str, ...]
@@ -226,9 +226,8 @@ def open_protocol(
     """
     run = protocol_run(run) if isinstance(run, str) else run
     root = Path(data_root).expanduser()
-    if not root.is_dir():
-        what = "is a file" if root.is_file() else "is not there"
-        raise FileNotFoundError(f"{root} {what}: give the folder that holds the data sets")
+    if problem := no_folder(root):
+        raise FileNotFoundError(problem)
     protocol = OpenProtocol(run, size, None if cache is None else Path(cache).expanduser())
     listings = {}
     for name in dict.fromkeys(run.sources + run.targets):
@@ -243,10 +242,9 @@ def open_protocol(
             continue
         lines = [*listing.remarks, *dataset.miscounts(listing)]
         protocol.remarks += [f"{name}: {line}" for line in lines]
-    for name in run.targets:
-        if name in listings:
-            protocol.add_target(listings[name])
-    for name in run.sources:
-        if name in listings:
-            protocol.add_source(listings[name], held_out)
+    for name, listing in listings.items():
+        if name in run.targets:
+            protocol.add_target(listing)
+        if name in run.sources:
+            protocol.add_source(listing, held_out)
     return protocol
