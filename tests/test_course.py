@@ -261,7 +261,8 @@ def lessons():
     good.cells.insert(
         7,
         tiny.code(
-            "from metabin.course.lesson import is_live, show\nassert not is_live()\nshow(is_live)"
+            "from metabin.course.answers import is_live\n"
+            "from metabin.course.lesson import show\nassert not is_live()\nshow(is_live)"
         ),
     )
     start = [tiny.text("# A"), tiny.text("Nothing."), tiny.code("seed: int = 0", "parameters")]
