@@ -57,16 +57,11 @@ def test_without_printed_numbers_there_is_no_legend():
 
 
 def test_a_setting_that_both_rows_share_is_said_once():
-    claims = [
-        claim("MetaBIN: far", "BIN: far", 0.1, 0.0, 0.2),
-        claim("MetaBIN: far", "BIN: near", 0.1, 0.0, 0.2),
-    ]
+    claims = [claim("MetaBIN: far", worse, 0.1, 0.0, 0.2) for worse in ("BIN: far", "BIN: near")]
     rows = [row(name) for name in ("MetaBIN: far", "BIN: far", "BIN: near")]
     labels = draw_claims({"title": "", "rows": rows, "claims": claims}).axes[0].get_yticklabels()
-    assert [label.get_text() for label in labels] == [
-        "MetaBIN\n− BIN: far",
-        "MetaBIN: far\n− BIN: near",
-    ]
+    expected = ["MetaBIN\n− BIN: far", "MetaBIN: far\n− BIN: near"]
+    assert [label.get_text() for label in labels] == expected
 
 
 def test_a_pairing_joins_the_worlds_and_shows_the_differences_of_the_second_from_the_first():

@@ -32,15 +32,7 @@ def area(axis):
 
 @pytest.mark.parametrize(
     "right, step, trapezoid",
-    [
-        (
-            [1, 0, 1, 0, 0, 1],
-            (1 + 2 / 3 + 3 / 6) / 3,
-            (1 + (1 / 2 + 2 / 3) / 2 + (2 / 5 + 3 / 6) / 2) / 3,
-        ),
-        ([0, 0, 0, 1], 1 / 4, 1 / 8),
-        ([1, 1], 1, 1),
-    ],
+    [([1, 0, 1, 0], (1 + 2 / 3) / 2, (1 + (1 / 2 + 2 / 3) / 2) / 2), ([0, 1], 1 / 2, 1 / 4)],
 )
 def test_the_filled_area_is_the_average_precision_of_each_definition(right, step, trapezoid):
     for axis, expected in zip(draw_two_areas(right).axes, (step, trapezoid), strict=True):
@@ -51,11 +43,9 @@ def test_the_filled_area_is_the_average_precision_of_each_definition(right, step
 def test_a_bar_for_each_method_under_each_rule():
     rates = {"one": {"bn": 0.1, "metabin": 0.7}, "two": {"bn": 0.4, "metabin": 0.8}}
     (axis,) = draw_rules(rates).axes
-    heights = {
-        container.get_label(): [bar.get_height() for bar in container]
-        for container in axis.containers
-    }
-    assert heights == {"BN": pytest.approx([10, 40]), "MetaBIN": pytest.approx([70, 80])}
+    assert [bars.get_label() for bars in axis.containers] == ["BN", "MetaBIN"]
+    for bars, heights in zip(axis.containers, ([10, 40], [70, 80]), strict=True):
+        assert [bar.get_height() for bar in bars] == pytest.approx(heights)
     assert [label.get_text() for label in axis.get_xticklabels()] == ["one", "two"]
     assert axis.containers[0][0].get_hatch() == LOOKS["bn"].hatch
 
@@ -73,15 +63,12 @@ def test_tests_with_the_wrong_sign_are_hatched_and_counted():
 
 def test_each_rule_marks_its_checkpoint_and_an_oracle_is_hollow():
     lines = {"held-out": [0.2, 0.6, 0.5], "target": [0.3, 0.2, 0.1]}
-    above, axis = draw_selection(
-        [10, 20, 30], lines, {"last": 30, "held-out": 20, "target (oracle)": 10}
-    ).axes
+    chosen = {"last": 30, "held-out": 20, "target (oracle)": 10}
+    above, axis = draw_selection([10, 20, 30], lines, chosen).axes
     assert markers(above, "o", LOOKS["oracle"].marker) == [(30, 0), (20, 1), (10, 2)]
     assert [line.get_markerfacecolor() == "white" for line in above.lines] == [False, False, True]
-    assert [line.get_ydata().tolist() for line in axis.lines] == [
-        pytest.approx([20, 60, 50]),
-        pytest.approx([30, 20, 10]),
-    ]
+    drawn = [line.get_ydata().tolist() for line in axis.lines]
+    assert drawn == [pytest.approx([20, 60, 50]), pytest.approx([30, 20, 10])]
 
 
 @pytest.mark.parametrize("ours", [None, 63.2])

@@ -2,19 +2,13 @@
 
 from functools import partial
 
-import matplotlib
 import torch
+from matplotlib.colors import to_rgba
 
 from metabin.analysis.plane import eighteen_points, push
 from metabin.losses import scatter_loss, shuffle_loss, triplet_loss
 from metabin.plotting import LOSSES
-from metabin.plotting.losses import (
-    DOMAINS,
-    draw_batch,
-    draw_chosen,
-    draw_pushes,
-    draw_walks,
-)
+from metabin.plotting.losses import DOMAINS, draw_batch, draw_chosen, draw_pushes, draw_walks
 
 POINTS, PIDS, WHERE = eighteen_points()
 PUSHES = {
@@ -26,10 +20,9 @@ PUSHES = {
 
 def arrows(axis):
     """Tails and arrows of a panel's quiver, (N, 2) each."""
-    (quiver,) = (c for c in axis.collections if isinstance(c, matplotlib.quiver.Quiver))
-    return torch.tensor(quiver.get_offsets().tolist()), torch.tensor(
-        [quiver.U.tolist(), quiver.V.tolist()]
-    ).T
+    [quiver] = axis.collections
+    lengths = torch.tensor([quiver.U.tolist(), quiver.V.tolist()]).T
+    return torch.tensor(quiver.get_offsets().tolist()), lengths
 
 
 def test_arrows_start_at_the_points_and_the_longest_has_the_length_asked_for():
@@ -39,9 +32,8 @@ def test_arrows_start_at_the_points_and_the_longest_has_the_length_asked_for():
         torch.testing.assert_close(tails, POINTS)
         torch.testing.assert_close(drawn, expected * 0.8 / expected.norm(dim=1).max())
         assert axis.get_xlabel() == f"longest arrow: {expected.norm(dim=1).max():.2g}"
-        assert axis.collections[0].get_facecolor()[0].tolist() == list(
-            matplotlib.colors.to_rgba(LOSSES[name].colour)
-        )
+        [colour] = axis.collections[0].get_facecolor().tolist()
+        assert tuple(colour) == to_rgba(LOSSES[name].colour)
 
 
 def test_a_loss_that_pushes_nothing_is_drawn_as_that():
@@ -51,9 +43,8 @@ def test_a_loss_that_pushes_nothing_is_drawn_as_that():
 
 def test_a_points_marker_says_the_domain_and_its_fill_the_person():
     axis = draw_walks({"here": POINTS[None]}, PIDS, WHERE).axes[0]
-    last = [line for line in axis.lines if line.get_marker() != "None"][
-        18:36
-    ]  # after the faint first positions
+    marks = [line for line in axis.lines if line.get_marker() != "None"]
+    last = marks[18:36]  # after the faint first positions
     for line, pid, domain in zip(last, PIDS.tolist(), WHERE.tolist(), strict=True):
         assert line.get_marker() == DOMAINS[domain][1]
         assert (line.get_markerfacecolor() == "white") == bool(pid % 2)
@@ -72,10 +63,8 @@ def test_a_walk_is_drawn_from_its_first_to_its_last_position():
 def test_an_anchors_picks_are_joined_to_it_and_their_distances_written():
     (axis,) = draw_chosen(POINTS, PIDS, WHERE, {"triplet": (5, {"p": 3, "n": 1})}).axes
     joined = [line for line in axis.lines if len(line.get_xdata()) == 2]
-    expected = [POINTS[[5, i]] for i in (3, 1)]
-    torch.testing.assert_close(
-        [torch.tensor(line.get_xydata().tolist()) for line in joined], expected
-    )
+    drawn = torch.tensor([line.get_xydata().tolist() for line in joined])  # (2, 2, 2)
+    torch.testing.assert_close(drawn, POINTS[torch.tensor([[5, 3], [5, 1]])])
     assert joined[0].get_linestyle() != joined[1].get_linestyle()
     for pick in (3, 1):
         assert f"{(POINTS[5] - POINTS[pick]).norm():.2f}" in axis.get_xlabel()

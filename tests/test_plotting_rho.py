@@ -6,50 +6,30 @@ import torch
 from conftest import drawn_points, title_of
 from matplotlib.colors import to_hex
 
-from metabin.plotting import LOOKS, draw_history, draw_rho_layers, save
-from metabin.plotting.rho import (
-    BALANCE,
-    draw_correlations,
-    draw_reading,
-    draw_surgery,
-)
+from metabin.plotting import LOOKS, draw_history, draw_rho_layers
+from metabin.plotting.rho import BALANCE, draw_correlations, draw_reading, draw_surgery
 
 SHARES = [[0.5, 0.25, 0.0, 0.25], [0.0, 0.0, 0.0, 1.0]]  # two layers, four bins
 ROW = {"name": "MetaBIN", "rho": SHARES, "rho_mean": [0.4, 0.6], "metrics": {"rank1": [0.6, 0.8]}}
 REPORT = {"rows": [{"name": "BN", "metrics": {"rank1": [0.1, 0.2]}}, ROW, ROW | {"name": "BIN"}]}
-SEEDS, MOMENTS, LAYERS = 3, 4, 5
 
 
 def test_a_bar_is_cut_by_the_shares_with_in_at_the_bottom():
     axis, other, scale = draw_rho_layers(REPORT).axes  # the row without rho has no panel
-    bars = [(b.get_x() + b.get_width() / 2, b.get_y(), b.get_height()) for b in axis.patches]
-    assert bars == pytest.approx(
-        np.array(
-            [
-                (1, 0, 50),
-                (2, 0, 0),
-                (1, 50, 25),
-                (2, 0, 0),
-                (1, 75, 0),
-                (2, 0, 0),
-                (1, 75, 25),
-                (2, 0, 100),
-            ]
-        )
-    )
-    assert axis.patches[0].get_facecolor() == BALANCE(0.125) and axis.patches[
-        -1
-    ].get_facecolor() == BALANCE(0.875)
+    first = [(bar.get_y(), bar.get_height()) for bar in axis.patches[::2]]  # of two layers
+    assert first == [(0, 50), (50, 25), (75, 0), (75, 25)]
+    second = [(bar.get_y(), bar.get_height()) for bar in axis.patches[1::2]]
+    assert second == [(0, 0), (0, 0), (0, 0), (0, 100)]
+    colours = [bar.get_facecolor() for bar in axis.patches[::2]]
+    assert colours == [BALANCE(middle) for middle in (0.125, 0.375, 0.625, 0.875)]
     assert title_of(axis) == "MetaBIN\nmean ρ 0.50, Rank-1 70 %"
     assert title_of(other).startswith("BIN\n")
     assert [label.get_text() for label in scale.get_yticklabels()] == ["0, IN", "0.5", "1, BN"]
 
 
 def test_the_scale_goes_from_ins_colour_to_bns():
-    assert (
-        to_hex(BALANCE(0.0)).upper() == LOOKS["in"].colour
-        and to_hex(BALANCE(1.0)).upper() == LOOKS["bn"].colour
-    )
+    ends = [to_hex(BALANCE(end)).upper() for end in (0.0, 1.0)]
+    assert ends == [LOOKS["in"].colour, LOOKS["bn"].colour]
     grey = BALANCE(np.linspace(0, 1, 10))[:, :3] @ (0.2126, 0.7152, 0.0722)
     assert (np.diff(grey) < 0).all(), "a greyscale print keeps the order"
 
@@ -61,41 +41,24 @@ def test_one_layer_is_read_as_dots_heap_and_bar():
     assert [b.get_height() for b in bar.patches] == [50, 0, 0, 50]
 
 
-@pytest.fixture
-def history():
-    rho = torch.rand(SEEDS, MOMENTS, LAYERS + 1, 4, generator=torch.Generator().manual_seed(0))
-    losses = {
-        "base/id": [[4, 2, 1]] * SEEDS,
-        "meta_train/scatter": [[1, 2, 3], [2, 3, 4], [3, 4, 5]],
-    }
-    return {
-        "losses": losses,
-        "iterations": [0, 10, 20, 30],
-        "rho": rho.tolist(),
-        "layers": ["a"] * LAYERS,
-    }
-
-
-def test_the_history_has_each_phases_losses_and_each_layers_path(history, tmp_path):
-    figure = draw_history(history)
-    axes = [axis for axis in figure.axes if axis.get_visible()]
-    assert [title_of(axis) for axis in axes] == [
-        "Base step",
-        "Meta-train",
-        *(f"layer {i}" for i in range(1, LAYERS + 1)),
-        "all channels",
-    ]
+def test_the_history_has_each_phases_losses_and_each_layers_path():
+    rho = torch.rand(3, 4, 6, 4, generator=torch.Generator().manual_seed(0))
+    scatter = [[1, 2, 3], [2, 3, 4], [3, 4, 5]]  # of three seeds
+    losses = {"base/id": [[4, 2, 1]] * 3, "meta_train/scatter": scatter}
+    history = {"losses": losses, "iterations": [0, 10, 20, 30], "rho": rho.tolist()}
+    axes = [axis for axis in draw_history(history).axes if axis.get_visible()]
+    layers = [f"layer {i}" for i in range(1, 6)]
+    titles = [title_of(axis) for axis in axes]
+    assert titles == ["Base step", "Meta-train", *layers, "all channels"]
     line = axes[1].lines[-1]
     assert line.get_xdata().tolist() == [5, 15, 25] and line.get_ydata().tolist() == [2, 3, 4]
-    seeds = np.asarray(history["rho"])[:, :, 1, 0]  # the second layer's
+    seeds = rho[:, :, 1, 0].numpy()  # the second layer's
     drawn = [line.get_ydata().tolist() for line in axes[3].lines]
     for path in (*seeds.tolist(), seeds.mean(0).tolist()):
         assert pytest.approx(path) in drawn
     band = axes[3].collections[0].get_paths()[0].vertices[:, 1]
-    quartiles = np.asarray(history["rho"])[:, :, 1, [1, 3]].mean(0)
-    assert set(np.round(band, 6)) == set(np.round(quartiles.ravel(), 6))
-    one, two = (save(draw_history(history), tmp_path / f"{name}.svg").read_bytes() for name in "ab")
-    assert one == two
+    quartiles = rho[:, :, 1, [1, 3]].mean(0).flatten()
+    assert sorted(set(band)) == pytest.approx(sorted(quartiles.tolist()), abs=1e-6)
 
 
 def test_an_operation_that_costs_beyond_doubt_is_a_filled_bar():

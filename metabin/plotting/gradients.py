@@ -28,16 +28,6 @@ def _mark_directions(axis: plt.Axes, size: float = 12, side: str = "right") -> N
         axis.annotate(text, (x, y), xycoords="axes fraction", **style)
 
 
-def _draw_layers(axis: plt.Axes, rows: Sequence[Sequence[float]], loss: str) -> None:
-    """(mean, low, high) of each layer: an open marker where the interval holds zero."""
-    look = LOSSES[loss].marks | {"ms": 8}
-    layers = range(1, len(rows) + 1)
-    draw_intervals(axis, layers, rows, look, open_at_zero=True)
-    reach = 1.35 * np.abs(rows).max()
-    axis.set(ylim=(-reach, reach), xlim=(0.3, len(rows) + 0.7), xticks=layers[::2])
-    axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
-
-
 def draw_figure5(report: Mapping) -> plt.Figure:
     """Figure 5 on streets: each loss's gradient with respect to rho by layer.
 
@@ -48,20 +38,23 @@ def draw_figure5(report: Mapping) -> plt.Figure:
     moments, losses = report["moments"], list(next(iter(report["moments"].values()))["layers"])
     shape = len(losses), len(moments)
     figure, axes = plt.subplots(*shape, figsize=(13.5, 8.6), sharex=True, squeeze=False)
-    for column, (moment, measured) in enumerate(moments.items()):
-        for row, loss in enumerate(losses):
-            axis = axes[row, column]
-            _draw_layers(axis, measured["layers"][loss], loss)
+    for column, (moment, measured) in zip(axes.T, moments.items(), strict=True):
+        for axis, loss in zip(column, losses, strict=True):
+            rows, look = measured["layers"][loss], LOSSES[loss].marks | {"ms": 8}
+            layers, reach = range(1, len(rows) + 1), 1.35 * np.abs(rows).max()
+            draw_intervals(axis, layers, rows, look, open_at_zero=True)
             _mark_directions(axis, 11)
             share = np.mean([mean for mean, *_ in measured["positive"][loss]])
             style = {"xycoords": "axes fraction", "va": "top", "fontsize": 11}
             axis.annotate(f"{share:.0%} of channels > 0", (0.03, 0.98), **style)
+            axis.set(ylim=(-reach, reach), xlim=(0.3, len(rows) + 0.7), xticks=layers[::2])
+            axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
             axis.tick_params(labelsize=11)
             axis.yaxis.get_offset_text().set_fontsize(10)
-            if not column:
-                axis.set_ylabel(f"{loss}\n∂L/∂ρ", color=LOSSES[loss].colour)
-        axes[0, column].set_title(f"{moment}, mean ρ {measured['rho']:.2f}", pad=18, fontsize=14)
-        axes[-1, column].set_xlabel("layer")
+        column[0].set_title(f"{moment}, mean ρ {measured['rho']:.2f}", pad=18, fontsize=14)
+        column[-1].set_xlabel("layer")
+    for axis, loss in zip(axes[:, 0], losses, strict=True):
+        axis.set_ylabel(f"{loss}\n∂L/∂ρ", color=LOSSES[loss].colour)
     return figure
 
 
@@ -75,7 +68,7 @@ def draw_velocities(
     labels = {"xlabel": "channel 1: style", "ylabel": "channel 2: identity"}
     figure, axes = titled_panels(velocities, (6.2, 4), sharex=True, **labels)
     for axis, arrows in axes:
-        draw_points(axis, features, pids, domains, grow=2)
+        draw_points(axis, features, pids, domains)
         draw_arrows(axis, features, arrows, INK, width=0.006)
         axis.plot(0, 0, "+", mec=INK, ms=14, mew=2)
         axis.margins(0.2)

@@ -17,13 +17,13 @@ DOMAINS = (("#8C510A", "o", 10), ("#6B7785", "s", 9), ("#E377A2", "^", 11))
 
 
 def draw_points(
-    axis: plt.Axes, features: Tensor, pids: Tensor, domains: Tensor, alpha: float = 1, grow: int = 0
+    axis: plt.Axes, features: Tensor, pids: Tensor, domains: Tensor, alpha: float = 1
 ) -> None:
     """Features (N, 2): colour and marker say the domain, the fill says which person."""
     for (x, y), pid, domain in zip(features.tolist(), pids.tolist(), domains.tolist(), strict=True):
         colour, marker, size = DOMAINS[domain % len(DOMAINS)]
         edge = {"mfc": "white" if pid % 2 else colour, "mec": colour, "mew": 2}
-        axis.plot(x, y, marker, color=colour, ms=size + grow, alpha=alpha, zorder=3, **edge)
+        axis.plot(x, y, marker, color=colour, ms=size, alpha=alpha, zorder=3, **edge)
 
 
 def draw_arrows(axis: plt.Axes, starts: Tensor, arrows: Tensor, colour: str, width: float) -> None:

@@ -51,8 +51,8 @@ def draw_album(streets: Mapping[str, Tensor], people: Mapping[str, Sequence[str]
     figure, panels = titled_panels(streets, (5.6, 1.45 * rows + 0.8), sharey=False)
     lefts = [i * (width + gap) + i // each * 6 for i in range(cameras * each)]
     middles = np.reshape(lefts, (cameras, each)).mean(1) + width / 2
-    for (axis, images), names in zip(panels, people.values(), strict=True):
-        named = dict(zip(names, images.flatten(1, 2), strict=True))
+    for (axis, images), street in zip(panels, streets, strict=True):
+        named = dict(zip(people[street], images.flatten(1, 2), strict=True))
         draw_picture_rows(axis, named, lefts, gap)
         axis.set_xticks(middles, [f"camera {c}" for c in range(cameras)])
     return figure
