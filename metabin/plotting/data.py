@@ -95,7 +95,7 @@ def draw_selection(
     name_rows(above, chosen)
     above.tick_params(axis="x", length=0)
     axis.set(xlabel="iteration", ylabel="mAP (%)", xticks=steps)
-    legend_below(figure, axis)
+    legend_below(figure, axis.lines)
     return figure
 
 

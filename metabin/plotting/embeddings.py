@@ -187,5 +187,5 @@ def draw_moments(numbers: Mapping[str, Mapping], guess: float) -> plt.Figure:
         if quantity == "purity":
             axis.axhline(100 * guess, color=FAINT, ls=":")
         axis.set_xticks(range(len(rows)), [f"{percent} %" for percent in rows])
-    legend_below(figure, axes[0][0])
+    legend_below(figure)
     return figure

@@ -224,5 +224,5 @@ def draw_inner_step(
         axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
         axis.set_xlabel("inner step size β")
         axis.set_title(title, fontsize=14)
-    legend_below(figure, axes[0])
+    legend_below(figure)
     return figure

@@ -108,7 +108,7 @@ def draw_variance(panels: Mapping[str, tuple[Tensor, Tensor]]) -> plt.Figure:
         axis.bar(channels, kept, 0.8, **within)
         axis.bar(channels, removed, 0.8, bottom=kept, **between)
         axis.grid(axis="x", visible=False)
-    legend_below(figure, axes[0][0])
+    legend_below(figure)
     return figure
 
 
@@ -139,7 +139,7 @@ def draw_rho_walks(walks: Mapping[str, Sequence[float]], goal: float, misled: in
     axis.axhline(1, color=FAINT, lw=1.5, ls=":")
     draw_lines_by_name(axis, walks)
     axis.set(xlabel="step", ylabel="ρ", xlim=(0, max(map(len, walks.values())) - 1), ylim=(0, None))
-    legend_below(figure, axis, 2)
+    legend_below(figure, columns=2)
     return figure
 
 
@@ -160,7 +160,7 @@ def draw_decay(
                 axis.plot(mark, value, "o", color=colour, ms=9)
                 write_beside(axis, f"{value:.2f}", (mark, value), (6, 8), color=colour)
     axis.set(xlabel="epoch", ylabel="IN weight $γ_I$", ylim=(0, 1.1), xlim=(0, epochs[-1]))
-    legend_below(figure, axis, 2)
+    legend_below(figure, columns=2)
     return figure
 
 

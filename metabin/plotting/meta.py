@@ -15,10 +15,8 @@ from metabin.plotting.marks import LINES, draw_lines_by_name, draw_tiles, side_b
 from metabin.plotting.panels import legend_below, titled_panels
 from metabin.plotting.style import FAINT, INK, LOOKS, LOSSES
 
-TRAIN, TEST = (
-    LOSSES["scatter + shuffle"].colour,
-    LOSSES["triplet"].colour,
-)  # meta-train and meta-test
+# Of L_mtr and of L_mte.
+TRAIN, TEST = LOSSES["scatter + shuffle"].colour, LOSSES["triplet"].colour
 # What a phase did to a group: nothing, moved it, moved rho, moved rho virtually.
 STILL, MOVED, MOVED_RHO, VIRTUAL = range(4)
 TILES = ListedColormap(["#F5F5F5", "#5B6C7D", LOOKS["metabin"].colour, "#F6CDB9"])
@@ -66,9 +64,9 @@ def _draw_move(axis: plt.Axes, number: str, name: str, move: tuple, y: float, co
     arrow = {"arrowstyle": "-|>", "color": colour, "lw": 3, "mutation_scale": 20}
     axis.annotate("", (end, y), (start, y), arrowprops=arrow | {"shrinkA": 0, "shrinkB": 0})
     behind, before, shift = ("left", "right", 6) if end < start else ("right", "left", -6)
-    style = {"va": "center"}
-    write_beside(axis, number, (start, y), (shift, 0), ha=behind, fontweight="bold", **style)
-    write_beside(axis, name, (end, y), (-shift, 0), ha=before, **style)
+    number_style = {"va": "center", "ha": behind, "fontweight": "bold"}
+    write_beside(axis, number, (start, y), (shift, 0), **number_style)
+    write_beside(axis, name, (end, y), (-shift, 0), va="center", ha=before)
 
 
 def draw_steps(panels: Mapping[str, ToyStep]) -> plt.Figure:
@@ -77,7 +75,7 @@ def draw_steps(panels: Mapping[str, ToyStep]) -> plt.Figure:
     figure, axes = titled_panels(panels, size, sharey=False)
     for axis, step in axes:
         _draw_step(axis, step)
-    legend_below(figure, axes[0][0])
+    legend_below(figure)
     return figure
 
 
@@ -124,7 +122,7 @@ def draw_order_gap(
         axis.axhline(1, color=FAINT, lw=1.5, ls=":", zorder=0)
         axis.set_xticks(range(len(step_sizes)), [f"{size:g}" for size in step_sizes])
         axis.set_ylim(0, None)
-    legend_below(figure, axes[0][0])
+    legend_below(figure)
     return figure
 
 
@@ -143,5 +141,5 @@ def draw_drift(drifts: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
     (mean, _), (variance, _) = axes
     mean.set_ylim(0, None)
     variance.axhline(1, color=FAINT, lw=1.5, ls=":", zorder=0)
-    legend_below(figure, mean)
+    legend_below(figure)
     return figure

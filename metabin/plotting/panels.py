@@ -38,10 +38,9 @@ def titled_panels(
 
 
 def legend_below(
-    figure: plt.Figure, entries: plt.Axes | Sequence[Artist], columns: int = 0, **style
+    figure: plt.Figure, handles: Sequence[Artist] = (), columns: int = 0, **style
 ) -> None:
-    """One legend for all panels, in a row below them: of these artists, or of one panel's."""
-    if isinstance(entries, plt.Axes):
-        entries, _ = entries.get_legend_handles_labels()
-    columns = columns or len(entries)
-    figure.legend(handles=entries, loc="outside lower center", ncols=columns, **style)
+    """One legend for all panels, in a row below them: of these artists, or of the first panel's."""
+    handles = handles or figure.axes[0].get_legend_handles_labels()[0]
+    columns = columns or len(handles)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, **style)

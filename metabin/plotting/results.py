@@ -64,7 +64,7 @@ def draw_readings(panels: Mapping[str, Rates], guesses: Mapping[str, float]) -> 
     for (axis, rates), thing in zip(axes, panels, strict=True):
         draw_rates(axis, rates)
         axis.axhline(100 * guesses[thing], color="#777777", ls=":", label="guessing")
-    legend_below(figure, axes[0][0])
+    legend_below(figure)
     return figure
 
 
@@ -75,7 +75,7 @@ def draw_knob(panels: Mapping[str, Rates], values: Rates) -> plt.Figure:
         draw_rates(axis, rates, values[knob])
         axis.set(xlabel=knob, xticks=values[knob], ylim=(0, 100))
     axes[0].set_ylabel("Rank-1 (%)")
-    legend_below(figure, axes[0])
+    legend_below(figure)
     return figure
 
 

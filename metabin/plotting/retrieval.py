@@ -127,7 +127,7 @@ def draw_similarities(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
         axis.set_title(title, pad=22)
         axis.grid(visible=False)
         axis.label_outer()
-    legend_below(figure, axes[0][0])
+    legend_below(figure)
     return figure
 
 
@@ -159,7 +159,7 @@ def draw_cmc(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
     figure, axes = titled_panels(panels, (5.2, 3.9), ylim=(0, 102), **labels)
     for axis, curves in axes:
         draw_rates(axis, curves)
-    legend_below(figure, axes[0][0])
+    legend_below(figure)
     return figure
 
 
