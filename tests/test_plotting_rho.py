@@ -35,10 +35,11 @@ def test_the_scale_goes_from_ins_colour_to_bns():
 
 
 def test_one_layer_is_read_as_dots_heap_and_bar():
-    dots, heap, bar, _ = draw_reading(torch.tensor([0.05, 0.1, 0.95, 1.0]), bins=4).axes
+    dots, heap, bar, _ = draw_reading(torch.tensor([0.05, 0.1, 0.95, 1.0])).axes
     assert dots.collections[0].get_offsets()[:, 1].tolist() == pytest.approx([0.05, 0.1, 0.95, 1])
-    assert [b.get_width() for b in heap.patches] == [2, 0, 0, 2]
-    assert [b.get_height() for b in bar.patches] == [50, 0, 0, 50]
+    counts = [1, 1, *[0] * 7, 2]
+    assert [patch.get_width() for patch in heap.patches] == counts
+    assert [patch.get_height() for patch in bar.patches] == [25 * count for count in counts]
 
 
 def test_the_history_has_each_phases_losses_and_each_layers_path():

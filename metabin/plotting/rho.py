@@ -51,22 +51,22 @@ def _draw_channels(axis: plt.Axes, rho: np.ndarray) -> None:
     axis.scatter(range(1, len(rho) + 1), rho, s=110, edgecolors=INK, **tints)
 
 
-def draw_reading(rho: Tensor, bins: int = 10) -> plt.Figure:
+def draw_reading(rho: Tensor) -> plt.Figure:
     """One layer's rho (C,) in three ways: a dot a channel, their histogram, the bar of Fig. 4."""
     values = rho.detach().cpu().numpy()  # (C,)
     figure, axes = plt.subplots(1, 3, figsize=(11, 4.2), width_ratios=(2.2, 1.4, 0.8))
     dots, histogram, bar = axes
     _draw_channels(dots, values)
-    sns.histplot(y=values, bins=bins, binrange=(0, 1), ax=histogram, linewidth=0, alpha=1)
+    sns.histplot(y=values, bins=10, binrange=(0, 1), ax=histogram, linewidth=0, alpha=1)
     for i, patch in enumerate(histogram.patches):
-        patch.set_facecolor(BALANCE((i + 0.5) / bins))
-    counts, _ = np.histogram(values, bins, (0, 1))
+        patch.set_facecolor(BALANCE((i + 0.5) / 10))
+    counts, _ = np.histogram(values, 10, (0, 1))
     _stack(bar, [counts / counts.sum()])
     dots.set_xticks(range(1, len(values) + 1, max(len(values) // 5, 1)))
     dots.set(title="every channel", xlabel="channel", ylabel="ρ", ylim=(-0.03, 1.03))
     histogram.set(title="histogram", xlabel="channels", ylabel="", ylim=(-0.03, 1.03))
     bar.set(title="bar", xlabel="", xticks=(), ylabel="channels (%)")
-    _explain_colours(figure, (bar,), bins)
+    _explain_colours(figure, (bar,), 10)
     return figure
 
 
