@@ -90,6 +90,11 @@ def test_a_slider_alone_keeps_all_its_positions_and_more_controls_share_forty():
     assert len(made["frames"]) == 36
 
 
+def test_a_slider_whose_step_is_longer_than_itself_stays_where_it_is():
+    made = frames_of(lambda: interactive(draw, weight=(0.5, 1.0, 4.0)), figures._shoot, ["weight"])
+    assert len(made["frames"]) == 1
+
+
 def test_choices_that_are_too_many_are_refused():
     many = Dropdown(options=list(range(50)))
     with pytest.raises(ValueError, match="^50 frames, more than 40: name fewer in `moving`"):

@@ -78,9 +78,11 @@ def _grid(controls: list) -> list[list]:
 def _values(control, most: int) -> list:
     """What can be chosen; of a slider at most so many values, from end to end, or its own one."""
     choices = [value for _, value in _choices(control)]
-    if choices or most == 1:
-        return choices or [control.value]
+    if choices:
+        return choices
     count = min(most, round((control.max - control.min) / control.step) + 1)
+    if count == 1:
+        return [control.value]
     span = (control.max - control.min) / (count - 1)
     digits = None if isinstance(control.value, int) else 6
     return [round(control.min + i * span, digits) for i in range(count)]
