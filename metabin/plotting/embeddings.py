@@ -158,11 +158,12 @@ def draw_sensitivity(table: Mapping[str, Mapping], space: Mapping[str, float]) -
     (ratio, _), _ = axes
     perplexities = list(next(iter(table.values())))
     for method, shift in zip(table, side_by_side(len(table), 0.16), strict=True):
-        dots = LOOKS[method].curve | {"ls": "", "ms": 9, "mew": 0.5, "alpha": 0.85}
+        look = LOOKS[method]
+        dots = look.marks | {"ls": "", "ms": look.size, "mew": 0.5, "alpha": 0.85}
         for axis, score in axes:
             values = np.array([scores[score] for scores in table[method].values()])  # (P, starts)
             axis.plot(np.arange(len(values)) + shift, values, **dots)
-        ratio.hlines(space[method], -0.95, -0.6, color=dots["color"], lw=4)
+        ratio.hlines(space[method], -0.95, -0.6, color=look.colour, lw=4)
     for axis, _ in axes:
         axis.set_xticks(range(len(perplexities)), perplexities)
         axis.grid(axis="x", visible=False)

@@ -148,4 +148,5 @@ def dot(label: str, **look) -> Line2D:
 
 def method_dot(method: str) -> Line2D:
     """A method's marker for a legend."""
-    return dot(LOOKS[method].name, **LOOKS[method].marks)
+    look = LOOKS[method]
+    return dot(look.name, ms=look.size, **look.marks)

@@ -177,8 +177,9 @@ def draw_correlations(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]]
     count = len(next(iter(methods.values())))  # of the layers and their mean
     for axis, by_method in axes:
         for method, shift in zip(methods, side_by_side(len(methods), 0.3), strict=True):
-            x, look = np.arange(1, count + 1) + shift, LOOKS[method].marks | {"ms": 8}
-            draw_intervals(axis, x, list(by_method[method].values()), look, open_at_zero=True)
+            x, look = np.arange(1, count + 1) + shift, LOOKS[method]
+            style = look.marks | {"ms": look.size}
+            draw_intervals(axis, x, list(by_method[method].values()), style, open_at_zero=True)
         axis.axhline(0, color=FAINT, lw=1.5)
         axis.axvline(count - 0.5, color=FAINT, lw=1)
         axis.set_xticks(range(1, count + 1), [*range(1, count), "mean"], fontsize=11)
