@@ -160,7 +160,7 @@ def draw_batch(
 
 
 def draw_teaser() -> plt.Figure:
-    """figures/losses.svg: eighteen points before three losses push them, and what each loss wants."""
+    """figures/losses.svg: eighteen points before three losses push them; what does each want?"""
     features, pids, domains = eighteen_points()
     wishes = "scatter: spread domains", "shuffle: mix domains", "triplet: gather people"
     return draw_walks(dict.fromkeys(wishes, features[None]), pids, domains)

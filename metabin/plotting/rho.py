@@ -132,7 +132,7 @@ def draw_rho_by_loss(walks: Mapping[str, Walk], steps: Sequence[int]) -> plt.Fig
 
 
 def _draw_histogram(axis: plt.Axes, rho: Tensor) -> None:
-    """The share of channels in twenty parts of [0, 1], in the colours of their balance; the mean."""
+    """The share of channels in each twentieth of [0, 1], in its balance's colour, and the mean."""
     counts, edges = np.histogram(rho.numpy(), 20, (0, 1))
     middles, shares = (edges[:-1] + edges[1:]) / 2, 100 * counts / counts.sum()
     axis.bar(middles, shares, 1 / 20, color=BALANCE(middles), edgecolor=INK)
