@@ -61,7 +61,7 @@ def write_pages(copies: dict[Path, object], folder: Path) -> list[Path]:
         pages[text.stem] = _page(body, "lesson", [])
     for name, page in pages.items():
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
-    return [folder / f"{name}.html" for name in (*(path.stem for path in copies), "index")]
+    return [folder / f"{path.stem}.html" for path in copies] + [folder / "index.html"]
 
 
 def door(lessons: list[Path]) -> str:
